@@ -1,0 +1,1 @@
+"""ECR Governor: keeps an Amazon ECR registry in order."""

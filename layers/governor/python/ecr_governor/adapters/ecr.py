@@ -1,0 +1,225 @@
+"""Amazon ECR: reads the facts that are asked for, and carries out remedies."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
+
+from botocore.exceptions import ClientError
+
+from ecr_governor.adapters.aws import DENIALS, code_of, raise_translated
+from ecr_governor.app.errors import Denied
+from ecr_governor.core.origin import AutomaticCreation
+from ecr_governor.core.remedy import (
+    Outcome,
+    OutcomeStatus,
+    PutImageTagMutability,
+    PutLifecyclePolicy,
+    Remedy,
+    SetRepositoryPolicy,
+    TagResource,
+)
+from ecr_governor.core.repository import (
+    CreationTemplate,
+    Encryption,
+    EncryptionType,
+    Fact,
+    Image,
+    Repository,
+    ScanFrequency,
+    TagMutability,
+    TagMutabilitySetting,
+    Unreadable,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecr.type_defs import ImageTagMutabilityExclusionFilterTypeDef
+
+Value = TypeVar("Value")
+
+ACTION_OF: Final[Mapping[Fact, str]] = {
+    Fact.TAGS: "ecr:ListTagsForResource",
+    Fact.LIFECYCLE_POLICY: "ecr:GetLifecyclePolicy",
+    Fact.REPOSITORY_POLICY: "ecr:GetRepositoryPolicy",
+    Fact.SCAN_FREQUENCY: "ecr:BatchGetRepositoryScanningConfiguration",
+    Fact.IMAGES: "ecr:DescribeImages",
+    Fact.CREATION_TEMPLATES: "ecr:DescribeRepositoryCreationTemplates",
+}
+"""What each fact costs: the one call, by the name of its IAM action."""
+
+ACTION_OF_REMEDY: Final[Mapping[type[Remedy], str]] = {
+    PutLifecyclePolicy: "ecr:PutLifecyclePolicy",
+    SetRepositoryPolicy: "ecr:SetRepositoryPolicy",
+    PutImageTagMutability: "ecr:PutImageTagMutability",
+    TagResource: "ecr:TagResource",
+}
+
+PAGE = 1000
+
+
+class _Gone(Exception):  # noqa: N818 - not an error
+    """The repository vanished between two calls."""
+
+
+class EcrRegistry:
+    """One account's registry in one Region."""
+
+    def __init__(self, client: Callable[[], "ECRClient"]) -> None:
+        """`client` is called at the first need: an event that is decided without ECR costs no client."""
+        self._make_client = client
+        self._client: ECRClient | None = None
+
+    @property
+    def _ecr(self) -> "ECRClient":
+        if self._client is None:
+            self._client = self._make_client()
+        return self._client
+
+    def read(self, name: str, facts: frozenset[Fact]) -> Repository | None:
+        """Read a repository's present facts; None if there is no such repository. Raises Throttled, Denied.
+
+        A fact whose call is denied is `Unreadable`; one whose call is throttled makes the whole read fail, to be tried again.
+        """
+        try:
+            found = self._ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
+        except ClientError as error:
+            if code_of(error) == "RepositoryNotFoundException":
+                return None
+            raise_translated(error, "ecr:DescribeRepositories")
+        encryption = found.get("encryptionConfiguration") or {"encryptionType": "AES256"}
+        arn = found["repositoryArn"]
+        reads: dict[Fact, Callable[[], Any]] = {
+            Fact.TAGS: lambda: self._tags(arn),
+            Fact.LIFECYCLE_POLICY: lambda: self._lifecycle_policy(name),
+            Fact.REPOSITORY_POLICY: lambda: self._repository_policy(name),
+            Fact.SCAN_FREQUENCY: lambda: self._scan_frequency(name),
+            Fact.IMAGES: lambda: tuple(self._images(name)),
+            Fact.CREATION_TEMPLATES: self._creation_templates,
+        }
+        try:
+            fetched = {fact.value: _or_unreadable(ACTION_OF[fact], reads[fact]) for fact in sorted(facts)}
+        except _Gone:
+            return None
+        return Repository(
+            name=name,
+            arn=arn,
+            account=found["registryId"],
+            region=arn.split(":")[3],
+            created_at=found["createdAt"],
+            tag_mutability=TagMutabilitySetting(
+                TagMutability(found.get("imageTagMutability", "MUTABLE")),
+                frozenset(each["filter"] for each in found.get("imageTagMutabilityExclusionFilters", ())),
+            ),
+            encryption=Encryption(EncryptionType(encryption["encryptionType"]), encryption.get("kmsKey")),
+            **fetched,
+        )
+
+    def automatic_creation(self) -> AutomaticCreation:
+        """Read the rules that make ECR create repositories; None for what may not be read. Raises Throttled."""
+        templates = _or_unreadable(ACTION_OF[Fact.CREATION_TEMPLATES], self._creation_templates)
+        caches = _or_unreadable("ecr:DescribePullThroughCacheRules", self._pull_through_cache_prefixes)
+        return AutomaticCreation(
+            create_on_push_prefixes=None
+            if isinstance(templates, Unreadable)
+            else tuple(template.prefix for template in templates if "CREATE_ON_PUSH" in template.applied_for),
+            pull_through_cache_prefixes=None if isinstance(caches, Unreadable) else caches,
+        )
+
+    def apply(self, repository: Repository, remedy: Remedy) -> Outcome:
+        """Carry out one remedy. What ECR answers is the outcome; a refusal is never tried in another way. Raises Throttled."""
+        action = ACTION_OF_REMEDY[type(remedy)]
+        try:
+            self._carry_out(repository, remedy)
+        except ClientError as error:
+            code = code_of(error)
+            if code == "RepositoryNotFoundException":
+                return Outcome(remedy, OutcomeStatus.GONE)
+            if code in DENIALS or code in {"InvalidParameterException", "ValidationException", "TooManyTagsException"}:
+                return Outcome(remedy, OutcomeStatus.FAILED, f"{action}: {code}: {error.response['Error'].get('Message', '')[:300]}")
+            raise_translated(error, action)
+        return Outcome(remedy, OutcomeStatus.APPLIED)
+
+    def _carry_out(self, repository: Repository, remedy: Remedy) -> None:
+        match remedy:
+            case PutLifecyclePolicy(after=text):
+                self._ecr.put_lifecycle_policy(repositoryName=repository.name, lifecyclePolicyText=text)
+            case SetRepositoryPolicy(after=text):
+                self._ecr.set_repository_policy(repositoryName=repository.name, policyText=text)
+            case PutImageTagMutability(after=setting):
+                filters: list[ImageTagMutabilityExclusionFilterTypeDef] = [
+                    {"filterType": "WILDCARD", "filter": each} for each in sorted(setting.exclusion_filters)
+                ]
+                if filters:
+                    self._ecr.put_image_tag_mutability(
+                        repositoryName=repository.name,
+                        imageTagMutability=setting.mutability.value,
+                        imageTagMutabilityExclusionFilters=filters,
+                    )
+                else:
+                    self._ecr.put_image_tag_mutability(repositoryName=repository.name, imageTagMutability=setting.mutability.value)
+            case TagResource(after=tags):
+                pairs = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+                self._ecr.tag_resource(resourceArn=repository.arn, tags=pairs)  # type: ignore[arg-type]  # the stub wants its own TypedDict
+            case _:
+                assert_never(remedy)
+
+    def _tags(self, arn: str) -> Mapping[str, str]:
+        answer = self._ecr.list_tags_for_resource(resourceArn=arn)
+        return {tag["Key"]: tag.get("Value", "") for tag in answer.get("tags", ())}
+
+    def _lifecycle_policy(self, name: str) -> str | None:
+        try:
+            return self._ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+        except ClientError as error:
+            if code_of(error) == "LifecyclePolicyNotFoundException":
+                return None
+            raise
+
+    def _repository_policy(self, name: str) -> str | None:
+        try:
+            return self._ecr.get_repository_policy(repositoryName=name)["policyText"]
+        except ClientError as error:
+            if code_of(error) == "RepositoryPolicyNotFoundException":
+                return None
+            raise
+
+    def _scan_frequency(self, name: str) -> ScanFrequency | Unreadable:
+        # The per-repository setting is on its way out; this is the effective frequency by the registry's rules.
+        answer = self._ecr.batch_get_repository_scanning_configuration(repositoryNames=[name])
+        for found in answer.get("scanningConfigurations", ()):
+            if found.get("repositoryName") == name:
+                return ScanFrequency(found.get("scanFrequency", "MANUAL"))
+        why = next((failure.get("failureReason", "") for failure in answer.get("failures", ())), "no answer")
+        return Unreadable(f"ecr:BatchGetRepositoryScanningConfiguration: {why}")
+
+    def _images(self, name: str) -> Iterator[Image]:
+        # Without imageStatus ANY, archived images are hidden and a full repository looks empty.
+        pages = self._ecr.get_paginator("describe_images").paginate(
+            repositoryName=name, filter={"imageStatus": "ANY"}, PaginationConfig={"PageSize": PAGE}
+        )
+        for page in pages:
+            for image in page["imageDetails"]:
+                yield Image(digest=image["imageDigest"], tags=tuple(image.get("imageTags", ())), pushed_at=image["imagePushedAt"])
+
+    def _creation_templates(self) -> tuple[CreationTemplate, ...]:
+        pages = self._ecr.get_paginator("describe_repository_creation_templates").paginate(PaginationConfig={"PageSize": PAGE})
+        return tuple(
+            CreationTemplate(template["prefix"], frozenset(template.get("appliedFor", ())))
+            for page in pages
+            for template in page.get("repositoryCreationTemplates", ())
+        )
+
+    def _pull_through_cache_prefixes(self) -> tuple[str, ...]:
+        pages = self._ecr.get_paginator("describe_pull_through_cache_rules").paginate(PaginationConfig={"PageSize": PAGE})
+        return tuple(rule["ecrRepositoryPrefix"] for page in pages for rule in page.get("pullThroughCacheRules", ()))
+
+
+def _or_unreadable(action: str, read: Callable[[], Value]) -> Value | Unreadable:
+    try:
+        return read()
+    except ClientError as error:
+        if code_of(error) == "RepositoryNotFoundException":
+            raise _Gone from error
+        try:
+            raise_translated(error, action)
+        except Denied as denied:
+            return Unreadable(str(denied))

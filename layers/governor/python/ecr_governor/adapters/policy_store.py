@@ -1,0 +1,107 @@
+"""The policy file as a versioned S3 object. An invalid file never takes effect: the last good one goes on judging, and nothing is put right."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from ecr_governor.adapters.aws import DENIALS, code_of, raise_translated
+from ecr_governor.app.ports import Ledger, PolicyInForce
+from ecr_governor.core.policy.load import PolicyInvalid, load_bytes
+from ecr_governor.core.policy.model import Mode, Policy
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+logger = logging.getLogger(__name__)
+
+BUNDLED = "bundled"
+FRESH_FOR = timedelta(seconds=15)
+"""How long a policy file is used before the bucket is asked again."""
+
+
+def bundled_policy() -> Policy:
+    """The policy that is in force until one is uploaded: it audits and changes nothing."""
+    return load_bytes(files("ecr_governor").joinpath("default_policy.yaml").read_bytes(), "default_policy.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    asked_at: datetime
+    etag: str
+    in_force: PolicyInForce
+
+
+class S3PolicySource:
+    """The policy file in the policy bucket, never more permissive than the deployment's own mode."""
+
+    def __init__(
+        self, client: "S3Client", bucket: str, key: str, *, ceiling: Mode, ledger: Ledger, on_problem: Callable[[str], None]
+    ) -> None:
+        self._s3 = client
+        self._bucket = bucket
+        self._key = key
+        self._ceiling = ceiling
+        self._ledger = ledger
+        self._on_problem = on_problem
+        self._cached: _Cached | None = None
+
+    def current(self, now: datetime) -> PolicyInForce:
+        """The policy in force. Raises Throttled; Denied if the bucket may not be listed, for then nothing is known of the policy."""
+        cached = self._cached
+        if cached is None or not timedelta(0) <= now - cached.asked_at < FRESH_FOR:
+            etag = self._etag()
+            in_force = cached.in_force if cached and cached.etag == etag else self._load(etag, now)
+            self._cached = cached = _Cached(now, etag, in_force)
+        if cached.in_force.problem:
+            self._on_problem(cached.in_force.problem)
+        return cached.in_force
+
+    def _etag(self) -> str:
+        # Listing tells "there is none" from "may not be read"; a plain GetObject answers both with 403 to whoever may not list.
+        try:
+            listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=self._key, MaxKeys=1)
+        except ClientError as error:
+            raise_translated(error, "s3:ListBucket")
+        return next((found["ETag"] for found in listed.get("Contents", ()) if found["Key"] == self._key), "")
+
+    def _load(self, etag: str, now: datetime) -> PolicyInForce:
+        if not etag:
+            return self._limited(bundled_policy(), BUNDLED)
+        version = "unknown"
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._key)
+            version = answer.get("VersionId", etag)
+            policy = load_bytes(answer["Body"].read(), self._key)
+        except PolicyInvalid as invalid:
+            return self._last_good(version, str(invalid), now)
+        except ClientError as error:
+            if code_of(error) in DENIALS:
+                return self._last_good(version, f"{self._key} may not be read: {code_of(error)}", now)
+            raise_translated(error, "s3:GetObject")
+        if self._ledger.note_policy(version, None, now):
+            logger.info("policy accepted", extra={"policy_version": version, "policy_hash": policy.hash})
+        return self._limited(policy, version)
+
+    def _last_good(self, version: str, problem: str, now: datetime) -> PolicyInForce:
+        if self._ledger.note_policy(version, problem, now):
+            logger.error("policy invalid: nothing is put right until it is mended", extra={"policy_version": version, "problem": problem})
+        good = self._ledger.last_good_policy()
+        policy = bundled_policy() if good is None else self._read_version(good)
+        return PolicyInForce(policy.limited_to(Mode.AUDIT), good or BUNDLED, problem)
+
+    def _read_version(self, version: str) -> Policy:
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._key, VersionId=version)
+        except ClientError as error:
+            if code_of(error) == "NoSuchVersion":
+                return bundled_policy()
+            raise_translated(error, "s3:GetObjectVersion")
+        return load_bytes(answer["Body"].read(), f"{self._key} (version {version})")
+
+    def _limited(self, policy: Policy, version: str) -> PolicyInForce:
+        return PolicyInForce(policy.limited_to(self._ceiling), version)

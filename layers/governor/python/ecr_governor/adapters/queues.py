@@ -1,0 +1,61 @@
+"""SQS: the queue of what must be looked at, and the queues for messages that can never be decided."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MESSAGE_LIMIT = 1_048_576
+"""SQS's limit of a message's body and attributes together, in bytes."""
+ROOM_FOR_ATTRIBUTES = 4096
+REASON_LIMIT = 1000
+
+
+class DeadLetters:
+    """One dead-letter queue."""
+
+    def __init__(self, client: "SQSClient", queue_url: str) -> None:
+        self._sqs = client
+        self._queue_url = queue_url
+
+    def send(self, body: str, reason: str) -> None:
+        """Put a message there, its reason in the attribute `ERROR_MESSAGE` as EventBridge does it."""
+        attributes: dict[str, Any] = {
+            "ERROR_CODE": {"DataType": "String", "StringValue": "REJECTED"},
+            "ERROR_MESSAGE": {"DataType": "String", "StringValue": reason[:REASON_LIMIT]},
+        }
+        kept = body.encode()[: MESSAGE_LIMIT - ROOM_FOR_ATTRIBUTES].decode("utf-8", "ignore") or "(empty)"
+        self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=kept, MessageAttributes=attributes)
+
+
+class Looks:
+    """The queue behind which repositories are looked at."""
+
+    def __init__(self, client: "SQSClient", queue_url: str, account: str, region: str) -> None:
+        self._sqs = client
+        self._queue_url = queue_url
+        self._account = account
+        self._region = region
+
+    def pass_on(self, bodies: Iterable[str]) -> None:
+        """Hand events on as they came."""
+        for body in bodies:
+            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
+
+    def ask(self, repositories: Iterable[str], at: datetime) -> None:
+        """Ask for a look at repositories to which nothing happened."""
+        for name in repositories:
+            body = {
+                "version": "0",
+                "source": "ecr-governor",
+                "detail-type": "Due Check",
+                "account": self._account,
+                "region": self._region,
+                "time": at.isoformat(),
+                "resources": [],
+                "detail": {"repository-name": name, "result": "SUCCESS"},
+            }
+            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=json.dumps(body))

@@ -1,0 +1,29 @@
+"""What can go wrong, by what the caller should do about it."""
+
+
+class GovernorError(Exception):
+    """Base of every expected trouble."""
+
+
+class Throttled(GovernorError):  # noqa: N818 - named for what happened
+    """AWS refused for the rate of calls, and kept refusing within the time there was: try again later."""
+
+
+class Denied(GovernorError):  # noqa: N818 - named for what happened
+    """AWS refused a call for lack of permission. It is neither an empty answer nor a reason to act."""
+
+
+class Contended(GovernorError):  # noqa: N818 - named for what happened
+    """Somebody else wrote the same ledger record first: read again and decide again."""
+
+
+class Undeliverable(GovernorError):  # noqa: N818 - named for what happened
+    """A message was not delivered. It must be tried again: `retry_after` seconds from now where the receiver said so."""
+
+    def __init__(self, why: str, retry_after: float | None = None) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after
+
+
+class Rejected(GovernorError):  # noqa: N818 - named for what happened
+    """An event that can never be decided, however often it is tried: it belongs in the dead-letter queue with the reason."""

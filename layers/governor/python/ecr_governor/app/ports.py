@@ -1,0 +1,80 @@
+"""What the use cases need of the world."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from ecr_governor.core.origin import AutomaticCreation
+from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.record import Entry, RepositoryRecord
+from ecr_governor.core.remedy import Outcome, Remedy
+from ecr_governor.core.repository import Fact, Repository
+
+
+class Registry(Protocol):
+    """Amazon ECR, one account and Region."""
+
+    def read(self, name: str, facts: frozenset[Fact]) -> Repository | None:
+        """Read a repository's present facts; None if there is no such repository. Raises Throttled, Denied."""
+
+    def automatic_creation(self) -> AutomaticCreation:
+        """Read the rules that make ECR create repositories. Raises Throttled."""
+
+    def apply(self, repository: Repository, remedy: Remedy) -> Outcome:
+        """Carry out one remedy. Every answer of ECR is an outcome; raises Throttled only."""
+
+
+class Ledger(Protocol):
+    """The record of every repository and the append-only entries behind it."""
+
+    def read(self, name: str) -> RepositoryRecord | None:
+        """Read a repository's record as last written."""
+
+    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
+        """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended."""
+
+    def delivered(self, repository: str, number: int) -> frozenset[str]:
+        """The channels that were told of an entry."""
+
+    def mark_delivered(self, repository: str, number: int, channel: str, at: datetime) -> None:
+        """Note that a channel was told of an entry."""
+
+    def due(self, until: datetime, limit: int) -> Sequence[str]:
+        """Names of repositories whose verdicts may change by time alone before `until`, the longest overdue first."""
+
+    def note_policy(self, version: str, problem: str | None, at: datetime) -> bool:
+        """Note which policy version was last judged, and the problem it has; True if that is news."""
+
+    def last_good_policy(self) -> str | None:
+        """The version of the last valid policy file."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInForce:
+    """The policy to judge by. With a `problem`, it is the last good one and nothing may be put right by it."""
+
+    policy: Policy
+    version: str
+    problem: str | None = None
+
+
+class PolicySource(Protocol):
+    """Where the policy file comes from."""
+
+    def current(self, now: datetime) -> PolicyInForce:
+        """The policy in force, already limited to what the deployment permits."""
+
+
+class Chat(Protocol):
+    """Where people are told."""
+
+    def post(self, message: Mapping[str, Any]) -> None:
+        """Post one message. Raises Undeliverable."""
+
+
+class EventBus(Protocol):
+    """Where programs are told."""
+
+    def put(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Put events, each a detail type and a detail. Raises Undeliverable if any of them was not taken."""

@@ -1,0 +1,46 @@
+"""Images were pushed or deleted: judge what the event alone can tell, and ask for a look at the repository only if more is needed."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from ecr_governor.app.errors import Contended
+from ecr_governor.app.ports import Ledger, PolicySource
+from ecr_governor.core.origin import News, learn, milestones
+from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.repository import Fact
+from ecr_governor.core.rules import RULES
+from ecr_governor.core.rules.image_tag import violating_tags
+
+_IMAGE_RULES = frozenset(rule.id for rule in RULES.values() if Fact.IMAGES in rule.needs)
+"""Rules whose open findings a push, or the deletion of an image, may resolve."""
+
+
+def take_note(name: str, news: News, ledger: Ledger, policies: PolicySource, now: datetime) -> bool:
+    """Take note of what happened to a repository's images; False if the repository must be looked at instead. Raises Throttled, Denied.
+
+    A push to a repository that is known, with a tag that follows the scheme, costs no ECR call. Most do.
+    """
+    policy = policies.current(now).policy
+    record = ledger.read(name)
+    if record is None or _needs_a_look(record, news, policy):
+        return False
+    updated = replace(record, provenance=learn(record.provenance, news))
+    if updated != record:
+        try:
+            ledger.write(updated)
+        except Contended:
+            return False
+    return True
+
+
+def _needs_a_look(record: RepositoryRecord, news: News, policy: Policy) -> bool:
+    learned = learn(record.provenance, news)
+    tags = [push.tag for push in news.pushes if push.tag]
+    return (
+        record.gone_at is not None
+        or record.policy_hash != policy.hash
+        or milestones(learned) != milestones(record.provenance)
+        or bool(violating_tags(tags, policy.expectation_for(record.name)))
+        or any(finding.rule in _IMAGE_RULES for finding in record.open_findings())
+    )

@@ -1,0 +1,206 @@
+"""Look at one repository and bring ledger, findings and settings in line with what is true now.
+
+Every event ends here, and so does every later look. An event supplies a name and hints of the past; the present is read from
+ECR. So duplicates, reordering, replays and forgeries change nothing that the true state would not have changed.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ecr_governor.app.errors import Contended
+from ecr_governor.app.ports import Ledger, PolicySource, Registry
+from ecr_governor.core.due import next_look
+from ecr_governor.core.evaluate import Evaluation, evaluate, facts_needed
+from ecr_governor.core.finding import Finding, FindingState, close_all, follow
+from ecr_governor.core.origin import News, Provenance, classify, learn, milestones
+from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.record import WRITE_ROUNDS_PER_HOUR, Change, RepositoryRecord, Trigger, append, applied, change_as_data
+from ecr_governor.core.remedy import Outcome, OutcomeStatus, as_data, describe
+from ecr_governor.core.repository import Repository, Unreadable
+from ecr_governor.core.verdict import Undetermined
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 4
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""CloudTrail's times and ECR's are whole seconds of different clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The ports that looking at a repository takes."""
+
+    registry: Registry
+    ledger: Ledger
+    policies: PolicySource
+
+
+def reconcile(name: str, news: News, trigger: Trigger, services: Services, now: datetime) -> Change | None:
+    """Look at a repository; give what that changed, or None if nothing did. Raises Throttled, Denied, Contended."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _look(name, news, trigger, services, now)
+        except Contended:
+            if attempt == ATTEMPTS:
+                raise
+            logger.info("ledger record changed meanwhile, looking again", extra={"repository": name, "attempt": attempt})
+    raise AssertionError("unreachable")
+
+
+def _look(name: str, news: News, trigger: Trigger, services: Services, now: datetime) -> Change | None:
+    policy = services.policies.current(now).policy
+    facts = facts_needed(policy, name)
+    stored = services.ledger.read(name)
+    repository = services.registry.read(name, facts)
+    if repository is None:
+        return _gone(stored, trigger, policy, services, now)
+    before = _incarnation(repository, stored)
+    repository = replace(repository, provenance=_provenance(before.provenance, repository, news, services.registry))
+    found = evaluate(repository, policy, now)
+    record, outcomes = _put_right(before, repository, found, services, now)
+    left = found
+    if applied(outcomes):
+        again = services.registry.read(name, facts)
+        if again is None:
+            return _gone(record, trigger, policy, services, now)
+        repository = replace(again, provenance=repository.provenance)
+        left = evaluate(repository, policy, now)
+    opened = follow(before.findings, found, now)
+    remaining = follow(opened, left, now)
+    refused = bool(outcomes) and all(outcome.status is OutcomeStatus.REFUSED for outcome in outcomes)
+    change = Change(
+        repository=name,
+        at=now,
+        trigger=trigger,
+        policy_hash=policy.hash,
+        discovered=stored is None or before.created_at != stored.created_at,
+        origin=repository.provenance.origin,
+        opened=tuple(finding for finding in opened if _is_open(finding) and not _was_open(finding, before.findings)),
+        resolved=tuple(finding for finding in remaining if _is_resolved(finding) and _was_open(finding, (*before.findings, *opened))),
+        outcomes=() if refused and before.paused_at else outcomes,
+        recovered=_recovered(before, found),
+    )
+    updated = replace(
+        record,
+        created_at=repository.created_at,
+        provenance=repository.provenance,
+        owner=_owner(repository, policy, before.owner),
+        findings=remaining,
+        undetermined={judgement.rule: judgement.verdict.why for judgement in left.judgements if isinstance(judgement.verdict, Undetermined)},
+        pending=(),
+        write_rounds=(*record.recent_rounds(now), now) if applied(outcomes) else record.write_rounds,
+        paused_at=(before.paused_at or now) if refused else None,
+        policy_hash=policy.hash,
+    )
+    return _commit(stored, replace(updated, due_at=next_look(updated, repository, policy, now)), change, services)
+
+
+def _incarnation(repository: Repository, stored: RepositoryRecord | None) -> RepositoryRecord:
+    """The record of this very repository: a name that was deleted and created again starts anew, on the same ledger."""
+    if stored is None:
+        return RepositoryRecord(repository.name, created_at=repository.created_at)
+    if stored.gone_at is None and stored.created_at == repository.created_at:
+        return stored
+    fresh = RepositoryRecord(repository.name, created_at=repository.created_at)
+    return replace(fresh, version=stored.version, entries=stored.entries, head=stored.head)
+
+
+def _provenance(known: Provenance, repository: Repository, news: News, registry: Registry) -> Provenance:
+    earliest = repository.created_at - CLOCK_TOLERANCE
+    ours = News(
+        creation=news.creation if news.creation and news.creation.at >= earliest else None,
+        pushes=tuple(push for push in news.pushes if push.at >= earliest),
+        noticed=news.noticed,
+    )
+    learned = learn(known, ours)
+    if known.evidence and milestones(learned) == milestones(known):
+        return learned
+    return classify(learned, repository.name, registry.automatic_creation())
+
+
+def _put_right(
+    record: RepositoryRecord, repository: Repository, evaluation: Evaluation, services: Services, now: datetime
+) -> tuple[RepositoryRecord, tuple[Outcome, ...]]:
+    """Apply what the evaluation permits, each remedy with its intent in the ledger first."""
+    remedies = evaluation.remedies
+    if not remedies:
+        return record, ()
+    if not record.budget_left(now):
+        why = f"put right {WRITE_ROUNDS_PER_HOUR} times within an hour and changed back each time: something else manages this setting"
+        return record, tuple(Outcome(remedy, OutcomeStatus.REFUSED, why) for remedy in remedies)
+    intended = replace(record, pending=tuple(describe(remedy) for remedy in remedies))
+    intended, entry = append(intended, "intent", {"at": now.isoformat(), "remedies": [as_data(remedy) for remedy in remedies]})
+    intended = services.ledger.write(intended, entry)
+    outcomes = tuple(services.registry.apply(repository, remedy) for remedy in remedies)
+    for outcome in outcomes:
+        extra = {"repository": repository.name, "remedy": describe(outcome.remedy), "status": outcome.status.value, "why": outcome.why}
+        logger.info("remedy", extra=extra)
+    return intended, outcomes
+
+
+def _recovered(before: RepositoryRecord, found: Evaluation) -> tuple[str, ...]:
+    """What an interrupted look had intended and is not needed any more: it was done."""
+    needed = {describe(remedy) for remedy in found.remedies}
+    return tuple(words for words in before.pending if words not in needed)
+
+
+def _gone(stored: RepositoryRecord | None, trigger: Trigger, policy: Policy, services: Services, now: datetime) -> Change | None:
+    """There is no such repository: not an error. A name that we never knew leaves no trace."""
+    if stored is None or stored.gone_at is not None:
+        return None
+    closed = close_all(stored.findings, "the repository was deleted", now)
+    change = Change(
+        repository=stored.name,
+        at=now,
+        trigger=trigger,
+        policy_hash=policy.hash,
+        gone=True,
+        origin=stored.provenance.origin,
+        resolved=tuple(finding for finding in closed if _was_open(finding, stored.findings)),
+    )
+    updated = replace(stored, gone_at=now, findings=closed, undetermined={}, pending=(), paused_at=None, due_at=None)
+    return _commit(stored, updated, change, services)
+
+
+def _commit(stored: RepositoryRecord | None, updated: RepositoryRecord, change: Change, services: Services) -> Change | None:
+    """Write the record if it says anything new, with an entry if that is worth one."""
+    if stored is not None and updated.same_but_for_version(stored):
+        return None
+    kind = "change" if change.announced or change.recovered else "learned" if _learned(stored, updated) else None
+    if kind is None:
+        services.ledger.write(updated)
+        return None
+    updated, entry = append(updated, kind, change_as_data(change))
+    services.ledger.write(updated, entry)
+    extra = {
+        "repository": change.repository,
+        "opened": [finding.rule for finding in change.opened],
+        "resolved": [finding.rule for finding in change.resolved],
+        "origin": change.origin.value,
+    }
+    logger.info("%s recorded", kind, extra=extra)
+    return change
+
+
+def _learned(stored: RepositoryRecord | None, updated: RepositoryRecord) -> bool:
+    return stored is None or milestones(stored.provenance) != milestones(updated.provenance)
+
+
+def _owner(repository: Repository, policy: Policy, known: str | None) -> str | None:
+    if isinstance(repository.tags, Unreadable):
+        return known
+    return repository.tags.get(policy.owner_tag)
+
+
+def _is_open(finding: Finding) -> bool:
+    return finding.state is FindingState.OPEN
+
+
+def _is_resolved(finding: Finding) -> bool:
+    return finding.state is FindingState.RESOLVED
+
+
+def _was_open(finding: Finding, earlier: Iterable[Finding]) -> bool:
+    return any(other.rule == finding.rule and _is_open(other) for other in earlier)

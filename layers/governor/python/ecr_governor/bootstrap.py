@@ -1,0 +1,154 @@
+"""The only place where classes meet. Nothing is made at import: a client that an event does not need is never built."""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from ecr_governor import batches
+from ecr_governor.adapters.aws import CLIENT_CONFIG
+from ecr_governor.adapters.bus import EventBridgeBus
+from ecr_governor.adapters.ecr import EcrRegistry
+from ecr_governor.adapters.ledger import DynamoDbLedger, told_from_image
+from ecr_governor.adapters.policy_store import S3PolicySource
+from ecr_governor.adapters.queues import DeadLetters, Looks
+from ecr_governor.adapters.slack import SlackWebhook
+from ecr_governor.app import notify as telling
+from ecr_governor.app.pushes import take_note
+from ecr_governor.app.reconcile import Services, reconcile
+from ecr_governor.batches import Arrival
+from ecr_governor.core.announcement import Told
+from ecr_governor.core.record import Change
+from ecr_governor.observability import count
+from ecr_governor.settings import AskingSettings, EventSettings, JudgingSettings, NotifySettings, Settings, from_environment
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_sqs import SQSClient
+
+DUE_AT_ONCE = 500
+"""Repositories per due check; what is left is taken by the next one."""
+
+
+def now() -> datetime:
+    """The time. The only clock that is read."""
+    return datetime.now(UTC)
+
+
+def look_at_repositories(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Answer a batch of events that name repositories: look at each."""
+    services = Services(EcrRegistry(_ecr), _ledger(), _policies())
+
+    def look(arrival: Arrival) -> None:
+        change = reconcile(arrival.repository, arrival.news, arrival.trigger, services, now())
+        if change:
+            _count_change(change)
+
+    return _settled(event, look)
+
+
+def look_at_pushes(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Answer a batch of events that tell of images: take note, or hand on what needs a look at the repository."""
+
+    def note(arrival: Arrival) -> None:
+        if not take_note(arrival.repository, arrival.news, _ledger(), _policies(), now()):
+            _looks().pass_on(arrival.bodies)
+
+    return _settled(event, note)
+
+
+def ask_for_what_is_due() -> dict[str, int]:
+    """Ask for a look at repositories whose verdicts may have changed by time alone; give how many there were."""
+    at = now()
+    names = _ledger().due(at, DUE_AT_ONCE)
+    _looks().ask(names, at)
+    count("DueLooks", len(names))
+    return {"asked_for": len(names)}
+
+
+def _settled(event: Mapping[str, Any], take: Callable[[Arrival], None]) -> dict[str, list[dict[str, str]]]:
+    settings = _event_settings()
+    count("Events", len(event["Records"]))
+    return batches.settle(event, take, DeadLetters(_sqs(), settings.dead_letter_queue_url), settings.account, settings.region)
+
+
+def tell(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Answer a batch of the ledger's stream with the entries that some channel could not be told of: Lambda goes on from the first."""
+    sequence_numbers: dict[tuple[str, int], str] = {}
+    entries: list[Told] = []
+    for record in event["Records"]:
+        told = told_from_image(record["dynamodb"]["NewImage"])
+        entries.append(told)
+        sequence_numbers[told.repository, told.number] = record["dynamodb"]["SequenceNumber"]
+    failed = telling.notify(entries, _channels(), now())
+    count("EntriesTold", len(entries) - len(failed))
+    count("EntriesWaiting", len(failed))
+    return {"batchItemFailures": [{"itemIdentifier": number} for entry, number in sequence_numbers.items() if entry in failed]}
+
+
+def _count_change(change: Change) -> None:
+    count("FindingsOpened", len(change.opened))
+    count("FindingsResolved", len(change.resolved))
+    for outcome in change.outcomes:
+        count(f"Remedies{outcome.status.value.capitalize()}")
+
+
+@cache
+def _settings() -> Settings:
+    return from_environment(Settings, os.environ)
+
+
+@cache
+def _event_settings() -> EventSettings:
+    return from_environment(EventSettings, os.environ)
+
+
+@cache
+def _looks() -> Looks:
+    settings = from_environment(AskingSettings, os.environ)
+    return Looks(_sqs(), settings.repository_events_queue_url, settings.account, settings.region)
+
+
+@cache
+def _ecr() -> "ECRClient":
+    return boto3.client("ecr", config=CLIENT_CONFIG)
+
+
+@cache
+def _sqs() -> "SQSClient":
+    return boto3.client("sqs", config=CLIENT_CONFIG)
+
+
+@cache
+def _ledger() -> DynamoDbLedger:
+    return DynamoDbLedger(boto3.client("dynamodb", config=CLIENT_CONFIG), _settings().ledger_table)
+
+
+@cache
+def _policies() -> S3PolicySource:
+    settings = from_environment(JudgingSettings, os.environ)
+    return S3PolicySource(
+        boto3.client("s3", config=CLIENT_CONFIG),
+        settings.policy_bucket,
+        settings.policy_key,
+        ceiling=settings.mode,
+        ledger=_ledger(),
+        on_problem=lambda _: count("PolicyInvalid"),
+    )
+
+
+@cache
+def _channels() -> telling.Channels:
+    settings = from_environment(NotifySettings, os.environ)
+    secrets = boto3.client("secretsmanager", config=CLIENT_CONFIG) if settings.slack_secret else None
+    return telling.Channels(
+        ledger=_ledger(),
+        policies=_policies(),
+        bus=EventBridgeBus(boto3.client("events", config=CLIENT_CONFIG), settings.event_bus),
+        chat=SlackWebhook(secrets, settings.slack_secret) if secrets else None,
+        account=settings.account,
+        region=settings.region,
+    )

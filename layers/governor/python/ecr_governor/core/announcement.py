@@ -1,0 +1,135 @@
+"""What people are told of one repository: the net of one or more changes, read back from the ledger."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ecr_governor.core.finding import Finding, FindingState
+from ecr_governor.core.policy.model import Mode
+from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.remedy import OutcomeStatus
+from ecr_governor.core.severity import Severity
+
+ORDER = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One ledger entry that is to be told: `number` within its repository's ledger, `body` as written."""
+
+    repository: str
+    number: int
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """The net news of one repository. `put_right` and `not_put_right` are remedies in words."""
+
+    repository: str
+    opened: tuple[Finding, ...]
+    resolved: tuple[Finding, ...]
+    put_right: tuple[str, ...]
+    not_put_right: tuple[tuple[str, str], ...]
+    discovered: bool
+    gone: bool
+    trigger: str
+    actor: str
+    policy_hash: str
+    record: RepositoryRecord | None
+
+    @property
+    def worth_a_message(self) -> bool:
+        """Whether a person should be told: a repository that was found in good order is no news."""
+        return bool(self.opened or self.resolved or self.put_right or self.not_put_right)
+
+    @property
+    def severity(self) -> Severity | None:
+        """The worst severity among what opened."""
+        return min((finding.severity for finding in self.opened), key=ORDER.index, default=None)
+
+
+def announce(told: Iterable[Told], record: RepositoryRecord | None, least: Severity) -> Announcement:
+    """Sum up the entries of one repository, oldest first; violations below the severity `least` are left out.
+
+    What opened and was resolved again within the same entries appears in neither list: it shows as a remedy, or not at all.
+    """
+    entries = sorted(told, key=lambda entry: entry.number)
+    opened: dict[str, Finding] = {}
+    resolved: dict[str, Finding] = {}
+    outcomes: list[Mapping[str, Any]] = []
+    for entry in entries:
+        for data in entry.body["opened"]:
+            finding = finding_from_data(data)
+            resolved.pop(finding.rule, None)
+            opened[finding.rule] = finding
+        for data in entry.body["resolved"]:
+            finding = finding_from_data(data)
+            if opened.pop(finding.rule, None) is None:
+                resolved[finding.rule] = finding
+        outcomes.extend(entry.body["outcomes"])
+    first = entries[0].body
+    return Announcement(
+        repository=entries[0].repository,
+        opened=tuple(sorted((finding for finding in opened.values() if _matters(finding, least)), key=_by_severity)),
+        resolved=tuple(sorted((finding for finding in resolved.values() if _matters(finding, least)), key=_by_severity)),
+        put_right=tuple(outcome["words"] for outcome in outcomes if outcome["status"] == OutcomeStatus.APPLIED),
+        not_put_right=tuple(
+            (outcome["words"], outcome["why"])
+            for outcome in outcomes
+            if outcome["status"] in {OutcomeStatus.FAILED, OutcomeStatus.REFUSED}
+        ),
+        discovered=any(entry.body["discovered"] for entry in entries),
+        gone=bool(entries[-1].body["gone"]),
+        trigger=first["trigger"]["event"],
+        actor=first["trigger"]["actor"],
+        policy_hash=entries[-1].body["policy_hash"],
+        record=record,
+    )
+
+
+def finding_from_data(data: Mapping[str, Any]) -> Finding:
+    """Read a finding back from the form in which the ledger keeps it."""
+    return Finding(
+        repository=data["repository"],
+        rule=data["rule"],
+        severity=Severity(data["severity"]),
+        state=FindingState(data["state"]),
+        mode=Mode(data["mode"]),
+        reason=data["reason"],
+        remedies=tuple(data["remedies"]),
+        opened_at=datetime.fromisoformat(data["opened_at"]),
+        resolved_at=datetime.fromisoformat(data["resolved_at"]) if data["resolved_at"] else None,
+        resolution=data["resolution"],
+    )
+
+
+def _matters(finding: Finding, least: Severity) -> bool:
+    return ORDER.index(finding.severity) <= ORDER.index(least)
+
+
+def _by_severity(finding: Finding) -> tuple[int, str]:
+    return ORDER.index(finding.severity), finding.rule
+
+
+def bus_events(entry: Told, account: str, region: str) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Give the events that a ledger entry puts on the bus: detail type and detail, as `docs/events.md` describes them."""
+    body = entry.body
+    common = {
+        "version": 1,
+        "account": account,
+        "region": region,
+        "repository": entry.repository,
+        "ledger_entry": entry.number,
+        "at": body["at"],
+        "policy_hash": body["policy_hash"],
+    }
+    events: list[tuple[str, dict[str, Any]]] = []
+    if body["discovered"]:
+        events.append(("Repository Created", {**common, "origin": body["origin"], "trigger": body["trigger"]}))
+    events += [("Finding Opened", {**common, "finding": finding}) for finding in body["opened"]]
+    events += [("Remedy Applied", {**common, "remedy": outcome["remedy"]}) for outcome in body["outcomes"] if outcome["status"] == "applied"]
+    events += [("Finding Resolved", {**common, "finding": finding}) for finding in body["resolved"]]
+    return tuple(events)

@@ -1,0 +1,1 @@
+"""The texts that ECR keeps for a repository: names, lifecycle policies, repository policies."""

@@ -1,0 +1,21 @@
+"""When a repository is worth another look although nothing happened to it."""
+
+from datetime import datetime, timedelta
+
+from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.repository import Repository
+from ecr_governor.core.rules import auto_created
+
+
+def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, now: datetime) -> datetime | None:
+    """Give the first time after `now` at which a verdict may change by time alone; None if none can.
+
+    A grace period ends, an exemption expires, or the pause after too many remedies is over.
+    """
+    moments = (
+        auto_created.due(repository, policy.expectation_for(repository.name), now),
+        policy.next_expiry(repository.name, now),
+        record.paused_at + timedelta(hours=1) if record.paused_at else None,
+    )
+    return min((moment for moment in moments if moment and moment > now), default=None)

@@ -1,0 +1,193 @@
+"""Slack messages as plain data, within Slack's limits. Foreign text is text: it never mentions, links or formats."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ecr_governor.core.announcement import Announcement
+from ecr_governor.core.finding import Finding
+from ecr_governor.core.rules import RULES
+from ecr_governor.core.severity import Severity
+
+HEADER_LIMIT = 150
+SECTION_LIMIT = 3000
+FIELD_LIMIT = 2000
+TEXT_LIMIT = 4000
+LISTED = 6
+EXAMPLES = 4
+
+_MARK = {
+    Severity.CRITICAL: ":rotating_light: Critical",
+    Severity.HIGH: ":red_circle: High",
+    Severity.MEDIUM: ":large_orange_circle: Medium",
+    Severity.LOW: ":large_blue_circle: Low",
+}
+
+
+def plain(text: str, limit: int = SECTION_LIMIT) -> str:
+    """Make foreign text harmless in mrkdwn: control and direction characters out, `& < >` escaped, formatting characters kept literal."""
+    visible = "".join(" " if character in "\n\r\t" else character for character in text if character in "\n\r\t" or _printable(character))
+    if len(visible) > limit:
+        visible = visible[: limit - 1] + "…"
+    return visible.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def code(text: str) -> str:
+    """Show foreign text as a code span, in which nothing is formatted."""
+    return f"`{plain(text, 300).replace('`', 'ˋ')}`"
+
+
+def _printable(character: str) -> bool:
+    return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def message(announcement: Announcement, account: str, region: str) -> dict[str, Any]:
+    """Tell the news of one repository."""
+    title = _title(announcement)
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": _cut(title, HEADER_LIMIT), "emoji": True}},
+        *_section(_finding_lines(announcement.opened)),
+        *_section(_list("Put right", ":white_check_mark:", announcement.put_right)),
+        *_section(_list("Not put right", ":no_entry:", (f"{words}: {why}" for words, why in announcement.not_put_right))),
+        *_section(_list("Resolved", ":white_check_mark:", (f"{finding.rule}: {finding.resolution}" for finding in _mended(announcement)))),
+        {"type": "section", "fields": _fields(announcement)},
+        _context(account, region, announcement.policy_hash, _cause(announcement)),
+    ]
+    return {"text": _cut(plain(_summary(announcement, title)), TEXT_LIMIT), "blocks": blocks}
+
+
+def digest(announcements: Sequence[Announcement], account: str, region: str) -> dict[str, Any]:
+    """Tell a burst of news in one message: what happened how often, with examples."""
+    opened = Counter(finding.rule for announcement in announcements for finding in announcement.opened)
+    put_right = Counter(words for announcement in announcements for words in announcement.put_right)
+    resolved = Counter(finding.rule for announcement in announcements for finding in _mended(announcement))
+    refused = [announcement for announcement in announcements if announcement.not_put_right]
+    title = f":books: {len(announcements)} repositories changed"
+    lines = [
+        f"{_mark_of(rule)} *{rule}*: {_repositories(count)}\n{_examples(announcements, rule)}" for rule, count in sorted(opened.items())
+    ]
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}},
+        *_section("\n".join(lines)),
+        *_section(_list("Put right", ":white_check_mark:", (f"{words}: {_repositories(count)}" for words, count in sorted(put_right.items())))),
+        *_section(_list("Resolved", ":white_check_mark:", (f"{rule}: {_repositories(count)}" for rule, count in sorted(resolved.items())))),
+        *_section(_list("Not put right", ":no_entry:", (announcement.repository for announcement in refused))),
+        _context(account, region, announcements[0].policy_hash, "sent as a digest because many came at once"),
+    ]
+    names = ", ".join(announcement.repository for announcement in announcements[:EXAMPLES])
+    return {"text": _cut(plain(f"{len(announcements)} repositories changed: {names}"), TEXT_LIMIT), "blocks": blocks}
+
+
+def policy_problem(problem: str, version: str, account: str, region: str) -> dict[str, Any]:
+    """Tell that the policy file cannot be used."""
+    title = ":rotating_light: The policy file is invalid"
+    body = (
+        "The last good policy goes on judging. *Nothing is put right until this is mended.*\n"
+        f"```{plain(problem, 2000).replace('`', 'ˋ')}```\nCheck the file with `ecr-governor policy validate FILE` and upload it again."
+    )
+    return {
+        "text": _cut(plain(f"The policy file is invalid: {problem}"), TEXT_LIMIT),
+        "blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}},
+            {"type": "section", "text": {"type": "mrkdwn", "text": body}},
+            _context(account, region, "last good", f"file version {version}"),
+        ],
+    }
+
+
+def _title(announcement: Announcement) -> str:
+    name = _cut(_harmless_header(announcement.repository), 90)
+    if announcement.gone:
+        return f":wastebasket: Deleted: {name}"
+    if announcement.opened:
+        new = "New repository needs attention" if announcement.discovered else "Needs attention"
+        return f":warning: {new}: {name}"
+    if announcement.not_put_right:
+        return f":no_entry: Could not put right: {name}"
+    if announcement.put_right:
+        return f":hammer_and_wrench: {'New repository put in order' if announcement.discovered else 'Put right'}: {name}"
+    return f":white_check_mark: Resolved: {name}"
+
+
+def _harmless_header(text: str) -> str:
+    # A header is plain_text: no mentions or links are possible, but `:name:` would become an emoji.
+    return "".join(character for character in text if _printable(character)).replace(":", "\uff1a")
+
+
+def _summary(announcement: Announcement, title: str) -> str:
+    reasons = "; ".join(f"{finding.rule}: {finding.reason}" for finding in announcement.opened) or ", ".join(announcement.put_right)
+    return f"{title.split(' ', 1)[1]}. {reasons}" if reasons else title.split(" ", 1)[1]
+
+
+def _finding_lines(findings: Sequence[Finding]) -> str:
+    lines = [f"{_MARK[finding.severity]} · *{finding.rule}*\n{plain(finding.reason, 600)}\n_{plain(_fix(finding), 400)}_" for finding in findings[:LISTED]]
+    if len(findings) > LISTED:
+        lines.append(f"…and {len(findings) - LISTED} more")
+    return "\n\n".join(lines)
+
+
+def _fix(finding: Finding) -> str:
+    rule = RULES.get(finding.rule)
+    return f"How to fix: {rule.fix}" if rule else ""
+
+
+def _mark_of(rule: str) -> str:
+    return _MARK[RULES[rule].severity] if rule in RULES else _MARK[Severity.LOW]
+
+
+def _mended(announcement: Announcement) -> tuple[Finding, ...]:
+    """Resolved findings that no remedy in the same news explains."""
+    return () if announcement.put_right else announcement.resolved
+
+
+def _list(title: str, mark: str, lines: Iterable[str]) -> str:
+    shown = list(lines)
+    if not shown:
+        return ""
+    more = [f"…and {len(shown) - LISTED} more"] if len(shown) > LISTED else []
+    return "\n".join([f"*{title}*", *(f"{mark} {plain(line, 400)}" for line in shown[:LISTED]), *more])
+
+
+def _section(text: str) -> list[dict[str, Any]]:
+    return [{"type": "section", "text": {"type": "mrkdwn", "text": _cut(text, SECTION_LIMIT)}}] if text else []
+
+
+def _fields(announcement: Announcement) -> list[dict[str, str]]:
+    record = announcement.record
+    provenance = record.provenance if record else None
+    pusher = provenance.pusher if provenance else None
+    creator = provenance.creation.actor if provenance and provenance.creation else None
+    shown = [
+        ("Repository", code(announcement.repository)),
+        ("Origin", plain(provenance.origin.value.replace("_", " ")) if provenance else "unknown"),
+        ("Pushed by", code(pusher.name) if pusher else "nobody yet"),
+        ("Owner", code(record.owner) if record and record.owner else "not known"),
+    ]
+    if creator and provenance and provenance.origin == "api":
+        shown.insert(2, ("Created by", code(creator.name)))
+    return [{"type": "mrkdwn", "text": _cut(f"*{label}*\n{value}", FIELD_LIMIT)} for label, value in shown]
+
+
+def _cause(announcement: Announcement) -> str:
+    by = f" by {announcement.actor}" if announcement.actor else ""
+    return f"{announcement.trigger}{by}"
+
+
+def _context(account: str, region: str, policy_hash: str, cause: str) -> dict[str, Any]:
+    text = f"{plain(cause, 300)} · account {account} · {region} · policy {policy_hash}"
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
+
+
+def _examples(announcements: Sequence[Announcement], rule: str) -> str:
+    names = [announcement.repository for announcement in announcements if any(finding.rule == rule for finding in announcement.opened)]
+    more = f" and {len(names) - EXAMPLES} more" if len(names) > EXAMPLES else ""
+    return ", ".join(code(name) for name in names[:EXAMPLES]) + more
+
+
+def _repositories(count: int) -> str:
+    return "1 repository" if count == 1 else f"{count} repositories"
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,1 @@
+"""The policy file: what it may say, how it is read, and what it expects of a repository."""

@@ -1,0 +1,598 @@
+"""What a policy file of version 1 may say, and what it expects of one repository.
+
+The models are strict: an unknown key is a problem, nothing is coerced. Checks that need another section get it by pydantic's
+validation context (`Known`), so that every problem of a file is found in one pass.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Self
+
+import re2
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from ecr_governor.core.documents import lifecycle, repository_policy
+from ecr_governor.core.documents.names import ROOT, is_template_prefix
+from ecr_governor.core.documents.problem import KEY, DocumentProblem, Path, suggestion
+from ecr_governor.core.origin import Origin
+from ecr_governor.core.policy.naming import Convention, ConventionInvalid, Segment, parts_of
+from ecr_governor.core.policy.patterns import Glob, Matcher, glob_matches
+from ecr_governor.core.repository import Encryption, EncryptionType, ScanFrequency, TagMutability, TagMutabilitySetting
+from ecr_governor.core.severity import Severity
+
+SUPPORTED_VERSIONS: Final = (1,)
+HASH_LENGTH: Final = 12
+MIN_REASON: Final = 10
+MAX_GRACE: Final = timedelta(days=365)
+MAX_GRACE_TEXT: Final = 8
+FACT_PLACEHOLDERS: Final = ("pusher", "origin")
+MAX_TAGS: Final = 50
+MAX_TAG_KEY: Final = 128
+MAX_TAG_VALUE: Final = 256
+
+_TAG_TEXT: Final = re2.compile(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*")
+_ACCOUNT: Final = re2.compile(r"[0-9]{12}")
+_ORGANIZATION: Final = re2.compile(r"o-[a-z0-9]{10,32}")
+_KMS_KEY: Final = re2.compile(r"arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-z0-9-]+")
+_EXCLUSION_FILTER: Final = re2.compile(r"[0-9a-zA-Z._*-]{1,128}")
+_PLACEHOLDER: Final = re2.compile(r"\{([^{}]*)\}")
+
+_UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a section's checks need of the other sections. None: not known, so not checked."""
+
+    rule_ids: frozenset[str] | None = None
+    segments: frozenset[str] | None = None
+
+
+def problems_error(*problems: DocumentProblem) -> PydanticCustomError:
+    """One validation error that carries several faults, each with its path below the field."""
+    summary = "; ".join(str(problem) for problem in problems)
+    return PydanticCustomError("faults", "{summary}", {"summary": summary, "problems": problems})
+
+
+def _fault(what: str, do: str = "", at: Path = ()) -> PydanticCustomError:
+    return problems_error(DocumentProblem(at, what, do))
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, ignored_types=(functools.cached_property,))
+
+
+class Mode(StrEnum):
+    """What a violation leads to: nothing, a finding, or a finding and its remedies."""
+
+    OFF = "off"
+    AUDIT = "audit"
+    ENFORCE = "enforce"
+
+
+_STRENGTH: Final = {Mode.OFF: 0, Mode.AUDIT: 1, Mode.ENFORCE: 2}
+
+
+def weaker(left: Mode, right: Mode) -> Mode:
+    """Return the one of two modes that does less."""
+    return min(left, right, key=_STRENGTH.__getitem__)
+
+
+def is_tag_value(text: str) -> bool:
+    """Whether AWS accepts the text as a tag's value: up to 256 letters, digits, spaces and `_.:/=+-@` (Resource Groups Tagging API)."""
+    try:
+        return len(text) <= MAX_TAG_VALUE and _TAG_TEXT.fullmatch(text) is not None
+    except UnicodeEncodeError:
+        return False
+
+
+# --- naming ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _convention(text: str) -> str:
+    try:
+        parts_of(text)
+    except ConventionInvalid as error:
+        raise _fault(f"the convention {error}") from error
+    return text
+
+
+def _segment(name: str, info: ValidationInfo) -> str:
+    convention = info.data.get("convention")
+    if convention is None:  # has a problem of its own
+        return name
+    names = [part.name for part in parts_of(convention) if isinstance(part, Segment)]
+    if name not in names:
+        raise _fault(f"the convention {convention} has no segment {{{name}}}", f"{suggestion(name, names)}, or remove it")
+    return name
+
+
+class Naming(_Strict):
+    """What a repository may be called."""
+
+    convention: Annotated[
+        StrictStr,
+        AfterValidator(_convention),
+        Field(description="Literal text and {segments}, for example {team}/{service}. {segment...} may span several path parts."),
+    ]
+    segments: Annotated[
+        dict[Annotated[StrictStr, AfterValidator(_segment)], Matcher],
+        Field(description="What each segment may be. A segment without an entry may be anything."),
+    ] = {}
+    ignore: Annotated[tuple[Glob, ...], Field(description="Globs of names that the convention does not speak of.")] = ()
+
+    @functools.cached_property
+    def compiled(self) -> Convention:
+        """The convention, ready to match."""
+        return Convention.compile(self.convention, self.segments)
+
+    def ignores(self, name: str) -> bool:
+        """Whether the convention does not speak of the name."""
+        return any(glob_matches(glob, name) for glob in self.ignore)
+
+
+# --- namespaces -----------------------------------------------------------------------------------------------------------------------
+
+
+def _account(text: str) -> str:
+    if not (text.isascii() and _ACCOUNT.fullmatch(text)):
+        raise _fault(f"{text!r} is no AWS account id", "write its twelve digits, in quotes")
+    return text
+
+
+def _organization(text: str) -> str:
+    if not (text.isascii() and _ORGANIZATION.fullmatch(text)):
+        raise _fault(f"{text!r} is no AWS organization id", "write it as o-exampleorgid: o- and 10 to 32 letters and digits")
+    return text
+
+
+def _exclusion_filter(text: str) -> str:
+    if not (text.isascii() and _EXCLUSION_FILTER.fullmatch(text)):
+        raise _fault(f"{text!r} is no tag filter of ECR's", "use 1 to 128 of 0-9 a-z A-Z . _ - and *")
+    return text
+
+
+def _tag_key(text: str) -> str:
+    if not 1 <= len(text) <= MAX_TAG_KEY or text.lower().startswith("aws:") or _TAG_TEXT.fullmatch(text) is None:
+        raise _fault(
+            f"{text!r} is no tag key that AWS lets us set", "use 1 to 128 letters, digits, spaces and _.:/=+-@, not starting with aws:"
+        )
+    return text
+
+
+def _grace(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str) and value[:-1].isascii() and value[:-1].isdecimal() and len(value) <= MAX_GRACE_TEXT and value[-1] in _UNITS:
+        grace = timedelta(seconds=int(value[:-1]) * _UNITS[value[-1]])
+        if timedelta(0) < grace <= MAX_GRACE:
+            return grace
+    raise _fault(f"{value!r} is no time span", "write a number with m, h or d behind it, for example 24h; at most 365d")
+
+
+Grace = Annotated[
+    timedelta,
+    BeforeValidator(_grace),
+    PlainSerializer(lambda grace: int(grace.total_seconds()), return_type=int, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,6}[mhd]$", "examples": ["24h", "30m", "7d"]}),
+]
+
+
+class TagMutabilityModel(_Strict):
+    """Whether a tag may be moved to another image. A plain mode is a short form."""
+
+    mode: TagMutability
+    exceptions: Annotated[
+        tuple[Annotated[StrictStr, AfterValidator(_exclusion_filter)], ...],
+        Field(alias="except", max_length=5, description="Tags, with * for any run of characters, that the mode does not hold for."),
+    ] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"mode": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        excluding = self.mode in {TagMutability.MUTABLE_WITH_EXCLUSION, TagMutability.IMMUTABLE_WITH_EXCLUSION}
+        if excluding and not self.exceptions:
+            raise _fault(f"{self.mode} needs to know which tags are excluded", 'add for example except: ["latest"]')
+        if self.exceptions and not excluding:
+            raise _fault(f"{self.mode} has no exclusions", f"write mode: {self.mode}_WITH_EXCLUSION, or remove except", ("except",))
+        return self
+
+    @property
+    def setting(self) -> TagMutabilitySetting:
+        """The setting as ECR has it."""
+        return TagMutabilitySetting(self.mode, frozenset(self.exceptions))
+
+
+class EncryptionModel(_Strict):
+    """How images are encrypted at rest. A plain type is a short form."""
+
+    type: EncryptionType
+    kms_key: StrictStr | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"type": value} if isinstance(value, str) else value
+
+    @field_validator("kms_key", mode="after")
+    @classmethod
+    def _key_arn(cls, key: str | None, info: ValidationInfo) -> str | None:
+        if key is None:
+            return None
+        if not (key.isascii() and _KMS_KEY.fullmatch(key)):
+            raise _fault(f"{key!r} is no KMS key ARN", "write arn:aws:kms:REGION:ACCOUNT:key/ID; ECR stores the key's ARN, not an alias")
+        if info.data.get("type") is EncryptionType.AES256:
+            raise _fault("AES256 takes no key", "write type: KMS, or remove kms_key")
+        return key
+
+    @property
+    def wanted(self) -> Encryption:
+        """The encryption as ECR has it."""
+        return Encryption(self.type, self.kms_key)
+
+
+class RequiredTag(Matcher):
+    """What the value of a tag must be, and what to set where the tag is missing."""
+
+    set: (
+        Annotated[
+            StrictStr,
+            Field(
+                description="Text with the placeholders {pusher}, {origin} and the convention's segments; set only where the tag is missing."
+            ),
+        ]
+        | None
+    ) = None
+
+    @classmethod
+    def _needs_a_kind(cls) -> bool:
+        return False
+
+    @field_validator("set", mode="after")
+    @classmethod
+    def _renders(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text is None:
+            return None
+        context = info.context
+        used = placeholders(text)
+        if isinstance(context, Known) and context.segments is not None:
+            known = sorted({*FACT_PLACEHOLDERS, *context.segments})
+            for name in used:
+                if name not in known:
+                    raise _fault(f"nothing is known by the name {{{name}}}", f"use one of {', '.join(f'{{{one}}}' for one in known)}")
+        if not used and not is_tag_value(text):
+            raise _fault(f"{text!r} is no tag value", "use up to 256 letters, digits, spaces and _.:/=+-@")
+        return text
+
+    @model_validator(mode="after")
+    def _keeps_its_own_word(self) -> Self:
+        if self.set is not None and not placeholders(self.set) and not self.matches(self.set):
+            raise _fault(f"would set {self.set!r}, which is not {self.describe()}", "set a value that is allowed", ("set",))
+        return self
+
+
+def placeholders(text: str) -> tuple[str, ...]:
+    """List the names in braces."""
+    return tuple(dict.fromkeys(_PLACEHOLDER.findall(text)))
+
+
+def render(text: str, values: Mapping[str, str]) -> str | None:
+    """Fill in the text's placeholders; None if one of them is not known."""
+    if any(name not in values for name in placeholders(text)):
+        return None
+    return str(_PLACEHOLDER.sub(lambda found: values[found.group(1)], text))
+
+
+class AutoCreated(_Strict):
+    """What is expected of repositories that ECR made by itself."""
+
+    allowed: Annotated[
+        tuple[Literal[Origin.CREATE_ON_PUSH, Origin.PULL_THROUGH_CACHE, Origin.REPLICATION], ...],
+        Field(description="The ways in which ECR may create repositories here."),
+    ] = (Origin.CREATE_ON_PUSH, Origin.PULL_THROUGH_CACHE, Origin.REPLICATION)
+    grace: Annotated[Grace, Field(description="How long such a repository may stay without an image.")] = timedelta(hours=24)
+
+
+def _lifecycle_document(document: dict[str, Any]) -> dict[str, Any]:
+    if problems := lifecycle.problems_of(document):
+        raise problems_error(*problems)
+    return document
+
+
+def _repository_policy_document(document: dict[str, Any]) -> dict[str, Any]:
+    if problems := repository_policy.problems_of(document):
+        raise problems_error(*problems)
+    return document
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+Document = Annotated[dict[str, Any], Field(description="The document as ECR takes it, written in YAML.")]
+
+
+class NamespaceSettings(_Strict):
+    """What is expected of the repositories of one namespace. What it leaves out it has from ROOT; `null` asks for nothing."""
+
+    lifecycle_policy: Annotated[Document, AfterValidator(_lifecycle_document)] | None = None
+    replace_lifecycle_policy: Annotated[
+        StrictBool, Field(description="Whether a weaker policy of a team's own is replaced. A missing one is put in any case.")
+    ] = False
+    repository_policy: Annotated[Document, AfterValidator(_repository_policy_document)] | None = None
+    trusted_accounts: Annotated[
+        tuple[Annotated[StrictStr, AfterValidator(_account)], ...],
+        Field(description="Accounts, besides our own, whose principals a repository policy may admit."),
+    ] = ()
+    trusted_organizations: Annotated[
+        tuple[Annotated[StrictStr, AfterValidator(_organization)], ...],
+        Field(description="AWS organizations whose members a repository policy may admit by aws:PrincipalOrgID."),
+    ] = ()
+    tag_mutability: TagMutabilityModel | None = None
+    scan_frequency: ScanFrequency | None = None
+    required_tags: (
+        Annotated[
+            dict[Annotated[StrictStr, AfterValidator(_tag_key)], RequiredTag],
+            Field(max_length=MAX_TAGS, description="Tag keys that every repository carries."),
+        ]
+        | None
+    ) = None
+    encryption: EncryptionModel | None = None
+    image_tags: (
+        Annotated[
+            tuple[Matcher, ...],
+            BeforeValidator(_listed),
+            Field(min_length=1, description="What an image's tag must be: one of these."),
+            WithJsonSchema(
+                {"anyOf": [{"$ref": "#/$defs/Matcher"}, {"type": "array", "items": {"$ref": "#/$defs/Matcher"}, "minItems": 1}]}
+            ),
+        ]
+        | None
+    ) = None
+    auto_created: AutoCreated | None = None
+
+    def over(self, base: "NamespaceSettings") -> "NamespaceSettings":
+        """Complete these settings by those of the base, key by key."""
+        own = {name: getattr(self, name) for name in self.model_fields_set}
+        return base.model_copy(update=own)
+
+
+def _prefix(text: str) -> str:
+    if not is_template_prefix(text):
+        raise _fault(
+            f"{text!r} is neither ROOT nor a prefix of ECR repository names",
+            "write whole path parts in lower case, for example payments or payments/web",
+        )
+    return text
+
+
+# --- rules, exemptions, notifications -------------------------------------------------------------------------------------------------
+
+
+class RuleSetting(_Strict):
+    """How far one rule goes. A plain mode is a short form."""
+
+    mode: Mode | None = None
+    severity: Severity | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"mode": value} if isinstance(value, str) else value
+
+
+def _day(value: Any) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        day = date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != value:
+        raise _fault(f"{value!r} is no date of the calendar", "write it as YEAR-MONTH-DAY, for example 2027-01-31")
+    return day
+
+
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+
+
+def _reason(text: str) -> str:
+    if len(text.strip()) < MIN_REASON:
+        raise _fault(f"a reason of less than {MIN_REASON} characters explains nothing", "say why, so that the next reader can judge it")
+    return text
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise _fault("is empty")
+    return text
+
+
+EVERY_RULE: Final = "*"
+
+
+def _one_or_list(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _rule_id(rule_id: str, info: ValidationInfo) -> str:
+    context = info.context
+    if isinstance(context, Known) and context.rule_ids is not None and rule_id not in context.rule_ids:
+        raise _fault(f"there is no rule {rule_id!r}", suggestion(rule_id, sorted(context.rule_ids)))
+    return rule_id
+
+
+def _rule_id_or_every(text: str, info: ValidationInfo) -> str:
+    return text if text == EVERY_RULE else _rule_id(text, info)
+
+
+class Exemption(_Strict):
+    """Rules that do not hold for some repositories until a day."""
+
+    match: Annotated[Glob, Field(description="Glob of the repositories' names.")]
+    rules: Annotated[
+        tuple[Annotated[StrictStr, AfterValidator(_rule_id_or_every)], ...],
+        BeforeValidator(_one_or_list),
+        Field(min_length=1, description='Rule ids, or "*" for every rule.'),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+    ]
+    reason: Annotated[StrictStr, AfterValidator(_reason), Field(description="Why, in at least 10 characters.")]
+    owner: Annotated[StrictStr, AfterValidator(_filled), Field(description="Who answers for it.")]
+    expires: Annotated[Day, Field(description="The last day on which it holds, in UTC.")]
+
+    @property
+    def ends(self) -> datetime:
+        """The first moment at which it no longer holds."""
+        return datetime.combine(self.expires, time(), UTC) + timedelta(days=1)
+
+    def covers(self, name: str, rule_id: str) -> bool:
+        """Whether it speaks of the rule for the repository, expired or not."""
+        return (EVERY_RULE in self.rules or rule_id in self.rules) and glob_matches(self.match, name)
+
+
+class SlackNotifications(_Strict):
+    """What Slack is told, where a Slack is configured."""
+
+    enabled: StrictBool = True
+    digest_above: Annotated[
+        StrictInt, Field(ge=1, le=1000, description="Above this number of changes in one batch a single digest is sent.")
+    ] = 5
+    min_severity: Annotated[Severity, Field(description="Violations below this severity are not announced.")] = Severity.LOW
+
+
+class Notifications(_Strict):
+    """Who is told of what."""
+
+    slack: SlackNotifications = SlackNotifications()
+
+
+# --- the policy -----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the policy expects of one repository. `naming` is None where the convention does not speak of its name."""
+
+    repository: str
+    namespace: str
+    naming: Naming | None
+    settings: NamespaceSettings
+    owner_tag: str
+
+    @property
+    def segments(self) -> Mapping[str, str]:
+        """What the naming convention reads out of the name; nothing where the name does not keep it."""
+        return (self.naming.compiled.match(self.repository) if self.naming else None) or {}
+
+
+def _version(value: Any) -> Any:
+    if type(value) is int and value in SUPPORTED_VERSIONS:
+        return value
+    supported = ", ".join(map(str, SUPPORTED_VERSIONS))
+    raise _fault(f"version {value!r} is not supported", f"write version: {supported}, the only one so far")
+
+
+class Policy(_Strict):
+    """A validated policy file."""
+
+    version: Annotated[Literal[1], BeforeValidator(_version), Field(description="The version of this format.")]
+    mode: Annotated[Mode, Field(description="The upper bound of every rule's mode.")] = Mode.AUDIT
+    naming: Naming | None = None
+    namespaces: Annotated[
+        dict[Annotated[StrictStr, AfterValidator(_prefix)], NamespaceSettings],
+        Field(description="Settings by repository name prefix, in whole path parts; the longest wins and completes itself from ROOT."),
+    ] = {}
+    owner_tag: Annotated[StrictStr, AfterValidator(_tag_key), Field(description="The tag that names a repository's owner.")] = "owner"
+    rules: Annotated[
+        dict[Annotated[StrictStr, AfterValidator(_rule_id)], RuleSetting],
+        Field(description="How far each rule goes; what is not named goes as far as mode."),
+    ] = {}
+    exemptions: tuple[Exemption, ...] = ()
+    notifications: Notifications = Notifications()
+
+    @field_validator("namespaces", mode="after")
+    @classmethod
+    def _without_slash(cls, namespaces: dict[str, NamespaceSettings]) -> dict[str, NamespaceSettings]:
+        table = {written.removesuffix("/"): settings for written, settings in namespaces.items()}
+        if len(table) < len(namespaces):
+            twice = [written for written in namespaces if written.endswith("/") and written.removesuffix("/") in namespaces]
+            raise problems_error(
+                *(DocumentProblem((one, KEY), f"{one} stands there without its slash as well", "keep one") for one in twice)
+            )
+        return table
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """What identifies the policy: equal for files that differ only in comments, order of keys, and what they leave to defaults."""
+        content = self.model_dump(mode="json", by_alias=True, exclude={"namespaces"})
+        content["namespaces"] = {prefix: settings.model_dump(mode="json", by_alias=True) for prefix, settings in self._effective.items()}
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
+
+    @functools.cached_property
+    def _effective(self) -> dict[str, NamespaceSettings]:
+        root = self.namespaces.get(ROOT, NamespaceSettings())
+        return {ROOT: root, **{prefix: settings.over(root) for prefix, settings in self.namespaces.items() if prefix != ROOT}}
+
+    def namespace_of(self, name: str) -> str:
+        """Return the longest prefix, by whole path parts, that covers the name; ROOT where there is none."""
+        head = name
+        while "/" in head:
+            head = head.rpartition("/")[0]
+            if head in self.namespaces:
+                return head
+        return ROOT
+
+    def expectation_for(self, name: str) -> Expectation:
+        """Tell what is expected of the repository of this name."""
+        namespace = self.namespace_of(name)
+        naming = self.naming if self.naming is not None and not self.naming.ignores(name) else None
+        return Expectation(name, namespace, naming, self._effective[namespace], self.owner_tag)
+
+    def mode_of(self, rule_id: str) -> Mode:
+        """How far the rule goes: never farther than the policy as a whole."""
+        setting = self.rules.get(rule_id)
+        return self.mode if setting is None or setting.mode is None else weaker(self.mode, setting.mode)
+
+    def severity_of(self, rule_id: str) -> Severity | None:
+        """Return the severity that the policy gives the rule, if it gives one."""
+        setting = self.rules.get(rule_id)
+        return setting.severity if setting else None
+
+    def exemption_for(self, name: str, rule_id: str, now: datetime) -> Exemption | None:
+        """Return the exemption that holds for the rule and the repository now; of several the one that holds longest."""
+        holding = [exemption for exemption in self.exemptions if now < exemption.ends and exemption.covers(name, rule_id)]
+        return max(holding, key=lambda exemption: exemption.expires, default=None)
+
+    def next_expiry(self, name: str, now: datetime) -> datetime | None:
+        """Return the next moment at which an exemption of the repository ends."""
+        ends = [exemption.ends for exemption in self.exemptions if now < exemption.ends and glob_matches(exemption.match, name)]
+        return min(ends, default=None)
+
+    def expired_exemptions(self, now: datetime) -> tuple[Exemption, ...]:
+        """List the exemptions that no longer hold."""
+        return tuple(exemption for exemption in self.exemptions if exemption.ends <= now)

@@ -1,0 +1,327 @@
+"""The naming convention: literal text and `{segments}`, what a name says under it, and the nearest name that keeps it.
+
+A plain segment stays inside one path part of the name; `{segment...}` may span several. A segment takes as little text as lets the
+rest fit, so where two readings are possible the earlier segment is the shorter one.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import Final
+
+import re2
+
+from ecr_governor.core.documents.names import is_repository_name
+from ecr_governor.core.policy.patterns import Matcher
+
+_SPANNING: Final = "..."
+# How much a search may look at: a name that needs more is no typing error, and hostile names must not cost more than honest ones.
+_LONGEST: Final = 128
+_WORDS: Final = 12
+_STATES: Final = 64
+_CANDIDATES: Final = 12
+_NEAR: Final = 3
+_REMEMBERED: Final = 10_000
+
+
+class ConventionInvalid(ValueError):  # noqa: N818 - it names a state of the text
+    """A convention that cannot be read, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Text that a name carries as it stands."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A named part of a name. Without a vocabulary any text will do."""
+
+    name: str
+    spans: bool = False
+    vocabulary: Matcher | None = None
+
+    def fits(self, text: str) -> bool:
+        """Whether the text may stand for this segment."""
+        return bool(text) and (self.spans or "/" not in text) and (self.vocabulary is None or self.vocabulary.matches(text))
+
+    def __str__(self) -> str:
+        return f"{{{self.name}{_SPANNING if self.spans else ''}}}"
+
+
+_SEGMENT: Final = re2.compile(r"[a-z][a-z0-9_-]*")
+_LITERAL: Final = re2.compile(r"[a-z0-9._/-]+")
+
+
+def parts_of(convention: str) -> tuple[Literal | Segment, ...]:
+    """Split a convention into its parts, or raise `ConventionInvalid`."""
+    parts = tuple(_scan(convention))
+    names = [part.name for part in parts if isinstance(part, Segment)]
+    if not names:
+        raise ConventionInvalid("names no {segment}, so a single name would be allowed in the whole registry")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConventionInvalid(f"uses {{{twice}}} twice; a segment has one value")
+    if sum(part.spans for part in parts if isinstance(part, Segment)) > 1:
+        raise ConventionInvalid("has two {segments...} that may span path parts; where one ends could not be told")
+    for left, right in pairwise(parts):
+        if isinstance(left, Segment) and isinstance(right, Segment):
+            raise ConventionInvalid(f"needs text between {left} and {right}; where one ends could not be told")
+    return parts
+
+
+def _scan(convention: str) -> Iterator[Literal | Segment]:
+    rest = convention
+    while rest:
+        text, brace, rest = rest.partition("{")
+        if text:
+            if not (text.isascii() and _LITERAL.fullmatch(text)):
+                raise ConventionInvalid(f"has the text {text!r}; ECR's names are made of a-z, 0-9 and . _ - /")
+            yield Literal(text)
+        if not brace:
+            return
+        inside, brace, rest = rest.partition("}")
+        name = inside.removesuffix(_SPANNING)
+        if not brace:
+            raise ConventionInvalid(f"opens {{{inside} and never closes it")
+        if not (name.isascii() and _SEGMENT.fullmatch(name)):
+            raise ConventionInvalid(f"has the segment {{{inside}}}; a segment's name is made of a-z, 0-9, _ and -, a letter first")
+        yield Segment(name, spans=inside.endswith(_SPANNING))
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A compiled convention."""
+
+    text: str
+    parts: tuple[Literal | Segment, ...]
+
+    @classmethod
+    def compile(cls, text: str, vocabularies: Mapping[str, Matcher]) -> "Convention":
+        """Join the convention's text with what each segment may be."""
+        parts = tuple(
+            Segment(part.name, part.spans, vocabularies.get(part.name)) if isinstance(part, Segment) else part for part in parts_of(text)
+        )
+        return cls(text, parts)
+
+    def match(self, name: str) -> dict[str, str] | None:
+        """Read what each segment is in the name, or None if the name does not keep the convention."""
+        return _match(self.parts, name)
+
+    def diagnose(self, name: str) -> str:
+        """Say what is wrong with a name that does not keep the convention."""
+        groups = _groups(self.parts)
+        if not any(isinstance(part, Segment) and part.spans for part in self.parts):
+            pieces = name.split("/")
+            if len(pieces) != len(groups):
+                return f"has {_counted(len(pieces))}, where {self.text} has {len(groups)}"
+            for piece, group in zip(pieces, groups, strict=True):
+                if _match(group, piece) is None:
+                    return _misfit(piece, group)
+        return f"does not fit {self.text}"
+
+    def nearest(self, name: str) -> str | None:
+        """Find the allowed name that is most like this one, or None where nothing is near. The same name always gets the same answer."""
+        if self.match(name) is not None:
+            return name
+        if len(name) > _LONGEST:
+            return None
+        folded = _folded(name)
+        ranked = sorted((edit_distance(folded, _folded(candidate)), candidate) for candidate in self._candidates(name))
+        if not ranked or ranked[0][0] > max(2, len(ranked[0][1]) // 3):
+            return None
+        best = [candidate for distance, candidate in ranked if distance == ranked[0][0]]
+        return min(best, key=lambda candidate: (edit_distance(name, candidate), candidate))
+
+    def _candidates(self, name: str) -> list[str]:
+        """Names that keep the convention and ECR's rule, made from the words of the given name in their order."""
+        words = _words(name)
+        # Each state: what it has built and how many words it has used, with what it has cost. Only the cheapest go on.
+        states: dict[tuple[str, int], int] = {("", 0): 0}
+        for part in self.parts:
+            following: dict[tuple[str, int], int] = {}
+            for (built, used), cost in states.items():
+                for text, taken, extra in self._choices(part, words[used:]):
+                    key = (built + text, used + taken)
+                    following[key] = min(following.get(key, cost + extra), cost + extra)
+            states = dict(sorted(following.items(), key=lambda item: (item[1], item[0]))[:_STATES])
+        finished = sorted((cost + sum(len(word.text) for word in words[used:]), built) for (built, used), cost in states.items())
+        allowed = (built for _, built in finished if is_repository_name(built) and self.match(built) is not None)
+        return list(islice(allowed, _CANDIDATES))
+
+    def _choices(self, part: Literal | Segment, words: tuple["_Word", ...]) -> Iterator[tuple[str, int, int]]:
+        """Offer the texts a part may become, with the number of words each uses up and what it costs."""
+        if isinstance(part, Literal):
+            spoken = [word.text for word in _words(part.text)]
+            yield part.text, 0, sum(map(len, spoken))
+            if spoken and len(spoken) <= len(words):
+                distance = edit_distance("-".join(word.text for word in words[: len(spoken)]), "-".join(spoken), _NEAR)
+                if distance <= _NEAR:
+                    yield part.text, len(spoken), distance
+            return
+        entries = part.vocabulary.one_of if part.vocabulary is not None else None
+        if entries is not None and len(entries) == 1:
+            yield entries[0], 0, len(entries[0])
+        for count in range(1, len(words) + 1):
+            run = words[:count]
+            if entries is not None:
+                for entry, distance in self._entries_near(part, "-".join(word.text for word in run)):
+                    yield entry, count, distance
+            elif (text := next(filter(part.fits, _spellings(run, part)), None)) is not None:
+                yield text, count, 0
+
+    def _entries_near(self, segment: Segment, text: str) -> tuple[tuple[str, int], ...]:
+        key = (segment.name, text)
+        if key not in self._found:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[key] = _closest((segment.vocabulary.one_of if segment.vocabulary else None) or (), text)
+        return self._found[key]
+
+    @functools.cached_property
+    def _found(self) -> dict[tuple[str, str], tuple[tuple[str, int], ...]]:
+        # The same misspelt team comes in many names; the vocabulary is searched for it once.
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A run of letters and digits, and the separators that stand before it in the name."""
+
+    text: str
+    before: str
+
+
+def _spellings(run: tuple[_Word, ...], segment: Segment) -> Iterator[str]:
+    """Offer the ways to write a run of words, as it was written first."""
+    first, *others = run
+    written = first.text + "".join(word.before + word.text for word in others)
+    yield written
+    if segment.spans:
+        yield "/".join(word.text for word in run)
+    for separator in ("-", "_", ".", ""):
+        yield separator.join(word.text for word in run)
+
+
+def _closest(entries: tuple[str, ...], text: str) -> tuple[tuple[str, int], ...]:
+    """Return the entries that are least far from the text, at most three."""
+    limit = min(_NEAR, len(text) // 2)
+    near: list[tuple[int, str]] = []
+    for entry in entries:
+        folded = _folded(entry)
+        if abs(len(folded) - len(text)) <= limit and (distance := edit_distance(folded, text, limit)) <= limit:
+            near.append((distance, entry))
+    return tuple((entry, distance) for distance, entry in sorted(near)[:3])
+
+
+def _match(parts: tuple[Literal | Segment, ...], text: str) -> dict[str, str] | None:
+    """Find the first reading of the text, shortest segments first. A (part, position) that led nowhere is not tried again."""
+    dead: set[tuple[int, int]] = set()
+
+    def read(index: int, start: int) -> dict[str, str] | None:
+        if index == len(parts):
+            return {} if start == len(text) else None
+        if (index, start) in dead:
+            return None
+        part = parts[index]
+        if isinstance(part, Literal):
+            found = read(index + 1, start + len(part.text)) if text.startswith(part.text, start) else None
+        else:
+            found = None
+            for end in _ends(part, parts[index + 1 : index + 2], text, start):
+                if part.fits(text[start:end]) and (rest := read(index + 1, end)) is not None:
+                    found = {part.name: text[start:end], **rest}
+                    break
+        if found is None:
+            dead.add((index, start))
+        return found
+
+    return read(0, 0)
+
+
+def _ends(segment: Segment, following: tuple[Literal | Segment, ...], text: str, start: int) -> Iterator[int]:
+    """Where a segment may end: before the next literal text, or at the end of the name."""
+    border = len(text)
+    if not segment.spans and (slash := text.find("/", start)) >= 0:
+        border = slash
+    if not following:
+        if border == len(text):
+            yield border
+        return
+    literal = following[0]
+    assert isinstance(literal, Literal)  # noqa: S101 - `parts_of` refuses two segments side by side
+    end = text.find(literal.text, start + 1)
+    while 0 <= end <= border:
+        yield end
+        end = text.find(literal.text, end + 1)
+
+
+def _groups(parts: tuple[Literal | Segment, ...]) -> tuple[tuple[Literal | Segment, ...], ...]:
+    """Group the parts of a convention by path part of the name."""
+    groups: list[list[Literal | Segment]] = [[]]
+    for part in parts:
+        if isinstance(part, Segment):
+            groups[-1].append(part)
+            continue
+        for index, piece in enumerate(part.text.split("/")):
+            if index:
+                groups.append([])
+            if piece:
+                groups[-1].append(Literal(piece))
+    return tuple(tuple(group) for group in groups)
+
+
+def _misfit(piece: str, group: tuple[Literal | Segment, ...]) -> str:
+    match group:
+        case (Segment(name, _, Matcher() as vocabulary),):
+            return f"{name} {piece!r} must be {vocabulary.describe()}"
+        case _:
+            wanted = "".join(part.text if isinstance(part, Literal) else str(part) for part in group)
+            return f"the part {piece!r} does not fit {wanted}"
+
+
+def _counted(parts: int) -> str:
+    return "1 path part" if parts == 1 else f"{parts} path parts"
+
+
+def _folded(text: str) -> str:
+    """Put the text in lower case with every separator alike, so that only the words count."""
+    return "".join(character.lower() if character.isascii() and character.isalnum() else "-" for character in text)
+
+
+def _words(text: str) -> tuple[_Word, ...]:
+    words: list[_Word] = []
+    end = 0
+    folded = _folded(text)
+    for word in filter(None, folded.split("-")):
+        start = folded.index(word, end)
+        before, end = text[end:start], start + len(word)
+        if len(words) < _WORDS:
+            words.append(_Word(word, before))
+        else:
+            words[-1] = _Word(words[-1].text + "-" + word, words[-1].before)
+    return tuple(words)
+
+
+def edit_distance(left: str, right: str, limit: int | None = None) -> int:
+    """Count the insertions, deletions, replacements and swaps of neighbours between two texts (optimal string alignment).
+
+    With a limit, any number above it may be returned as soon as the distance is known to exceed it.
+    """
+    if left == right:
+        return 0
+    before: list[int] = []
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(left, 1):
+        older, before, row = before, row, [i]
+        for j, b in enumerate(right, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if older and j > 1 and a == right[j - 2] and left[i - 2] == b:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+        if limit is not None and min(row) > limit and min(before) > limit:
+            return limit + 1
+    return row[-1]

@@ -1,0 +1,157 @@
+"""Globs and expressions of the policy file, matched in time linear in the text.
+
+Names and tags are chosen by whoever can push, so no pattern may backtrack: everything here runs on RE2, never on Python's own engine.
+"""
+
+import functools
+from typing import Annotated, Any, Final, Self
+
+import re2
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StrictStr,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+
+MAX_PATTERN: Final = 1_000
+_SHOWN: Final = 8
+
+_OPTIONS: Final = re2.Options()
+# The caller gets the reason as an exception; RE2 would write it to standard error as well.
+_OPTIONS.log_errors = False
+
+_LOOK_AROUND: Final = ("(?=", "(?!", "(?<", "(?<=", "(?<!")
+
+
+class PatternInvalid(ValueError):  # noqa: N818 - it names a state of the text
+    """An expression that RE2 does not accept, with the reason."""
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(expression: str) -> Any:
+    try:
+        return re2.compile(expression, _OPTIONS)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else str(error)
+        raise PatternInvalid(_explained(reason)) from error
+
+
+def _explained(reason: str) -> str:
+    operator = reason.rpartition(": ")[2]
+    if reason.startswith("invalid perl operator") and operator.startswith(_LOOK_AROUND):
+        return f"RE2 has no look-around ({operator}): say what the value may be, not what must stand beside it"
+    if reason.startswith("invalid escape sequence") and operator[1:2].isdigit():
+        return f"RE2 has no back-references ({operator}): every match must be decidable in one pass"
+    return f"RE2 refuses it: {reason}"
+
+
+def check_expression(expression: str) -> str:
+    """Return the expression, or raise `PatternInvalid` with what RE2 has against it."""
+    _compiled(expression)
+    return expression
+
+
+def expression_matches(expression: str, text: str) -> bool:
+    """Whether the whole text matches the RE2 expression."""
+    try:
+        return _compiled(expression).fullmatch(text) is not None
+    except UnicodeEncodeError:  # half a surrogate pair is no character, so nothing describes it
+        return False
+
+
+@functools.lru_cache(maxsize=4096)
+def _translated(glob: str) -> str:
+    runs = {"*": ".*", "?": "."}
+    return "(?s)" + "".join(runs.get(character) or re2.escape(character) for character in glob)
+
+
+def glob_matches(glob: str, text: str) -> bool:
+    """Whether the whole text matches the glob: `*` is any run of characters, `/` included, as in IAM; `?` is any one character."""
+    return expression_matches(_translated(glob), text)
+
+
+def _expression(text: str) -> str:
+    try:
+        return check_expression(text)
+    except PatternInvalid as error:
+        raise PydanticCustomError("expression", "{reason}", {"reason": str(error)}) from error
+
+
+PatternText = Annotated[StrictStr, StringConstraints(min_length=1, max_length=MAX_PATTERN)]
+Glob = Annotated[PatternText, Field(description="`*` stands for any run of characters, `/` included; `?` for any one character.")]
+Expression = Annotated[
+    PatternText,
+    AfterValidator(_expression),
+    Field(description="An RE2 expression for the whole value; no look-around, no back-references."),
+]
+
+
+class Matcher(BaseModel):
+    """What a value must be: one of a list, like a glob, or like an RE2 expression. A plain list and a plain glob are short forms."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(functools.cached_property,))
+
+    one_of: Annotated[tuple[StrictStr, ...], Field(min_length=1)] | None = None
+    glob: Glob | None = None
+    regex: Expression | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _short_forms(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        if isinstance(value, str):
+            value = {"glob": value}
+        elif isinstance(value, list | tuple):
+            value = {"one_of": value}
+        return handler(value)  # type: ignore[no-any-return]
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = [kind for kind in ("one_of", "glob", "regex") if getattr(self, kind) is not None]
+        if len(kinds) > 1:
+            raise PydanticCustomError("one_kind", "{kinds} exclude each other; keep one", {"kinds": " and ".join(kinds)})
+        if not kinds and self._needs_a_kind():
+            raise PydanticCustomError("one_kind", "says nothing: give one of one_of, glob or regex", {})
+        return self
+
+    @classmethod
+    def _needs_a_kind(cls) -> bool:
+        return True
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        description = schema.pop("description", "")
+        title = schema.pop("title", cls.__name__)
+        strings = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+        return {"title": title, "description": description, "anyOf": [{"type": "string", "minLength": 1}, strings, schema]}
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole text is what the matcher asks for."""
+        if self.one_of is not None:
+            return text in self._entries
+        if self.glob is not None:
+            return glob_matches(self.glob, text)
+        return self.regex is None or expression_matches(self.regex, text)
+
+    def describe(self) -> str:
+        """Say what a value must be, in words that complete "must be"."""
+        if self.one_of is not None:
+            more = len(self.one_of) - _SHOWN
+            shown = ", ".join(self.one_of[:_SHOWN])
+            if more > 0:
+                return f"one of {shown} and {more} more"
+            return f"one of {shown}" if len(self.one_of) > 1 else shown
+        if self.glob is not None:
+            return f"like {self.glob}"
+        return f"like the expression {self.regex}" if self.regex is not None else "anything"
+
+    @functools.cached_property
+    def _entries(self) -> frozenset[str]:
+        return frozenset(self.one_of or ())

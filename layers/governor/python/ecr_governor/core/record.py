@@ -1,0 +1,165 @@
+"""What the ledger keeps: the present record of each repository, and the entries that say how it came to be so."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ecr_governor.core.finding import Finding, FindingState
+from ecr_governor.core.origin import Origin, Provenance
+from ecr_governor.core.remedy import Outcome, OutcomeStatus, as_data, describe
+
+WRITE_ROUNDS_PER_HOUR = 5
+"""How often an hour one repository is put right before something else is believed to be fighting back."""
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryRecord:
+    """The present state of one repository in the ledger. `version` counts the writes and guards each of them.
+
+    `pending` are remedies, in words, that were intended and whose outcome is not recorded yet; `write_rounds` are the times at
+    which the repository was last put right, `paused_at` when that stopped because something else kept changing it back;
+    `due_at` is when a verdict may change by time alone; `head` is the hash of the newest ledger entry, `entries` their number.
+    """
+
+    name: str
+    version: int = 0
+    created_at: datetime | None = None
+    gone_at: datetime | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+    owner: str | None = None
+    findings: tuple[Finding, ...] = ()
+    undetermined: Mapping[str, str] = field(default_factory=dict)
+    pending: tuple[str, ...] = ()
+    write_rounds: tuple[datetime, ...] = ()
+    paused_at: datetime | None = None
+    due_at: datetime | None = None
+    policy_hash: str = ""
+    entries: int = 0
+    head: str = GENESIS
+
+    def same_but_for_version(self, other: "RepositoryRecord") -> bool:
+        """Whether two records say the same."""
+        return replace(self, version=other.version) == other
+
+    def open_findings(self) -> tuple[Finding, ...]:
+        """Findings that are open now."""
+        return tuple(finding for finding in self.findings if finding.state is FindingState.OPEN)
+
+    def budget_left(self, now: datetime) -> bool:
+        """Whether the repository may be put right again, or was so often within the hour that somebody must be fighting back."""
+        return len(self.recent_rounds(now)) < WRITE_ROUNDS_PER_HOUR
+
+    def recent_rounds(self, now: datetime) -> tuple[datetime, ...]:
+        """The times within the last hour at which the repository was put right."""
+        return tuple(at for at in self.write_rounds if at > now - timedelta(hours=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What made us look: the name of the event, and who caused it where that is known."""
+
+    event: str
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one look at a repository changed: the unit that people and the event bus are told of.
+
+    `recovered` are remedies, in words, whose outcome an interrupted look left unrecorded and that were found done.
+    """
+
+    repository: str
+    at: datetime
+    trigger: Trigger
+    policy_hash: str
+    discovered: bool = False
+    gone: bool = False
+    origin: Origin = Origin.UNKNOWN
+    opened: tuple[Finding, ...] = ()
+    resolved: tuple[Finding, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    recovered: tuple[str, ...] = ()
+
+    @property
+    def announced(self) -> bool:
+        """Whether anybody should be told. Learning where a repository came from is kept, but is no news in itself."""
+        return bool(self.discovered or self.gone or self.opened or self.resolved or self.outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a repository's ledger. `hash` covers the body and `previous`, so that a line cannot be changed or taken out unseen."""
+
+    repository: str
+    number: int
+    kind: str
+    body: Mapping[str, Any]
+    previous: str
+    hash: str
+
+
+def append(record: RepositoryRecord, kind: str, body: Mapping[str, Any]) -> tuple[RepositoryRecord, Entry]:
+    """Chain a new entry to a repository's ledger; give the record with its new head."""
+    number = record.entries + 1
+    digest = entry_hash(record.name, number, kind, body, record.head)
+    entry = Entry(record.name, number, kind, body, record.head, digest)
+    return replace(record, entries=number, head=digest), entry
+
+
+def entry_hash(repository: str, number: int, kind: str, body: Mapping[str, Any], previous: str) -> str:
+    """SHA-256 over the canonical JSON of an entry and the hash of the one before it."""
+    canonical = json.dumps([repository, number, kind, body, previous], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def finding_as_data(finding: Finding) -> dict[str, Any]:
+    """Give a finding as a JSON object, the form that the ledger, the command line and the event bus share."""
+    return {
+        "repository": finding.repository,
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "state": finding.state.value,
+        "mode": finding.mode.value,
+        "reason": finding.reason,
+        "remedies": list(finding.remedies),
+        "opened_at": finding.opened_at.isoformat(),
+        "resolved_at": finding.resolved_at.isoformat() if finding.resolved_at else None,
+        "resolution": finding.resolution,
+    }
+
+
+def change_as_data(change: Change) -> dict[str, Any]:
+    """Give a change as a JSON object: the body of a ledger entry of kind `change`."""
+    return {
+        "at": change.at.isoformat(),
+        "trigger": {"event": change.trigger.event, "actor": change.trigger.actor},
+        "policy_hash": change.policy_hash,
+        "discovered": change.discovered,
+        "gone": change.gone,
+        "origin": change.origin.value,
+        "opened": [finding_as_data(finding) for finding in change.opened],
+        "resolved": [finding_as_data(finding) for finding in change.resolved],
+        "outcomes": [outcome_as_data(outcome) for outcome in change.outcomes],
+        "recovered": list(change.recovered),
+    }
+
+
+def outcome_as_data(outcome: Outcome) -> dict[str, Any]:
+    """Give what happened to a remedy as a JSON object."""
+    return {
+        "remedy": as_data(outcome.remedy),
+        "words": describe(outcome.remedy),
+        "status": outcome.status.value,
+        "why": outcome.why,
+    }
+
+
+def applied(outcomes: tuple[Outcome, ...]) -> bool:
+    """Whether any remedy changed anything."""
+    return any(outcome.status is OutcomeStatus.APPLIED for outcome in outcomes)

@@ -1,0 +1,110 @@
+"""What ECR holds under one name, as facts read at one time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from ecr_governor.core.origin import Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A fact that could not be read: neither fine nor guilty."""
+
+    why: str
+
+
+NOT_FETCHED = Unreadable("not fetched")
+
+
+class Fact(StrEnum):
+    """A fact that costs a call of its own; a rule names those it needs and only those are fetched."""
+
+    TAGS = "tags"
+    LIFECYCLE_POLICY = "lifecycle_policy"
+    REPOSITORY_POLICY = "repository_policy"
+    SCAN_FREQUENCY = "scan_frequency"
+    IMAGES = "images"
+    CREATION_TEMPLATES = "creation_templates"
+
+
+class TagMutability(StrEnum):
+    """ECR's four values of `imageTagMutability`."""
+
+    MUTABLE = "MUTABLE"
+    IMMUTABLE = "IMMUTABLE"
+    MUTABLE_WITH_EXCLUSION = "MUTABLE_WITH_EXCLUSION"
+    IMMUTABLE_WITH_EXCLUSION = "IMMUTABLE_WITH_EXCLUSION"
+
+
+@dataclass(frozen=True, slots=True)
+class TagMutabilitySetting:
+    """`imageTagMutability` with the wildcard filters that the two `*_WITH_EXCLUSION` values take."""
+
+    mutability: TagMutability
+    exclusion_filters: frozenset[str] = frozenset()
+
+
+class ScanFrequency(StrEnum):
+    """The scan frequency that the registry's rules give a repository."""
+
+    SCAN_ON_PUSH = "SCAN_ON_PUSH"
+    CONTINUOUS_SCAN = "CONTINUOUS_SCAN"
+    MANUAL = "MANUAL"
+
+
+class EncryptionType(StrEnum):
+    """How ECR encrypts a repository at rest; fixed when the repository is created."""
+
+    AES256 = "AES256"
+    KMS = "KMS"
+    KMS_DSSE = "KMS_DSSE"
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """`encryptionConfiguration`; `kms_key` is a key ARN, or None for the AWS managed key."""
+
+    type: EncryptionType
+    kms_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of any status. An index, its children and referrers are images of their own."""
+
+    digest: str
+    tags: tuple[str, ...]
+    pushed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CreationTemplate:
+    """A repository creation template: what ECR applies to a repository that it creates itself."""
+
+    prefix: str
+    applied_for: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The facts of one repository. Those that cost a call of their own are `Unreadable` until they are fetched.
+
+    `lifecycle_policy` and `repository_policy` are the documents' texts as ECR returned them, None where there is none.
+    """
+
+    name: str
+    arn: str
+    account: str
+    region: str
+    created_at: datetime
+    tag_mutability: TagMutabilitySetting
+    encryption: Encryption
+    tags: Mapping[str, str] | Unreadable = NOT_FETCHED
+    lifecycle_policy: str | Unreadable | None = NOT_FETCHED
+    repository_policy: str | Unreadable | None = NOT_FETCHED
+    scan_frequency: ScanFrequency | Unreadable = NOT_FETCHED
+    images: tuple[Image, ...] | Unreadable = NOT_FETCHED
+    creation_templates: tuple[CreationTemplate, ...] | Unreadable = NOT_FETCHED
+    provenance: Provenance = field(default_factory=Provenance)

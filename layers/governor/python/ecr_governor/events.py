@@ -1,0 +1,191 @@
+"""Events as they arrive: EventBridge envelopes around CloudTrail records and ECR's own events.
+
+A tolerant reader: what is missing stays unknown, what is unknown in name or shape is rejected with the reason. Only a
+repository's name and hints of the past are taken from an event; what is true now is read from ECR.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from ecr_governor.app.errors import Rejected
+from ecr_governor.core.documents.names import is_repository_name
+from ecr_governor.core.origin import Actor, Creation, News, Origin, Push
+from ecr_governor.core.record import Trigger
+
+SIZE_LIMIT = 1_048_576
+"""Bytes; SQS takes no larger message. CloudTrail's records are at most 256 KB."""
+
+API_CALL = "AWS API Call via CloudTrail"
+SERVICE_EVENT = "AWS Service Event via CloudTrail"
+NATIVE_ORIGIN = {
+    "ECR Pull Through Cache Action": Origin.PULL_THROUGH_CACHE,
+    "ECR Replication Action": Origin.REPLICATION,
+}
+DUE_CHECK = "Due Check"
+"""Our own request for a look: time has passed and nothing else happened."""
+SUPPORTED_RECORD_VERSION = "1"
+"""CloudTrail raises the major version only for incompatible changes; a higher minor version adds fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What one event tells: which repository to look at, what to remember, and what to name as the cause."""
+
+    repository: str
+    news: News
+    trigger: Trigger
+    at: datetime
+
+
+class _SessionIssuer(BaseModel):
+    arn: str = ""
+
+
+class _SessionContext(BaseModel):
+    session_issuer: _SessionIssuer | None = Field(None, alias="sessionIssuer")
+
+
+class _UserIdentity(BaseModel):
+    type: str = ""
+    arn: str = ""
+    account_id: str = Field("", alias="accountId")
+    user_name: str = Field("", alias="userName")
+    invoked_by: str = Field("", alias="invokedBy")
+    session_context: _SessionContext | None = Field(None, alias="sessionContext")
+
+    def actor(self) -> Actor:
+        issuer = self.session_context.session_issuer if self.session_context else None
+        return Actor(
+            arn=self.arn or self.user_name or self.invoked_by,
+            account=self.account_id,
+            type=self.type,
+            invoked_by=self.invoked_by,
+            session_issuer=issuer.arn if issuer else "",
+        )
+
+
+class _Resource(BaseModel):
+    arn: str = Field("", alias="ARN")
+
+
+class _Record(BaseModel):
+    """A CloudTrail record. `requestParameters` and `responseElements` are left out above 100 KB and null on failure."""
+
+    event_version: str = Field(alias="eventVersion", pattern=r"^\d+\.\d+$")
+    event_name: str = Field(alias="eventName")
+    event_time: AwareDatetime = Field(alias="eventTime")
+    event_id: str = Field(alias="eventID")
+    event_type: str = Field("AwsApiCall", alias="eventType")
+    user_identity: _UserIdentity = Field(default_factory=_UserIdentity, alias="userIdentity")
+    request_parameters: dict[str, Any] | None = Field(None, alias="requestParameters")
+    response_elements: dict[str, Any] | None = Field(None, alias="responseElements")
+    resources: list[_Resource] | None = None
+    source_ip: str = Field("", alias="sourceIPAddress")
+    user_agent: str = Field("", alias="userAgent")
+    error_code: str | None = Field(None, alias="errorCode")
+    recipient_account: str = Field("", alias="recipientAccountId")
+
+
+class _Envelope(BaseModel):
+    detail_type: str = Field(alias="detail-type")
+    source: str
+    account: str
+    region: str
+    time: AwareDatetime
+    detail: dict[str, Any]
+
+
+def parse(body: str, account: str, region: str) -> Happening | None:
+    """Read one event; None if it tells of nothing that happened (a failed call). Raises Rejected with the reason."""
+    if len(body) > SIZE_LIMIT:
+        raise Rejected(f"event of {len(body)} bytes is larger than any that AWS sends")
+    try:
+        envelope = _Envelope.model_validate_json(body)
+    except ValidationError as invalid:
+        raise Rejected(f"not an EventBridge event: {_first(invalid)}") from invalid
+    if (envelope.account, envelope.region) != (account, region):
+        raise Rejected(f"event of account {envelope.account[:20]} in {envelope.region[:20]}, but this is {account} in {region}")
+    if envelope.detail_type in {API_CALL, SERVICE_EVENT}:
+        return _from_cloudtrail(envelope, account)
+    if envelope.detail_type in {DUE_CHECK, *NATIVE_ORIGIN}:
+        return _from_native(envelope)
+    raise Rejected(f"unknown detail-type {envelope.detail_type[:80]!r}")
+
+
+def _from_cloudtrail(envelope: _Envelope, account: str) -> Happening | None:
+    try:
+        record = _Record.model_validate(envelope.detail)
+    except ValidationError as invalid:
+        raise Rejected(f"not a CloudTrail record: {_first(invalid)}") from invalid
+    if record.event_version.partition(".")[0] != SUPPORTED_RECORD_VERSION:
+        raise Rejected(f"CloudTrail record version {record.event_version} is unknown; supported: {SUPPORTED_RECORD_VERSION}.x")
+    if record.error_code is not None:
+        return None
+    request = record.request_parameters or {}
+    owner = request.get("registryId") or record.recipient_account
+    if owner and owner != account:
+        raise Rejected(f"record is of registry {str(owner)[:20]}, but this is {account}")
+    name = _name(request, record, account)
+    actor = record.user_identity.actor()
+    return Happening(name, _news(record, actor), Trigger(record.event_name, actor.name), record.event_time)
+
+
+def _news(record: _Record, actor: Actor) -> News:
+    match record.event_name:
+        case "CreateRepository":
+            creation = Creation(record.event_id, record.event_time, actor, record.event_type, record.source_ip, record.user_agent)
+            return News(creation=creation)
+        case "PutImage":
+            request = record.request_parameters or {}
+            image = _mapping(_mapping(record.response_elements).get("image"))
+            identity = _mapping(image.get("imageId"))
+            tag = request.get("imageTag") or identity.get("imageTag")
+            digest = identity.get("imageDigest") or request.get("imageDigest")
+            return News(pushes=(Push(record.event_id, record.event_time, actor, _text(tag), _text(digest)),))
+        case _:
+            return News()
+
+
+def _name(request: Mapping[str, Any], record: _Record, account: str) -> str:
+    """The repository's name: from the request, or from an ARN where the request has none or was left out for its size."""
+    if (name := _text(request.get("repositoryName"))) is None:
+        arns = [_text(request.get("resourceArn")), *(resource.arn for resource in record.resources or ())]
+        parts = next((arn.split(":", 5) for arn in arns if arn and ":repository/" in arn), None)
+        if parts is None:
+            raise Rejected(f"{record.event_name[:80]} names no repository: neither requestParameters nor resources[].ARN")
+        if parts[4] != account:
+            raise Rejected(f"record is of a repository in account {parts[4][:20]}, but this is {account}")
+        name = parts[5].removeprefix("repository/")
+    if not is_repository_name(name):
+        raise Rejected(f"{name[:80]!r} is no name that ECR accepts")
+    return name
+
+
+def _from_native(envelope: _Envelope) -> Happening | None:
+    detail = envelope.detail
+    if (detail.get("result") or detail.get("sync-status")) != "SUCCESS":
+        return None
+    name = detail.get("repository-name")
+    if not isinstance(name, str) or not is_repository_name(name):
+        raise Rejected(f"{envelope.detail_type} names no repository that ECR accepts")
+    noticed = NATIVE_ORIGIN.get(envelope.detail_type)
+    news = News(noticed=frozenset({noticed} if noticed else ()))
+    return Happening(name, news, Trigger(envelope.detail_type), envelope.time.astimezone(UTC))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _first(invalid: ValidationError) -> str:
+    error = invalid.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{where}: {error['msg']}" if where else str(error["msg"])

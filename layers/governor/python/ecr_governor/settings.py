@@ -1,0 +1,53 @@
+"""The environment's names and switches. Rules are in the policy file, secrets behind their names."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ecr_governor.core.policy.model import Mode
+
+
+class Settings(BaseModel):
+    """What every function is told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    account: str = Field(alias="ACCOUNT_ID", pattern=r"^\d{12}$")
+    region: str = Field(alias="AWS_REGION", min_length=1)
+    ledger_table: str = Field(alias="LEDGER_TABLE", min_length=1)
+
+
+class JudgingSettings(Settings):
+    """What a function that reads the policy is told: where it is, and how far the deployment lets it go."""
+
+    policy_bucket: str = Field(alias="POLICY_BUCKET", min_length=1)
+    policy_key: str = Field(alias="POLICY_KEY", min_length=1)
+    mode: Mode = Field(Mode.AUDIT, alias="MODE")
+
+
+class EventSettings(Settings):
+    """What a function behind an event queue is told: where undecidable messages go."""
+
+    dead_letter_queue_url: str = Field(alias="DEAD_LETTER_QUEUE_URL", min_length=1)
+
+
+class AskingSettings(Settings):
+    """What a function that asks for looks is told: where to ask."""
+
+    repository_events_queue_url: str = Field(alias="REPOSITORY_EVENTS_QUEUE_URL", min_length=1)
+
+
+class NotifySettings(JudgingSettings):
+    """What `notify` is told: the bus, and the name of the secret that holds Slack's webhook, if there is one."""
+
+    event_bus: str = Field(alias="EVENT_BUS", min_length=1)
+    slack_secret: str = Field("", alias="SLACK_SECRET")
+
+
+Model = TypeVar("Model", bound=Settings)
+
+
+def from_environment(model: type[Model], environment: Mapping[str, str]) -> Model:
+    """Read a function's settings. Raises pydantic's ValidationError, which names what is missing."""
+    return model.model_validate(dict(environment))

@@ -1,0 +1,1 @@
+"""EventBridge: event patterns, buses, rules, delivery to targets."""

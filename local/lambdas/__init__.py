@@ -1,0 +1,1 @@
+"""Lambda: built functions run by the real runtime interface client, each in its own process."""

@@ -1,0 +1,1 @@
+"""Event source mappings: SQS and DynamoDB streams, polled as Lambda polls them."""
