@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto.core import errors
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import ServiceException
 from moto.core.parse import PROTOCOL_PARSERS
@@ -65,6 +66,8 @@ def install(roles: Roles) -> None:
             if listing and not roles.decide(role, listing).allowed:
                 raise S3AccessDeniedError
 
+    # Errors that every service has and no service's model lists; moto warns of those that it does not know.
+    errors.COMMON_ERROR_CODES = [*errors.COMMON_ERROR_CODES, "AccessDenied", "AccessDeniedException", "AuthorizationError"]
     ActionAuthenticatorMixin._authenticate_and_authorize_normal_action = normal
     ActionAuthenticatorMixin._authenticate_and_authorize_s3_action = of_s3
 

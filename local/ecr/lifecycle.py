@@ -14,7 +14,7 @@ _ACTION_KEYS = {"type", "targetStorageClass"}
 _COUNT_TYPES = {"imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned"}
 
 
-class PolicyRefused(ValueError):  # noqa: N818 - it is a verdict on a text, not a failure of the program
+class PolicyRefused(ValueError):
     """The text is not a lifecycle policy."""
 
 

@@ -7,7 +7,8 @@ import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from moto.core.responses import BaseResponse
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult, BaseResponse
 from moto.ecr.models import ecr_backends
 from werkzeug.exceptions import HTTPException
 
@@ -102,6 +103,13 @@ class EcrResponse(BaseResponse):
                 raise _refused(error, f"ecr:{action}", resource) from error
             finally:
                 self._authorized_action = None
+
+    def serialized(self, action_result: ActionResult) -> TYPE_RESPONSE:
+        """Write an error for an enforcement in moto. moto's own writer warns of errors that the model does not list, such as denials."""
+        error = action_result.result
+        if isinstance(error, ServiceException):
+            return self._answer(400, {"__type": error.code, "message": error.message}, code=error.code)
+        return super().serialized(action_result)
 
     def _get_action(self) -> str:
         return self._authorized_action or str(super()._get_action())

@@ -43,13 +43,14 @@ class Lost:
     event: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818 -- what the service calls it
     """A hand-over that did not succeed."""
 
-    code: str
-    message: str
-    retryable: bool = False
+    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
 
 
 @dataclass

@@ -136,3 +136,8 @@ def next_due(queue: Queue) -> float | None:
     """The virtual time in milliseconds at which the first message that is not receivable becomes so."""
     times = [max(message.visible_at, message.delayed_until) for message in list(queue._messages)]
     return min(times, default=None)
+
+
+def all_queues(account: str, region: str) -> dict[str, Queue]:
+    """Every queue by its name."""
+    return dict(sqs_backends[account][region].queues)

@@ -34,7 +34,7 @@ class Answer:
     body: bytes = b""
 
 
-class Refused(Exception):  # noqa: N818 - the client's request is refused, nothing here has failed
+class Refused(Exception):
     """A request that ends with an error of the registry protocol."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:

@@ -18,7 +18,7 @@ _ACCEPTED = 202
 _OK = 200
 
 
-class RegistryRefused(Exception):  # noqa: N818 - the registry's answer, as docker would show it
+class RegistryRefused(Exception):
     """The registry said no."""
 
     def __init__(self, status: int, code: str, message: str) -> None:

@@ -1,0 +1,1 @@
+"""CloudFormation: from the built SAM template to resources that are wired as the template says."""

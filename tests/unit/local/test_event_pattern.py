@@ -51,7 +51,14 @@ def test_fields_of_an_array_must_come_from_one_element() -> None:
 
 @pytest.mark.parametrize(
     ("wildcard", "text", "expected"),
-    [("a*", "a\nb", True), ("a\\*b", "a*b", True), ("a\\*b", "axb", False), ("*", "", True), ("a*c*e", "abcde", True), ("a*c", "ab", False)],
+    [
+        ("a*", "a\nb", True),
+        ("a\\*b", "a*b", True),
+        ("a\\*b", "axb", False),
+        ("*", "", True),
+        ("a*c*e", "abcde", True),
+        ("a*c", "ab", False),
+    ],
 )
 def test_wildcards(wildcard: str, text: str, expected: bool) -> None:
     assert matches({"x": [{"wildcard": wildcard}]}, {"x": text}) is expected

@@ -20,7 +20,6 @@ from ecr_governor.app import notify as telling
 from ecr_governor.app.pushes import take_note
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.batches import Arrival
-from ecr_governor.core.announcement import Told
 from ecr_governor.core.record import Change
 from ecr_governor.observability import count
 from ecr_governor.settings import AskingSettings, EventSettings, JudgingSettings, NotifySettings, Settings, from_environment
@@ -28,6 +27,8 @@ from ecr_governor.settings import AskingSettings, EventSettings, JudgingSettings
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_sqs import SQSClient
+
+    from ecr_governor.core.announcement import Told
 
 DUE_AT_ONCE = 500
 """Repositories per due check; what is left is taken by the next one."""

@@ -15,19 +15,21 @@ CLIENT_CONFIG = Config(
 )
 
 # ECR's rate of control-plane calls is unpublished and low; both names occur, and 5xx answers are as passing as a throttle.
-THROTTLES = frozenset({
-    "ThrottlingException",
-    "Throttling",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "ProvisionedThroughputExceededException",
-    "LimitExceededException",
-    "ServerException",
-    "InternalServerError",
-    "InternalFailure",
-    "ServiceUnavailable",
-    "SlowDown",
-})
+THROTTLES = frozenset(
+    {
+        "ThrottlingException",
+        "Throttling",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "ProvisionedThroughputExceededException",
+        "LimitExceededException",
+        "ServerException",
+        "InternalServerError",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "SlowDown",
+    }
+)
 DENIALS = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "403"})
 
 

@@ -56,7 +56,7 @@ ACTION_OF_REMEDY: Final[Mapping[type[Remedy], str]] = {
 PAGE = 1000
 
 
-class _Gone(Exception):  # noqa: N818 - not an error
+class _Gone(Exception):
     """The repository vanished between two calls."""
 
 
@@ -96,7 +96,7 @@ class EcrRegistry:
             Fact.CREATION_TEMPLATES: self._creation_templates,
         }
         try:
-            fetched = {fact.value: _or_unreadable(ACTION_OF[fact], reads[fact]) for fact in sorted(facts)}
+            fetched: dict[str, Any] = {fact.value: _or_unreadable(ACTION_OF[fact], reads[fact]) for fact in sorted(facts)}
         except _Gone:
             return None
         return Repository(

@@ -45,7 +45,7 @@ class DynamoDbLedger:
     def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
         """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended, Throttled."""
         written = replace(record, version=record.version + 1)
-        puts = [self._put_record(written, record.version), *([self._put_entry(entry)] if entry else [])]
+        puts: list[Any] = [self._put_record(written, record.version), *([self._put_entry(entry)] if entry else [])]
         try:
             if len(puts) == 1:
                 self._dynamodb.put_item(**puts[0])
@@ -105,10 +105,9 @@ class DynamoDbLedger:
             "number": {"N": str(number + 1)},
             "body": {"S": json.dumps(body)},
         }
+        puts: list[Any] = [self._conditional(record, number), {"TableName": self._table, "Item": entry}]
         try:
-            self._dynamodb.transact_write_items(
-                TransactItems=[{"Put": self._conditional(record, number)}, {"Put": {"TableName": self._table, "Item": entry}}]
-            )
+            self._dynamodb.transact_write_items(TransactItems=[{"Put": put} for put in puts])
         except ClientError as error:
             if _lost_the_race(error):
                 return False
@@ -123,7 +122,10 @@ class DynamoDbLedger:
     def records(self) -> Iterator[RepositoryRecord]:
         """Every repository's record, in no order. A scan: for the command line, not for a function."""
         pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=self._table, FilterExpression="sk = :record", ExpressionAttributeValues={":record": {"S": "record"}}, ConsistentRead=True
+            TableName=self._table,
+            FilterExpression="sk = :record",
+            ExpressionAttributeValues={":record": {"S": "record"}},
+            ConsistentRead=True,
         )
         for page in pages:
             for item in page["Items"]:

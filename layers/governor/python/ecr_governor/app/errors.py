@@ -5,19 +5,19 @@ class GovernorError(Exception):
     """Base of every expected trouble."""
 
 
-class Throttled(GovernorError):  # noqa: N818 - named for what happened
+class Throttled(GovernorError):
     """AWS refused for the rate of calls, and kept refusing within the time there was: try again later."""
 
 
-class Denied(GovernorError):  # noqa: N818 - named for what happened
+class Denied(GovernorError):
     """AWS refused a call for lack of permission. It is neither an empty answer nor a reason to act."""
 
 
-class Contended(GovernorError):  # noqa: N818 - named for what happened
+class Contended(GovernorError):
     """Somebody else wrote the same ledger record first: read again and decide again."""
 
 
-class Undeliverable(GovernorError):  # noqa: N818 - named for what happened
+class Undeliverable(GovernorError):
     """A message was not delivered. It must be tried again: `retry_after` seconds from now where the receiver said so."""
 
     def __init__(self, why: str, retry_after: float | None = None) -> None:
@@ -25,5 +25,5 @@ class Undeliverable(GovernorError):  # noqa: N818 - named for what happened
         self.retry_after = retry_after
 
 
-class Rejected(GovernorError):  # noqa: N818 - named for what happened
+class Rejected(GovernorError):
     """An event that can never be decided, however often it is tried: it belongs in the dead-letter queue with the reason."""

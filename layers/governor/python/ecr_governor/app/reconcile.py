@@ -88,7 +88,9 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         provenance=repository.provenance,
         owner=_owner(repository, policy, before.owner),
         findings=remaining,
-        undetermined={judgement.rule: judgement.verdict.why for judgement in left.judgements if isinstance(judgement.verdict, Undetermined)},
+        undetermined={
+            judgement.rule: judgement.verdict.why for judgement in left.judgements if isinstance(judgement.verdict, Undetermined)
+        },
         pending=(),
         write_rounds=(*record.recent_rounds(now), now) if applied(outcomes) else record.write_rounds,
         paused_at=(before.paused_at or now) if refused else None,

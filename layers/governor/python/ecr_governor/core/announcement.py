@@ -77,9 +77,7 @@ def announce(told: Iterable[Told], record: RepositoryRecord | None, least: Sever
         resolved=tuple(sorted((finding for finding in resolved.values() if _matters(finding, least)), key=_by_severity)),
         put_right=tuple(outcome["words"] for outcome in outcomes if outcome["status"] == OutcomeStatus.APPLIED),
         not_put_right=tuple(
-            (outcome["words"], outcome["why"])
-            for outcome in outcomes
-            if outcome["status"] in {OutcomeStatus.FAILED, OutcomeStatus.REFUSED}
+            (outcome["words"], outcome["why"]) for outcome in outcomes if outcome["status"] in {OutcomeStatus.FAILED, OutcomeStatus.REFUSED}
         ),
         discovered=any(entry.body["discovered"] for entry in entries),
         gone=bool(entries[-1].body["gone"]),
@@ -130,6 +128,8 @@ def bus_events(entry: Told, account: str, region: str) -> tuple[tuple[str, dict[
     if body["discovered"]:
         events.append(("Repository Created", {**common, "origin": body["origin"], "trigger": body["trigger"]}))
     events += [("Finding Opened", {**common, "finding": finding}) for finding in body["opened"]]
-    events += [("Remedy Applied", {**common, "remedy": outcome["remedy"]}) for outcome in body["outcomes"] if outcome["status"] == "applied"]
+    events += [
+        ("Remedy Applied", {**common, "remedy": outcome["remedy"]}) for outcome in body["outcomes"] if outcome["status"] == "applied"
+    ]
     events += [("Finding Resolved", {**common, "finding": finding}) for finding in body["resolved"]]
     return tuple(events)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 
-class JsonInvalid(ValueError):  # noqa: N818 - it names a state of the text
+class JsonInvalid(ValueError):
     """The text is no JSON object, with the reason."""
 
 
@@ -14,6 +14,10 @@ def read(text: str) -> dict[str, Any]:
         document = json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise JsonInvalid(f"is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
+    except JsonInvalid:
+        raise
+    except ValueError as error:  # a number of thousands of digits
+        raise JsonInvalid("holds a number that is too long") from error
     except RecursionError as error:
         raise JsonInvalid("is nested too deeply") from error
     if not isinstance(document, dict):

@@ -82,6 +82,20 @@ class LifecycleRule:
         """Whether it does the same to an image of both selections no later, by the same count."""
         return self.action is other.action and self.count_type is other.count_type and self.count_number <= other.count_number
 
+    def __str__(self) -> str:
+        images = f"{self.tag_status} images" + (f" like {' and '.join(sorted(self.patterns))}" if self.patterns else "")
+        done = "expire" if self.action is Action.EXPIRE else "are archived"
+        days = f"{self.count_number} day" if self.count_number == 1 else f"{self.count_number} days"
+        match self.count_type:
+            case CountType.IMAGE_COUNT:
+                return f"{images} {done} beyond the newest {self.count_number}"
+            case CountType.SINCE_PUSHED:
+                return f"{images} {done} {days} after their push"
+            case CountType.SINCE_PULLED:
+                return f"{images} {done} {days} after their last pull"
+            case CountType.SINCE_TRANSITIONED:
+                return f"archived {images} {done} after {days}"
+
 
 @dataclass(frozen=True, slots=True)
 class LifecyclePolicy:
@@ -90,7 +104,7 @@ class LifecyclePolicy:
     rules: tuple[LifecycleRule, ...]
 
 
-class LifecycleInvalid(ValueError):  # noqa: N818 - it names a state of the document
+class LifecycleInvalid(ValueError):
     """The document is no lifecycle policy. Holds every problem that was found."""
 
     def __init__(self, problems: tuple[DocumentProblem, ...]) -> None:
@@ -143,9 +157,15 @@ def at_least_as_strong(actual: LifecyclePolicy, desired: LifecyclePolicy) -> boo
        E itself acts on it no later than D would (by age; by number E would count among other images, so that proves nothing);
        or some desired rule before D selects all that E selects, so by (1) D does not act on these images either.
     """
-    return all(
-        any(_covers(candidate, actual.rules[:place], wanted, desired.rules[:order]) for place, candidate in enumerate(actual.rules))
+    return not uncovered(actual, desired)
+
+
+def uncovered(actual: LifecyclePolicy, desired: LifecyclePolicy) -> tuple[LifecycleRule, ...]:
+    """List the desired rules of which it does not follow that the actual policy does what they do; see `at_least_as_strong`."""
+    return tuple(
+        wanted
         for order, wanted in enumerate(desired.rules)
+        if not any(_covers(candidate, actual.rules[:place], wanted, desired.rules[:order]) for place, candidate in enumerate(actual.rules))
     )
 
 
@@ -344,7 +364,7 @@ _BY_AGE: Final = frozenset({CountType.SINCE_PUSHED, CountType.SINCE_PULLED, Coun
 
 
 def _set_problems(contents: list[Mapping[str, Any]]) -> Iterator[DocumentProblem]:
-    """What no two rules of one policy may share. Rules for different storage classes do not meet."""
+    """Check what no two rules of one policy may share. Rules for different storage classes do not meet."""
     rules = [_rule(content) for content in contents]
     last = {storage: max((rule.priority for rule in rules if rule.storage_class is storage), default=0) for storage in StorageClass}
     for index, rule in enumerate(rules):

@@ -53,7 +53,7 @@ class Problem:
         return place + (f"{self.path}: " if self.path else "") + self.what + (f" → {self.do}" if self.do else "")
 
 
-class PolicyInvalid(Exception):  # noqa: N818 - it names a state of the file
+class PolicyInvalid(Exception):
     """The policy file cannot be used. Holds every problem that was found."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
@@ -334,6 +334,14 @@ def _translated(detail: ErrorDetails, at: Path) -> DocumentProblem:
             return DocumentProblem(at, what, suggestion(str(value), allowed))
         case "expression":
             return DocumentProblem(at, f"the expression {_shown(value)} cannot be used", str(context["reason"]))
+        case "too_short" | "string_too_short":
+            return DocumentProblem(at, "is empty", "write at least one, or remove it")
+        case "too_long" | "string_too_long":
+            return DocumentProblem(at, f"is too long; at most {context['max_length']} are allowed")
+        case "greater_than_equal" | "less_than_equal":
+            return DocumentProblem(
+                at, f"{_shown(value)} is out of bounds", f"write a number {_BOUNDS[detail['type']]} {next(iter(context.values()))}"
+            )
         case "one_kind":
             return DocumentProblem(at, detail["msg"])
         case kind if kind in _WANTED:
@@ -343,6 +351,7 @@ def _translated(detail: ErrorDetails, at: Path) -> DocumentProblem:
             return DocumentProblem(at, detail["msg"][:1].lower() + detail["msg"][1:])
 
 
+_BOUNDS: Final = {"greater_than_equal": "of at least", "less_than_equal": "of at most"}
 _WANTED: Final = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -417,9 +426,3 @@ def _described(at: Path) -> str:
 
 def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column, problem.what)))
-
-
-def policy_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the policy file, for editors."""
-    schema = Policy.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "ECR Governor policy"}

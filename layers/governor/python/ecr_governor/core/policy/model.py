@@ -20,16 +20,18 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     StrictBool,
     StrictInt,
     StrictStr,
+    StringConstraints,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from ecr_governor.core.documents import lifecycle, repository_policy
 from ecr_governor.core.documents.names import ROOT, is_template_prefix
@@ -37,6 +39,7 @@ from ecr_governor.core.documents.problem import KEY, DocumentProblem, Path, sugg
 from ecr_governor.core.origin import Origin
 from ecr_governor.core.policy.naming import Convention, ConventionInvalid, Segment, parts_of
 from ecr_governor.core.policy.patterns import Glob, Matcher, glob_matches
+from ecr_governor.core.policy.short_forms import OneOrList, or_short
 from ecr_governor.core.repository import Encryption, EncryptionType, ScanFrequency, TagMutability, TagMutabilitySetting
 from ecr_governor.core.severity import Severity
 
@@ -46,6 +49,7 @@ MIN_REASON: Final = 10
 MAX_GRACE: Final = timedelta(days=365)
 MAX_GRACE_TEXT: Final = 8
 FACT_PLACEHOLDERS: Final = ("pusher", "origin")
+MAX_CONVENTION: Final = 256
 MAX_TAGS: Final = 50
 MAX_TAG_KEY: Final = 128
 MAX_TAG_VALUE: Final = 256
@@ -80,6 +84,19 @@ def _fault(what: str, do: str = "", at: Path = ()) -> PydanticCustomError:
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, ignored_types=(functools.cached_property,))
+
+
+class _WithShortForm(_Strict):
+    """A model whose first field may stand alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {next(iter(cls.model_fields)): value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return or_short(core_schema, handler, fields=(next(iter(cls.model_fields)),))
 
 
 class Mode(StrEnum):
@@ -133,6 +150,7 @@ class Naming(_Strict):
     convention: Annotated[
         StrictStr,
         AfterValidator(_convention),
+        StringConstraints(max_length=MAX_CONVENTION),
         Field(description="Literal text and {segments}, for example {team}/{service}. {segment...} may span several path parts."),
     ]
     segments: Annotated[
@@ -198,7 +216,7 @@ Grace = Annotated[
 ]
 
 
-class TagMutabilityModel(_Strict):
+class TagMutabilityModel(_WithShortForm):
     """Whether a tag may be moved to another image. A plain mode is a short form."""
 
     mode: TagMutability
@@ -206,11 +224,6 @@ class TagMutabilityModel(_Strict):
         tuple[Annotated[StrictStr, AfterValidator(_exclusion_filter)], ...],
         Field(alias="except", max_length=5, description="Tags, with * for any run of characters, that the mode does not hold for."),
     ] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        return {"mode": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -227,16 +240,11 @@ class TagMutabilityModel(_Strict):
         return TagMutabilitySetting(self.mode, frozenset(self.exceptions))
 
 
-class EncryptionModel(_Strict):
+class EncryptionModel(_WithShortForm):
     """How images are encrypted at rest. A plain type is a short form."""
 
     type: EncryptionType
     kms_key: StrictStr | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        return {"type": value} if isinstance(value, str) else value
 
     @field_validator("kms_key", mode="after")
     @classmethod
@@ -314,7 +322,9 @@ class AutoCreated(_Strict):
         tuple[Literal[Origin.CREATE_ON_PUSH, Origin.PULL_THROUGH_CACHE, Origin.REPLICATION], ...],
         Field(description="The ways in which ECR may create repositories here."),
     ] = (Origin.CREATE_ON_PUSH, Origin.PULL_THROUGH_CACHE, Origin.REPLICATION)
-    grace: Annotated[Grace, Field(description="How long such a repository may stay without an image.")] = timedelta(hours=24)
+    grace: Annotated[
+        Grace, Field(description="How long such a repository may stay without an image.", json_schema_extra={"default": "24h"})
+    ] = timedelta(hours=24)
 
 
 def _lifecycle_document(document: dict[str, Any]) -> dict[str, Any]:
@@ -365,11 +375,9 @@ class NamespaceSettings(_Strict):
     image_tags: (
         Annotated[
             tuple[Matcher, ...],
-            BeforeValidator(_listed),
             Field(min_length=1, description="What an image's tag must be: one of these."),
-            WithJsonSchema(
-                {"anyOf": [{"$ref": "#/$defs/Matcher"}, {"type": "array", "items": {"$ref": "#/$defs/Matcher"}, "minItems": 1}]}
-            ),
+            BeforeValidator(_listed),
+            OneOrList(),
         ]
         | None
     ) = None
@@ -393,16 +401,11 @@ def _prefix(text: str) -> str:
 # --- rules, exemptions, notifications -------------------------------------------------------------------------------------------------
 
 
-class RuleSetting(_Strict):
+class RuleSetting(_WithShortForm):
     """How far one rule goes. A plain mode is a short form."""
 
     mode: Mode | None = None
     severity: Severity | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        return {"mode": value} if isinstance(value, str) else value
 
 
 def _day(value: Any) -> date:
@@ -456,9 +459,9 @@ class Exemption(_Strict):
     match: Annotated[Glob, Field(description="Glob of the repositories' names.")]
     rules: Annotated[
         tuple[Annotated[StrictStr, AfterValidator(_rule_id_or_every)], ...],
-        BeforeValidator(_one_or_list),
         Field(min_length=1, description='Rule ids, or "*" for every rule.'),
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+        BeforeValidator(_one_or_list),
+        OneOrList(),
     ]
     reason: Annotated[StrictStr, AfterValidator(_reason), Field(description="Why, in at least 10 characters.")]
     owner: Annotated[StrictStr, AfterValidator(_filled), Field(description="Who answers for it.")]
@@ -577,6 +580,12 @@ class Policy(_Strict):
         """How far the rule goes: never farther than the policy as a whole."""
         setting = self.rules.get(rule_id)
         return self.mode if setting is None or setting.mode is None else weaker(self.mode, setting.mode)
+
+    def limited_to(self, ceiling: Mode) -> "Policy":
+        """Return the same policy, going no farther than the ceiling. It keeps its hash: the file is the same."""
+        limited = self.model_copy(update={"mode": weaker(self.mode, ceiling)})
+        limited.__dict__["hash"] = self.hash
+        return limited
 
     def severity_of(self, rule_id: str) -> Severity | None:
         """Return the severity that the policy gives the rule, if it gives one."""

@@ -21,11 +21,12 @@ _LONGEST: Final = 128
 _WORDS: Final = 12
 _STATES: Final = 64
 _CANDIDATES: Final = 12
+_SKIPPED: Final = 2
 _NEAR: Final = 3
 _REMEMBERED: Final = 10_000
 
 
-class ConventionInvalid(ValueError):  # noqa: N818 - it names a state of the text
+class ConventionInvalid(ValueError):
     """A convention that cannot be read, with the reason."""
 
 
@@ -131,7 +132,7 @@ class Convention:
             return None
         folded = _folded(name)
         ranked = sorted((edit_distance(folded, _folded(candidate)), candidate) for candidate in self._candidates(name))
-        if not ranked or ranked[0][0] > max(2, len(ranked[0][1]) // 3):
+        if not ranked or ranked[0][0] > max(2, len(ranked[0][1]) // 2):
             return None
         best = [candidate for distance, candidate in ranked if distance == ranked[0][0]]
         return min(best, key=lambda candidate: (edit_distance(name, candidate), candidate))
@@ -140,7 +141,8 @@ class Convention:
         """Names that keep the convention and ECR's rule, made from the words of the given name in their order."""
         words = _words(name)
         # Each state: what it has built and how many words it has used, with what it has cost. Only the cheapest go on.
-        states: dict[tuple[str, int], int] = {("", 0): 0}
+        # The first words may be too many, as the environment in prod/payments/api.
+        states = {("", skipped): sum(len(word.text) for word in words[:skipped]) for skipped in range(min(len(words), _SKIPPED + 1))}
         for part in self.parts:
             following: dict[tuple[str, int], int] = {}
             for (built, used), cost in states.items():

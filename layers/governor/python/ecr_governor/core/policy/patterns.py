@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from ecr_governor.core.policy.short_forms import TEXT, TEXTS, or_short
+
 MAX_PATTERN: Final = 1_000
 _SHOWN: Final = 8
 
@@ -30,7 +32,7 @@ _OPTIONS.log_errors = False
 _LOOK_AROUND: Final = ("(?=", "(?!", "(?<", "(?<=", "(?<!")
 
 
-class PatternInvalid(ValueError):  # noqa: N818 - it names a state of the text
+class PatternInvalid(ValueError):
     """An expression that RE2 does not accept, with the reason."""
 
 
@@ -126,11 +128,7 @@ class Matcher(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        schema = handler.resolve_ref_schema(handler(core_schema))
-        description = schema.pop("description", "")
-        title = schema.pop("title", cls.__name__)
-        strings = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-        return {"title": title, "description": description, "anyOf": [{"type": "string", "minLength": 1}, strings, schema]}
+        return or_short(core_schema, handler, TEXT, TEXTS)
 
     def matches(self, text: str) -> bool:
         """Whether the whole text is what the matcher asks for."""

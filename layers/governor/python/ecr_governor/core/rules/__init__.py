@@ -9,7 +9,7 @@ from typing import Final
 from ecr_governor.core.rule import Rule
 
 
-class RuleMisplaced(Exception):  # noqa: N818 - it names a state of the folder
+class RuleMisplaced(Exception):
     """A module of the folder is not the rule that its name promises."""
 
 

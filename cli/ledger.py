@@ -1,0 +1,208 @@
+"""Findings and repositories, as the ledger of a deployment knows them."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.trouble import Exit, Trouble
+from ecr_governor.adapters.ecr import EcrRegistry
+from ecr_governor.adapters.ledger import DynamoDbLedger
+from ecr_governor.app.errors import GovernorError
+from ecr_governor.core.origin import Actor, Provenance
+from ecr_governor.core.record import RepositoryRecord, finding_as_data
+from ecr_governor.core.repository import Fact, Repository, Unreadable
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+STATES = ("open", "resolved", "exempt", "all")
+SHOWN = frozenset({Fact.TAGS, Fact.LIFECYCLE_POLICY, Fact.REPOSITORY_POLICY, Fact.SCAN_FREQUENCY})
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployed stack, and how to reach it."""
+
+    stack: str
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+
+    def client(self, service: str) -> Any:
+        """Make a boto3 client. Against the embedded AWS any credentials do, so none are asked for."""
+        local = self.endpoint_url is not None and urlsplit(self.endpoint_url).hostname in LOOPBACK
+        try:
+            session = boto3.Session(profile_name=self.profile, region_name=self.region or ("eu-west-1" if local else None))
+        except ProfileNotFound as error:
+            raise Trouble(f"there is no profile {self.profile}", str(error), "check --profile", Exit.CREDENTIALS) from error
+        dummy = {"aws_access_key_id": "operator", "aws_secret_access_key": "any"} if local and session.get_credentials() is None else {}
+        if session.region_name is None:
+            raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
+        return session.client(service, endpoint_url=self.endpoint_url, **dummy)
+
+    def ledger(self) -> DynamoDbLedger:
+        """Find the stack's ledger."""
+        parameter = f"/{self.stack}/names"
+        try:
+            names = json.loads(self.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ParameterNotFound":
+                do = "deploy the stack, or name it with --stack; for the embedded AWS give --endpoint-url"
+                raise Trouble(f"there is no deployment {self.stack}", f"SSM has no parameter {parameter} here", do) from error
+            raise _refused(error) from error
+        except NoCredentialsError as error:
+            raise Trouble("no AWS credentials", str(error), "log in, or give --profile", Exit.CREDENTIALS) from error
+        except BotoCoreError as error:
+            raise Trouble("AWS cannot be reached", str(error), "check --endpoint-url and --region", Exit.INCOMPLETE) from error
+        return DynamoDbLedger(self.client("dynamodb"), names["ledger"])
+
+
+def list_findings(deployment: Deployment, repository: str | None, state: str, output: str) -> Exit:
+    """Print findings; the exit code says whether any is open."""
+    if state not in STATES:
+        raise Trouble(f"there is no state {state}", f"a finding is {', '.join(STATES[:-1])}", f"--state {'|'.join(STATES)}")
+    _check_output(output)
+    ledger = deployment.ledger()
+    try:
+        records = [ledger.read(repository)] if repository else list(ledger.records())
+    except (ClientError, GovernorError) as error:
+        raise _refused(error) from error
+    rows = sorted(
+        (finding_as_data(finding) for record in records if record for finding in record.findings if state in ("all", finding.state)),
+        key=lambda row: (row["repository"], row["rule"]),
+    )
+    if output == "json":
+        _print_json(rows)
+    else:
+        _findings_table(rows)
+    return Exit.VIOLATIONS if any(row["state"] == "open" for row in rows) else Exit.CLEAN
+
+
+def show_repository(deployment: Deployment, name: str, output: str) -> None:
+    """Print what is known of one repository: facts as ECR has them now, the rest from the ledger."""
+    _check_output(output)
+    try:
+        record = deployment.ledger().read(name)
+        facts = EcrRegistry(lambda: deployment.client("ecr")).read(name, SHOWN)
+    except (ClientError, GovernorError) as error:
+        raise _refused(error) from error
+    if record is None and facts is None:
+        raise Trouble(f"there is no repository {name}", "neither ECR nor the ledger knows it", "check the name", Exit.USAGE)
+    shown = _as_data(name, record, facts)
+    if output == "json":
+        _print_json(shown)
+    else:
+        _repository_page(shown)
+
+
+def _as_data(name: str, record: RepositoryRecord | None, facts: Repository | None) -> dict[str, Any]:
+    provenance = record.provenance if record else Provenance()
+    return {
+        "repository": name,
+        "exists": facts is not None,
+        "gone_at": _time(record.gone_at) if record else None,
+        "facts": _facts(facts) if facts else None,
+        "origin": provenance.origin.value,
+        "evidence": [
+            {"seen": signal.seen, "points_to": [origin.value for origin in signal.points_to], "weight": signal.weight}
+            for signal in provenance.evidence
+        ],
+        "creator": _actor(provenance.creation.actor if provenance.creation else None),
+        "pusher": _actor(provenance.pusher),
+        "first_push": _time(provenance.first_push.at) if provenance.first_push else None,
+        "last_push": _time(provenance.last_push.at) if provenance.last_push else None,
+        "owner": record.owner if record else None,
+        "findings": [finding_as_data(finding) for finding in record.findings] if record else [],
+        "undetermined": dict(record.undetermined) if record else {},
+        "policy_hash": record.policy_hash if record else None,
+        "ledger_entries": record.entries if record else 0,
+    }
+
+
+def _facts(facts: Repository) -> dict[str, Any]:
+    return {
+        "arn": facts.arn,
+        "created_at": _time(facts.created_at),
+        "tag_mutability": facts.tag_mutability.mutability.value,
+        "tag_mutability_exclusion_filters": sorted(facts.tag_mutability.exclusion_filters),
+        "encryption": facts.encryption.type.value,
+        "kms_key": facts.encryption.kms_key,
+        "tags": _readable(facts.tags),
+        "lifecycle_policy": _document(facts.lifecycle_policy),
+        "repository_policy": _document(facts.repository_policy),
+        "scan_frequency": _readable(facts.scan_frequency),
+    }
+
+
+def _document(value: str | Unreadable | None) -> Any:
+    if value is None or isinstance(value, Unreadable):
+        return _readable(value)
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, Unreadable):
+        return {"unreadable": value.why}
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _actor(actor: Actor | None) -> dict[str, str] | None:
+    return {"name": actor.name, "arn": actor.arn, "account": actor.account, "type": actor.type} if actor else None
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def _check_output(output: str) -> None:
+    if output not in {"table", "json"}:
+        raise Trouble(f"there is no output {output}", "this command prints a table or JSON", "--output table|json")
+
+
+def _refused(error: Exception) -> Trouble:
+    return Trouble("AWS refused", str(error), "check the credentials' permissions and --region", Exit.INCOMPLETE)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _findings_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    console = Console()
+    if not rows:
+        console.print("no findings")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("repository", "rule", "severity", "state", "since", "why"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        cells = (row["repository"], row["rule"], row["severity"], row["state"], row["opened_at"][:16].replace("T", " "), row["reason"])
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
+
+
+def _repository_page(shown: Mapping[str, Any]) -> None:
+    console = Console(highlight=False)
+    console.print(Text(shown["repository"], style="bold"))
+    for label in ("origin", "creator", "pusher", "owner", "first_push", "last_push"):
+        value = shown[label]
+        text = value["arn"] if isinstance(value, dict) else value or "not known"
+        console.print(Text(f"  {label.replace('_', ' '):<12}{text}"))
+    for signal in shown["evidence"]:
+        console.print(Text(f"    {signal['weight']} for {', '.join(signal['points_to'])}: {signal['seen']}", style="dim"))
+    for label, value in (shown["facts"] or {"in ECR": "does not exist"}).items():
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        console.print(Text(f"  {label.replace('_', ' '):<34}{text}"), overflow="ellipsis", no_wrap=True)
+    for finding in shown["findings"]:
+        console.print(Text(f"  {finding['state']:<9}{finding['rule']} ({finding['severity']}): {finding['reason']}"))

@@ -1,0 +1,190 @@
+"""The command `ecr-governor`. JSON goes to stdout, words for people to stderr. Heavy imports wait until a command needs them."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.trouble import Exit, Trouble
+
+app = typer.Typer(
+    name="ecr-governor",
+    help="Keeps an Amazon ECR registry in order.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="Exit codes: 0 clean, 1 violations, 2 usage or policy, 3 incomplete, 4 credentials, 5 safety stop.",
+)
+local = typer.Typer(
+    help="The embedded AWS: the deployed system on this machine, without an account.", no_args_is_help=True, rich_markup_mode=None
+)
+policy = typer.Typer(help="The policy file.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(local, name="local")
+app.add_typer(policy, name="policy")
+
+Endpoint = Annotated[
+    str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for example the embedded AWS.")
+]
+Region = Annotated[str | None, typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="AWS Region.")]
+Profile = Annotated[str | None, typer.Option("--profile", envvar="AWS_PROFILE", help="Profile of your AWS configuration.")]
+Stack = Annotated[str, typer.Option("--stack", help="Name of the CloudFormation stack.")]
+Output = Annotated[str, typer.Option("--output", help="table or json.")]
+Seconds = Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.")]
+
+
+@app.command()
+def findings(
+    repository: Annotated[str | None, typer.Option("--repository", help="Only of this repository.")] = None,
+    state: Annotated[str, typer.Option("--state", help="open, resolved, exempt or all.")] = "open",
+    output: Output = "table",
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """List findings from the ledger. Exit code 1 if any is open.
+
+    Example: ecr-governor findings --state open --output json
+    """
+    from cli import ledger  # noqa: PLC0415 - boto3 is heavy
+
+    deployment = ledger.Deployment(stack, endpoint_url, region, profile)
+    raise typer.Exit(ledger.list_findings(deployment, repository, state, output))
+
+
+@app.command()
+def repository(
+    name: Annotated[str, typer.Argument(help="The repository's name.")],
+    output: Output = "table",
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """Show what is known of a repository: facts, origin with evidence, pusher, owner, findings.
+
+    Example: ecr-governor repository payments/api --output json
+    """
+    from cli import ledger  # noqa: PLC0415 - boto3 is heavy
+
+    ledger.show_repository(ledger.Deployment(stack, endpoint_url, region, profile), name, output)
+
+
+@policy.command()
+def validate(file: Annotated[Path, typer.Argument(help="The policy file.")]) -> None:
+    """Check a policy file: every problem with its line and what to do about it.
+
+    Example: ecr-governor policy validate policy.yaml
+    """
+    from cli import policy_file  # noqa: PLC0415 - pydantic is heavy
+
+    checked = policy_file.read(file)
+    typer.echo(f"{file}: valid, policy hash {checked.hash}", err=True)
+
+
+@policy.command()
+def schema() -> None:
+    """Print the JSON Schema of the policy file, for editors."""
+    from cli import policy_file  # noqa: PLC0415 - pydantic is heavy
+
+    policy_file.print_schema()
+
+
+@local.command()
+def up(
+    policy_path: Annotated[
+        Path | None, typer.Option("--policy", help="Policy file to deploy; without one the bundled policy audits.")
+    ] = None,
+    start_time: Annotated[
+        datetime | None, typer.Option("--start-time", help="What time it is in there, for example 2026-01-01T00:00:00.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", help="Port of the AWS endpoint; 0 takes a free one.")] = 0,
+    mode: Annotated[
+        str, typer.Option("--mode", help="The deployment's parameter Mode: audit, or enforce to let the policy decide.")
+    ] = "enforce",
+    create_on_push_record: Annotated[
+        str,
+        typer.Option(
+            "--create-on-push-record", help="CloudTrail's form of a creation on push: service_linked_role, caller or custom_role."
+        ),
+    ] = "service_linked_role",
+) -> None:
+    """Start the embedded AWS, deploy the built system into it, and stay in the foreground until stopped.
+
+    Prints one line of JSON when it is ready. Example: ecr-governor local up --policy policy.yaml
+    """
+    from cli import embedded  # noqa: PLC0415 - moto is heavy
+
+    embedded.up(policy_path, start_time, port, mode, create_on_push_record)
+
+
+@local.command()
+def settle(timeout: Seconds = 60.0) -> None:
+    """Wait until all queues, streams and functions are idle; print the counts. Exit code 3 if they are not idle in time."""
+    from cli import control  # noqa: PLC0415 - only for a running embedded AWS
+
+    raise typer.Exit(control.settle(timeout))
+
+
+@local.command()
+def advance(span: Annotated[str, typer.Argument(help="How far, for example 14d, 6h or 30m.")]) -> None:
+    """Move the clock and fire what falls due on the way."""
+    from cli import control  # noqa: PLC0415 - only for a running embedded AWS
+
+    control.advance(span)
+
+
+@local.command()
+def status() -> None:
+    """Show what runs where, and how much has happened."""
+    from cli import control  # noqa: PLC0415 - only for a running embedded AWS
+
+    control.status()
+
+
+@local.command()
+def down() -> None:
+    """Stop the embedded AWS."""
+    from cli import control  # noqa: PLC0415 - only for a running embedded AWS
+
+    control.down()
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Where summary, Slack page and ledger go.")] = Path("out/demo"),
+) -> None:
+    """Tell the whole story on the embedded AWS: pushes, judgements, remedies, messages. No account, no Docker."""
+    from cli.demo import story  # noqa: PLC0415 - moto is heavy
+
+    story.tell(out)
+
+
+def version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        from importlib.metadata import version as installed  # noqa: PLC0415 - slow, and rarely wanted
+
+        typer.echo(f"ecr-governor {installed('ecr-governor')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Keeps an Amazon ECR registry in order."""
+
+
+def main() -> None:
+    """Run the command line; a trouble that a person can mend is three lines, never a traceback."""
+    try:
+        app()
+    except Trouble as trouble:
+        typer.echo(f"error: {trouble.what}\n  why: {trouble.why}\n  do:  {trouble.do}", err=True)
+        sys.exit(trouble.exit_code)
+
+
+__all__ = ["Exit", "app", "main"]

@@ -1,0 +1,91 @@
+"""The HTTP door: the control API, then moto's services, with failures made loud."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+
+from local.control import PREFIX, Control
+
+LOG = logging.getLogger(__name__)
+SERIALISED = {"dynamodb", "s3"}
+"""Services whose moto backends check and write in two steps: conditional writes must not interleave."""
+
+
+class RequestHandler(MotoRequestHandler):
+    """Keeps connections open and answers at once."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 -- werkzeug's name for it
+        """Say nothing of each request."""
+
+
+class Gateway:
+    """A WSGI application in front of moto's.
+
+    An operation that moto does not have, or fails in, would be an HTML page with status 500, which SDKs retry and
+    report without a reason. It becomes an error with status 501 or 400 that names the operation.
+    """
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._locks = {name: threading.RLock() for name in SERIALISED}
+        self._free = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO", "").startswith(PREFIX):
+            return self._control(environ, start_response)
+        lock = self._locks.get(_service(environ))
+        if lock is None:
+            return self._answer(environ, start_response)
+        with lock:
+            return self._answer(environ, start_response)
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        begun: list[tuple[Any, ...]] = []
+
+        def remember(*arguments: Any) -> Callable[[bytes], object]:
+            begun.append(arguments)
+            return lambda _: None
+
+        target = environ.get("HTTP_X_AMZ_TARGET") or f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO')}"
+        try:
+            body = self._moto(environ, remember)
+            content = b"".join(body)
+            if hasattr(body, "close"):
+                body.close()
+        except NotImplementedError as error:
+            return _refuse(start_response, "501 Not Implemented", "NotImplementedByEmbeddedAws", f"{target}: {error}")
+        except Exception as error:
+            LOG.exception("%s", target)
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{target}: {type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+            return _refuse(start_response, "400 Bad Request", "EmbeddedAwsFailure", reason)
+        status, headers = begun[-1][0], begun[-1][1]
+        kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+        if status.startswith(("404", "500")) and kind.startswith("text/html") and content.lstrip().lower().startswith(b"<!doctype"):
+            return _refuse(start_response, "501 Not Implemented", "NotImplementedByEmbeddedAws", target)
+        start_response(*begun[-1])
+        return [content]
+
+
+def _service(environ: WSGIEnvironment) -> str:
+    # Credential=<key>/<date>/<region>/<service>/aws4_request
+    parts = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split(",")[0].split("/")
+    return parts[3] if len(parts) > 3 else "s3"  # noqa: PLR2004 -- presigned requests carry it in the query
+
+
+def _refuse(start_response: StartResponse, status: str, code: str, message: str) -> Iterable[bytes]:
+    body = json.dumps({"__type": code, "message": message}).encode()
+    start_response(status, [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-ErrorType", code), ("Content-Length", str(len(body)))])
+    return [body]

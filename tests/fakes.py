@@ -1,0 +1,229 @@
+"""In-memory stand-ins for the ports, held to the same contract as the real adapters."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ecr_governor.app.errors import Contended, Throttled, Undeliverable
+from ecr_governor.app.ports import PolicyInForce
+from ecr_governor.core.origin import AutomaticCreation
+from ecr_governor.core.policy.load import load
+from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.record import Entry, RepositoryRecord
+from ecr_governor.core.remedy import (
+    Outcome,
+    OutcomeStatus,
+    PutImageTagMutability,
+    PutLifecyclePolicy,
+    Remedy,
+    SetRepositoryPolicy,
+    TagResource,
+)
+from ecr_governor.core.repository import (
+    CreationTemplate,
+    Encryption,
+    EncryptionType,
+    Fact,
+    Repository,
+    ScanFrequency,
+    TagMutability,
+    TagMutabilitySetting,
+    Unreadable,
+)
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+T0 = datetime(2026, 11, 2, 9, 14, 7, tzinfo=UTC)
+
+
+def a_repository(name: str = "payments/api", **but: Any) -> Repository:
+    """A repository as ECR makes it when nothing is asked for: every fact readable, nothing set."""
+    facts: dict[str, Any] = {
+        "name": name,
+        "arn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}",
+        "account": ACCOUNT,
+        "region": REGION,
+        "created_at": T0,
+        "tag_mutability": TagMutabilitySetting(TagMutability.MUTABLE),
+        "encryption": Encryption(EncryptionType.AES256),
+        "tags": {},
+        "lifecycle_policy": None,
+        "repository_policy": None,
+        "scan_frequency": ScanFrequency.MANUAL,
+        "images": (),
+        "creation_templates": (),
+    }
+    return Repository(**{**facts, **but})
+
+
+class FakeRegistry:
+    """A registry in memory. `denied` facts are unreadable; the call at position `fault_at` is throttled."""
+
+    def __init__(self, *repositories: Repository) -> None:
+        self.repositories = {repository.name: repository for repository in repositories}
+        self.templates: tuple[CreationTemplate, ...] | None = ()
+        self.caches: tuple[str, ...] | None = ()
+        self.denied: set[Fact] = set()
+        self.fault_at: int | None = None
+        self.calls: list[str] = []
+        self.writes: list[Remedy] = []
+        self.on_apply: Callable[[Repository, Remedy], None] = lambda _repository, _remedy: None
+        self.refuse_writes = ""
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if len(self.calls) - 1 == self.fault_at:
+            raise THROTTLED
+
+    def read(self, name: str, facts: frozenset[Fact]) -> Repository | None:
+        self._call("read")
+        found = self.repositories.get(name)
+        if found is None:
+            return None
+        if self.templates is not None:
+            found = replace(found, creation_templates=self.templates)
+        hidden: dict[str, Any] = {fact.value: Unreadable("not fetched") for fact in Fact if fact not in facts}
+        hidden |= {fact.value: Unreadable(f"{fact.value}: AccessDeniedException") for fact in self.denied if fact in facts}
+        return replace(found, **hidden)
+
+    def automatic_creation(self) -> AutomaticCreation:
+        self._call("automatic_creation")
+        prefixes = None if self.templates is None else tuple(each.prefix for each in self.templates if "CREATE_ON_PUSH" in each.applied_for)
+        return AutomaticCreation(prefixes, self.caches)
+
+    def apply(self, repository: Repository, remedy: Remedy) -> Outcome:
+        self._call("apply")
+        if self.refuse_writes:
+            return Outcome(remedy, OutcomeStatus.FAILED, self.refuse_writes)
+        found = self.repositories.get(repository.name)
+        if found is None:
+            return Outcome(remedy, OutcomeStatus.GONE)
+        match remedy:
+            case PutLifecyclePolicy(after=text):
+                found = replace(found, lifecycle_policy=text)
+            case SetRepositoryPolicy(after=text):
+                found = replace(found, repository_policy=text)
+            case PutImageTagMutability(after=setting):
+                found = replace(found, tag_mutability=setting)
+            case TagResource(after=tags):
+                assert not isinstance(found.tags, Unreadable)
+                found = replace(found, tags={**found.tags, **tags})
+        self.repositories[repository.name] = found
+        self.writes.append(remedy)
+        self.on_apply(repository, remedy)
+        return Outcome(remedy, OutcomeStatus.APPLIED)
+
+
+class InMemoryLedger:
+    """A ledger in memory, with the conditional writes of the real one."""
+
+    def __init__(self) -> None:
+        self.records_by_name: dict[str, RepositoryRecord] = {}
+        self.all_entries: list[Entry] = []
+        self.told: dict[tuple[str, int], frozenset[str]] = {}
+        self.policy: tuple[str, str | None, str | None] = ("", None, None)
+        self.writes = 0
+        self.before_write: Callable[[], None] = lambda: None
+
+    def read(self, name: str) -> RepositoryRecord | None:
+        return self.records_by_name.get(name)
+
+    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
+        hook, self.before_write = self.before_write, lambda: None
+        hook()
+        stored = self.records_by_name.get(record.name)
+        if (stored.version if stored else 0) != record.version:
+            raise Contended(record.name)
+        written = replace(record, version=record.version + 1)
+        self.records_by_name[record.name] = written
+        self.writes += 1
+        if entry:
+            self.all_entries.append(entry)
+        return written
+
+    def delivered(self, repository: str, number: int) -> frozenset[str]:
+        return self.told.get((repository, number), frozenset())
+
+    def mark_delivered(self, repository: str, number: int, channel: str, at: datetime) -> None:
+        self.told[repository, number] = self.delivered(repository, number) | {channel}
+
+    def due(self, until: datetime, limit: int) -> Sequence[str]:
+        due = sorted((record.due_at, record.name) for record in self.records_by_name.values() if record.due_at and record.due_at <= until)
+        return [name for _, name in due[:limit]]
+
+    def note_policy(self, version: str, problem: str | None, at: datetime) -> bool:
+        known, known_problem, good = self.policy
+        self.policy = (version, problem, good if problem else version)
+        return (known, known_problem) != (version, problem)
+
+    def last_good_policy(self) -> str | None:
+        return self.policy[2]
+
+
+@dataclass
+class FixedPolicy:
+    """A policy in force for ever, unless a test changes it."""
+
+    policy: Policy
+    problem: str | None = None
+
+    def current(self, now: datetime) -> PolicyInForce:
+        return PolicyInForce(self.policy, self.policy.hash, self.problem)
+
+
+@dataclass
+class FakeChat:
+    """A channel that keeps what it is told, and refuses as long as `refusals` last."""
+
+    posted: list[Mapping[str, Any]] = field(default_factory=list)
+    refusals: list[Undeliverable] = field(default_factory=list)
+
+    def post(self, message: Mapping[str, Any]) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.posted.append(message)
+
+
+@dataclass
+class FakeBus:
+    """A bus that keeps what it is told, and refuses as long as `refusals` last."""
+
+    events: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    refusals: list[Undeliverable] = field(default_factory=list)
+
+    def put(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.events.extend(events)
+
+
+def a_policy(text: str) -> Policy:
+    """A policy from the lines that matter to a test."""
+    return load(f"version: 1\n{text}", "policy.yaml")
+
+
+LIFECYCLE = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14},
+            "action": {"type": "expire"},
+        }
+    ]
+}
+ENFORCING = f"""
+mode: enforce
+naming:
+  convention: "{{team}}/{{service}}"
+  segments:
+    team: [payments, search]
+namespaces:
+  ROOT:
+    lifecycle_policy: {json.dumps(LIFECYCLE)}
+    tag_mutability: IMMUTABLE
+    required_tags:
+      owner: {{set: "{{pusher}}"}}
+"""
+HOUR = timedelta(hours=1)
+THROTTLED = Throttled("ecr:DescribeRepositories: ThrottlingException")

@@ -1,0 +1,429 @@
+"""Reading policy files: every trouble is told with its line and with what to do."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecr_governor.core.policy.load import MAX_BYTES, MAX_DEPTH, PolicyInvalid, load, load_bytes
+from ecr_governor.core.policy.model import Mode
+
+RULES = "auto-created, encryption, image-tag, lifecycle-policy, naming, repository-policy, required-tags, scanning, tag-mutability"
+TOP = "version, mode, naming, namespaces, owner_tag, rules, exemptions, notifications"
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(PolicyInvalid) as caught:
+        load(text, "policy.yaml")
+    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
+    return [str(problem).removeprefix("policy.yaml:") for problem in caught.value.problems]
+
+
+def test_the_shortest_policy_audits_and_expects_nothing() -> None:
+    policy = load("version: 1", "policy.yaml")
+
+    assert policy.mode is Mode.AUDIT
+    assert policy.expectation_for("a/b").naming is None
+
+
+def test_off_is_a_word_and_no_truth_value() -> None:
+    policy = load("version: 1\nmode: off\nrules: {naming: off}", "policy.yaml")
+
+    assert policy.mode is Mode.OFF
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "1:1: the file is empty → start with version: 1"),
+        ("# nothing but a comment\n", "1:1: the file is empty → start with version: 1"),
+        ("---\n", "2:1: the file is empty → start with version: 1"),
+        ("- version: 1", "1:1: the file holds a list; a policy is a mapping → start with version: 1"),
+        ("version", "1:1: the file holds the text 'version'; a policy is a mapping → start with version: 1"),
+        ("version: 1\n---\nversion: 1", "2:1: a second document begins → keep one policy in one file; remove the ---"),
+        ("version: 1\nnaming:\n\tconvention: x", "3:1: is indented with a tab → indent with spaces"),
+        ("version: 1\nmode: a\0", "2:8: has the character U+0000, which YAML does not allow → remove it"),
+        ("version: 1\nmode: \ud800", "2:7: has the character U+D800, which YAML does not allow → remove it"),
+        ("version: 1\nmode: *other", "2:7: *other names no anchor → mark what it should repeat with &other"),
+        ("version: &a\n  b: *a", "2:6: *a repeats what it is a part of → write the value out"),
+    ],
+)
+def test_a_file_that_is_no_policy_is_refused(text: str, told: str) -> None:
+    assert problems(text) == [told]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("version: 2", "1:10: version: version 2 is not supported → write version: 1, the only one so far"),
+        ("version: true", "1:10: version: version True is not supported → write version: 1, the only one so far"),
+        ('version: "1"', "1:10: version: version '1' is not supported → write version: 1, the only one so far"),
+        ("version: 1.0", "1:10: version: version 1.0 is not supported → write version: 1, the only one so far"),
+        ("mode: off", "1:1: version: version is missing → add version: The version of this format."),
+    ],
+)
+def test_only_version_1_is_read(line: str, told: str) -> None:
+    assert problems(line) == [told]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("nmaing: {}", [f"2:1: nmaing: unknown key 'nmaing' → did you mean naming? write one of {TOP}"]),
+        ("zzz: {}", [f"2:1: zzz: unknown key 'zzz' → write one of {TOP}"]),
+        (
+            "mode: enfroce",
+            ["2:7: mode: 'enfroce' is not one of the allowed values → did you mean enforce? write one of off, audit, enforce"],
+        ),
+        ("mode:", ["2:6: mode: has no value → write one of off, audit, enforce"]),
+        ("mode: off\nmode: audit", ["3:1: the key 'mode' is there twice, first in line 2 → keep one of them"]),
+        ("? [a, b]\n: 1", ["2:3: a key must be text → write the key out"]),
+        ("<<: {mode: off}", ["2:1: merging by << is not supported → a namespace has what it leaves out from ROOT; write out the rest"]),
+        (
+            "mode: !!binary b2Zm",
+            [
+                "2:7: mode: 'b2Zm' is not one of the allowed values → write one of off, audit, enforce",
+                "2:7: the YAML tag !!binary is not supported → write the plain value",
+            ],
+        ),
+        (
+            "rules: {naming: !!python/object/apply:os.system [x]}",
+            [
+                "2:9: rules.naming: must be a mapping, not a list",
+                "2:17: the YAML tag !!python/object/apply:os.system is not supported → write the plain value",
+            ],
+        ),
+        ("rules: {nmaing: off}", [f"2:9: rules.nmaing: there is no rule 'nmaing' → did you mean naming? write one of {RULES}"]),
+        (
+            "rules: {naming: {mode: audit, sev: low}}",
+            [
+                "2:31: rules.naming.sev: unknown key 'sev' → did you mean severity? write one of mode, severity",
+            ],
+        ),
+        (
+            "owner_tag: 'aws:owner'",
+            [
+                "2:12: owner_tag: 'aws:owner' is no tag key that AWS lets us set → use 1 to 128 letters, digits, spaces and _.:/=+-@, "
+                "not starting with aws:",
+            ],
+        ),
+        ("owner_tag: 7", ["2:12: owner_tag: must be text, not the number 7 → put it in quotes"]),
+        ("exemptions: {}", ["2:1: exemptions: must be a list, not a mapping"]),
+        (
+            "notifications: {slack: {digest_above: 0}}",
+            [
+                "2:39: notifications.slack.digest_above: 0 is out of bounds → write a number of at least 1",
+            ],
+        ),
+        ("notifications: {slack: {enabled: yes}}", ["2:34: notifications.slack.enabled: must be true or false, not the text 'yes'"]),
+    ],
+)
+def test_a_fault_is_told_with_its_place_and_what_to_do(body: str, told: list[str]) -> None:
+    assert problems(f"version: 1\n{body}") == told
+
+
+@pytest.mark.parametrize(
+    ("naming", "told"),
+    [
+        ("{}", "2:1: naming.convention: naming.convention"),
+        ('{convention: "service"}', "names no {segment}, so a single name would be allowed in the whole registry"),
+        ('{convention: "{team"}', "opens {team and never closes it"),
+        ('{convention: "{Team}/{x}"}', "has the segment {Team}; a segment's name is made of a-z, 0-9, _ and -, a letter first"),
+        ('{convention: "{team}{service}"}', "needs text between {team} and {service}; where one ends could not be told"),
+        ('{convention: "{a...}/{b...}"}', "has two {segments...} that may span path parts; where one ends could not be told"),
+        ('{convention: "{a}/{a}"}', "uses {a} twice; a segment has one value"),
+        ('{convention: "Team/{a}"}', "has the text 'Team/'; ECR's names are made of a-z, 0-9 and . _ - /"),
+        (
+            '{convention: "{team}/{service}", segments: {taem: [a]}}',
+            "the convention {team}/{service} has no segment {taem} → did you mean team? write one of team, service, or remove it",
+        ),
+        (
+            '{convention: "{team}", segments: {team: {regex: "a(?!b)"}}}',
+            "naming.segments.team.regex: the expression 'a(?!b)' cannot be used → RE2 has no look-around ((?!): "
+            "say what the value may be, not what must stand beside it",
+        ),
+        (
+            '{convention: "{team}", segments: {team: {regex: "(a)\\\\1"}}}',
+            "RE2 has no back-references (\\1): every match must be decidable in one pass",
+        ),
+        ('{convention: "{team}", segments: {team: {regex: "["}}}', "RE2 refuses it: missing ]: ["),
+        ('{convention: "{team}", segments: {team: {glob: a, regex: b}}}', "glob and regex exclude each other; keep one"),
+        ('{convention: "{team}", segments: {team: {}}}', "says nothing: give one of one_of, glob or regex"),
+        ('{convention: "{team}", segments: {team: []}}', "naming.segments.team.one_of: is empty → write at least one, or remove it"),
+        ('{convention: "{team}", segments: {team: [1]}}', "must be text, not the number 1 → put it in quotes"),
+    ],
+)
+def test_a_convention_that_cannot_be_used_is_explained(naming: str, told: str) -> None:
+    found = problems(f"version: 1\nnaming: {naming}")
+
+    assert len(found) == 1
+    if naming != "{}":
+        assert told in found[0]
+    else:
+        assert found[0].startswith("2:1: naming.convention: convention is missing → add convention: Literal text and {segments}")
+
+
+@pytest.mark.parametrize(
+    ("root", "told"),
+    [
+        (
+            "trusted_accounts: [012345678901]",
+            ["4:24: namespaces.ROOT.trusted_accounts[0]: must be text, not the number 12345678901 → put it in quotes"],
+        ),
+        (
+            'trusted_accounts: ["12"]',
+            ["4:24: namespaces.ROOT.trusted_accounts[0]: '12' is no AWS account id → write its twelve digits, in quotes"],
+        ),
+        (
+            "trusted_organizations: [o-x]",
+            [
+                "4:29: namespaces.ROOT.trusted_organizations[0]: 'o-x' is no AWS organization id → write it as o-exampleorgid: "
+                "o- and 10 to 32 letters and digits"
+            ],
+        ),
+        (
+            "tag_mutability: {mode: IMMUTABLE, except: [latest]}",
+            [
+                "4:39: namespaces.ROOT.tag_mutability.except: IMMUTABLE has no exclusions → write mode: IMMUTABLE_WITH_EXCLUSION, "
+                "or remove except"
+            ],
+        ),
+        (
+            "tag_mutability: IMMUTABLE_WITH_EXCLUSION",
+            [
+                "4:21: namespaces.ROOT.tag_mutability: IMMUTABLE_WITH_EXCLUSION needs to know which tags are excluded → "
+                'add for example except: ["latest"]'
+            ],
+        ),
+        (
+            "tag_mutability: {mode: IMMUTABLE_WITH_EXCLUSION, except: [a, b, c, d, e, f]}",
+            ["4:54: namespaces.ROOT.tag_mutability.except: is too long; at most 5 are allowed"],
+        ),
+        (
+            "scan_frequency: DAILY",
+            [
+                "4:21: namespaces.ROOT.scan_frequency: 'DAILY' is not one of the allowed values → write one of SCAN_ON_PUSH, "
+                "CONTINUOUS_SCAN, MANUAL"
+            ],
+        ),
+        (
+            "encryption: {type: AES256, kms_key: 'arn:aws:kms:eu-west-1:123456789012:key/1-2'}",
+            ["4:41: namespaces.ROOT.encryption.kms_key: AES256 takes no key → write type: KMS, or remove kms_key"],
+        ),
+        (
+            "encryption: {type: KMS, kms_key: alias/mine}",
+            [
+                "4:38: namespaces.ROOT.encryption.kms_key: 'alias/mine' is no KMS key ARN → write arn:aws:kms:REGION:ACCOUNT:key/ID; "
+                "ECR stores the key's ARN, not an alias"
+            ],
+        ),
+        (
+            "required_tags: {owner: {set: '{pushr}'}}",
+            ["4:34: namespaces.ROOT.required_tags.owner.set: nothing is known by the name {pushr} → use one of {origin}, {pusher}"],
+        ),
+        (
+            "required_tags: {owner: {set: nobody, one_of: [a, b]}}",
+            ["4:34: namespaces.ROOT.required_tags.owner.set: would set 'nobody', which is not one of a, b → set a value that is allowed"],
+        ),
+        (
+            "auto_created: {grace: 1w}",
+            [
+                "4:27: namespaces.ROOT.auto_created.grace: '1w' is no time span → write a number with m, h or d behind it, "
+                "for example 24h; at most 365d"
+            ],
+        ),
+        (
+            "auto_created: {allowed: [api]}",
+            [
+                "4:30: namespaces.ROOT.auto_created.allowed[0]: 'api' is not one of the allowed values → write one of create_on_push, "
+                "pull_through_cache, replication"
+            ],
+        ),
+        ("image_tags: []", ["4:17: namespaces.ROOT.image_tags: is empty → write at least one, or remove it"]),
+    ],
+)
+def test_a_setting_that_ecr_would_not_take_is_a_problem(root: str, told: list[str]) -> None:
+    assert problems(f"version: 1\nnamespaces:\n  ROOT:\n    {root}") == told
+
+
+@pytest.mark.parametrize("grace", ["0h", "-1h", "366d", "h", "1", "1.5h", "24 h", "９h", "99999999h"])
+def test_a_grace_period_is_a_positive_number_with_a_unit(grace: str) -> None:
+    assert "is no time span" in problems(f"version: 1\nnamespaces: {{ROOT: {{auto_created: {{grace: '{grace}'}}}}}}")[0]
+
+
+def test_documents_are_checked_down_to_the_line_of_the_fault() -> None:
+    text = """\
+version: 1
+namespaces:
+  payments:
+    lifecycle_policy:
+      rules:
+        - rulePriority: 1
+          selection:
+            tagStatus: untagged
+            countTpye: sinceImagePushed
+            countNumber: 0
+          action: {type: expire}
+    repository_policy:
+      Version: "2012-10-17"
+      Statement:
+        - Effect: Allow
+          Principal: {AWS: 123456789012}
+          Action: s3:GetObject
+          Resource: "*"
+"""
+    assert problems(text) == [
+        "7:11: namespaces.payments.lifecycle_policy.rules[0].selection.countType: countType is missing → write one of "
+        "imageCountMoreThan, sinceImagePushed, sinceImagePulled, sinceImageTransitioned",
+        "9:13: namespaces.payments.lifecycle_policy.rules[0].selection.countTpye: unknown key 'countTpye' → did you mean countType? "
+        "write one of tagStatus, tagPatternList, tagPrefixList, storageClass, countType, countUnit, countNumber",
+        "10:26: namespaces.payments.lifecycle_policy.rules[0].selection.countNumber: must be a whole number above 0",
+        "15:11: namespaces.payments.repository_policy.Statement[0].Sid: every statement needs a Sid → statements are merged by it, "
+        "so that others stay as they are",
+        "16:22: namespaces.payments.repository_policy.Statement[0].Principal.AWS: must be text or a list of texts → put account ids "
+        "in quotes",
+        "17:19: namespaces.payments.repository_policy.Statement[0].Action: 's3:GetObject' is no action of ECR's → for example "
+        "ecr:BatchGetImage",
+        "18:21: namespaces.payments.repository_policy.Statement[0].Resource: ECR refuses Resource in a repository policy → remove it; "
+        "the policy is the repository's own",
+    ]
+
+
+def test_namespaces_are_prefixes_that_ecr_takes() -> None:
+    assert problems("version: 1\nnamespaces: {Payments: {}, 'a*': {}, pay/: {}, pay: {}, /x: {}}") == [
+        "2:14: namespaces.Payments: 'Payments' is neither ROOT nor a prefix of ECR repository names → write whole path parts in lower "
+        "case, for example payments or payments/web",
+        "2:28: namespaces.a*: 'a*' is neither ROOT nor a prefix of ECR repository names → write whole path parts in lower case, "
+        "for example payments or payments/web",
+        "2:58: namespaces./x: '/x' is neither ROOT nor a prefix of ECR repository names → write whole path parts in lower case, "
+        "for example payments or payments/web",
+    ]
+    assert problems("version: 1\nnamespaces: {pay/: {}, pay: {}}") == [
+        "2:14: namespaces.pay/: pay/ stands there without its slash as well → keep one"
+    ]
+
+
+def test_an_exemption_says_why_for_whom_and_until_when() -> None:
+    text = """\
+version: 1
+exemptions:
+  - match: "legacy/*"
+    rules: [namig, "*"]
+    reason: because
+    owner: " "
+    expires: 2027-02-30
+  - match: ""
+    rules: []
+"""
+    assert problems(text) == [
+        f"4:13: exemptions[0].rules[0]: there is no rule 'namig' → did you mean naming? write one of {RULES}",
+        "5:13: exemptions[0].reason: a reason of less than 10 characters explains nothing → say why, so that the next reader can judge it",
+        "6:12: exemptions[0].owner: is empty",
+        "7:14: exemptions[0].expires: '2027-02-30' is no date of the calendar → write it as YEAR-MONTH-DAY, for example 2027-01-31",
+        "8:5: exemptions[1].expires: expires is missing → add expires: The last day on which it holds, in UTC.",
+        "8:5: exemptions[1].owner: owner is missing → add owner: Who answers for it.",
+        "8:5: exemptions[1].reason: reason is missing → add reason: Why, in at least 10 characters.",
+        "8:12: exemptions[1].match: is empty → write at least one, or remove it",
+        "9:12: exemptions[1].rules: is empty → write at least one, or remove it",
+    ]
+
+
+@pytest.mark.parametrize("day", ["20270131", "2027-W05-1", "31.1.2027", "2027-01-31T00:00:00", "1800000000", "tomorrow"])
+def test_a_day_has_one_spelling(day: str) -> None:
+    text = f"version: 1\nexemptions: [{{match: a, rules: '*', reason: long enough for it, owner: me, expires: {day}}}]"
+
+    assert "is no date of the calendar" in problems(text)[0]
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_their_lines() -> None:
+    text = """\
+version: 3
+mode: enfroce
+naming:
+  convention: "{team}/{service}"
+  segments:
+    taem: [a]
+    team: {regex: "(?=a)"}
+namespaces:
+  Payments: {scan_frequency: x}
+  ROOT: {tag_mutability: y, encryption: KMS2}
+rules:
+  nmaing: offf
+exemptions: [{}]
+exemptions: []
+"""
+    lines = [int(problem.split(":")[0]) for problem in problems(text)]
+
+    assert lines == sorted(lines)
+    assert set(lines) == {1, 2, 6, 7, 9, 10, 12, 13, 14}
+    assert len(lines) == 17
+
+
+def test_bytes_must_be_utf_8() -> None:
+    with pytest.raises(PolicyInvalid) as caught:
+        load_bytes(b"version: 1\nmode: \xff\xfe", "p.yaml")
+
+    assert str(caught.value) == "p.yaml:2:7: is not UTF-8 text → save the file as UTF-8"
+
+
+def test_a_byte_order_mark_is_no_obstacle() -> None:
+    assert load_bytes(b"\xef\xbb\xbfversion: 1\r\nmode: off\r\n", "p.yaml").mode is Mode.OFF
+
+
+def test_a_file_beyond_the_limit_is_not_read() -> None:
+    with pytest.raises(PolicyInvalid, match=f"more than {MAX_BYTES} are not read"):
+        load_bytes(b"#" * (MAX_BYTES + 1), "p.yaml")
+    with pytest.raises(PolicyInvalid, match=f"more than {MAX_BYTES} are not read"):
+        load("#" * (MAX_BYTES + 1), "p.yaml")
+
+
+def test_aliases_repeat_a_value() -> None:
+    text = "version: 1\nnamespaces:\n  a: &x {scan_frequency: MANUAL}\n  b: *x\n"
+
+    assert load(text, "p.yaml").namespaces["b"].scan_frequency == "MANUAL"
+
+
+def test_a_bomb_of_aliases_is_refused_before_it_goes_off() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
+
+    assert problems("\n".join(lines))[0].endswith(
+        "the file has more than 20000 values, aliases counted in full → take out what is repeated"
+    )
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, "{a: " * 50_000, "- " * 100_000])
+def test_depth_is_limited(deep: str) -> None:
+    assert f"is nested more than {MAX_DEPTH} levels deep" in problems(deep)[0]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.one_of(st.text(), st.binary().map(lambda data: data.decode("latin-1")), st.text(alphabet="{}[]:,-&*!|>'\"%@` \n\tavx1")))
+def test_no_text_does_anything_but_load_or_explain(text: str) -> None:
+    try:
+        load(text, "p.yaml")
+    except PolicyInvalid as error:
+        assert error.problems
+        assert all(problem.line >= 1 and problem.column >= 1 and problem.what for problem in error.problems)
+
+
+ANY_VALUE = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(alphabet="ab{}*/.-:", max_size=8)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(alphabet="abc", min_size=1, max_size=3), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+KEYS = st.sampled_from([
+    "mode", "naming", "namespaces", "owner_tag", "rules", "exemptions", "notifications",
+])  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.dictionaries(KEYS, ANY_VALUE, max_size=4))
+def test_no_content_of_a_section_does_anything_but_load_or_explain(sections: dict[str, object]) -> None:
+    import json
+
+    try:
+        load(json.dumps({"version": 1, **sections}), "p.yaml")
+    except PolicyInvalid as error:
+        assert error.problems
