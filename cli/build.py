@@ -1,5 +1,6 @@
 """The build for this machine: the same template and Makefiles as for AWS, for this interpreter and processor."""
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -30,11 +31,14 @@ def architecture() -> str:
 def ensure_built() -> Path:
     """Build if any source has changed since the last build; give the built template."""
     template = OUTPUT / "template.yaml"
-    stamp = _digest()
-    if template.exists() and STAMP.exists() and STAMP.read_text() == stamp:
-        return template
-    run_build()
-    STAMP.write_text(stamp)
+    STAMP.parent.mkdir(parents=True, exist_ok=True)
+    with STAMP.with_suffix(".lock").open("w") as lock:
+        # Two test workers may come here at once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = _digest()
+        if not (template.exists() and STAMP.exists() and STAMP.read_text() == stamp):
+            run_build()
+            STAMP.write_text(stamp)
     return template
 
 
@@ -70,3 +74,7 @@ def _files() -> Iterator[Path]:
         top = ROOT / source
         found = [top] if top.is_file() else sorted(path for path in top.rglob("*") if path.is_file())
         yield from (path for path in found if "__pycache__" not in path.parts and path.suffix != ".pyc")
+
+
+if __name__ == "__main__":
+    ensure_built()

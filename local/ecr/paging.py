@@ -19,7 +19,7 @@ def page(keys: Iterable[str], parameters: dict[str, Any], *, default: int = DEFA
     """Return one page of the keys, in their order, and the `nextToken` member if more follow."""
     size = parameters.get("maxResults") or default
     after = _key_of(parameters.get("nextToken"))
-    found = heapq.nsmallest(size + 1, (key for key in keys if after is None or key >= after))
+    found = heapq.nsmallest(size + 1, (key for key in keys if after is None or key > after))
     if len(found) <= size:
         return found, {}
     return found[:size], {"nextToken": base64.urlsafe_b64encode(found[size - 1].encode()).decode()}

@@ -37,7 +37,7 @@ def written(path: Path) -> str:
 def suggestion(word: str, allowed: Iterable[str]) -> str:
     """Say what to write instead of an unknown word: the nearest allowed one, and all of them."""
     known = list(allowed)
-    near = difflib.get_close_matches(word, known, n=1)
+    near = difflib.get_close_matches(word, known, n=1) or [one for one in known if word and one.startswith(word)]
     choice = f"write one of {', '.join(known)}" if len(known) > 1 else f"write {', '.join(known)}"
     return f"did you mean {near[0]}? {choice}" if near and len(known) > 1 else choice
 

@@ -299,6 +299,8 @@ def _known(root: _Node) -> Known:
 def _problems(detail: ErrorDetails, root: _Node, source: str) -> Iterator[Problem]:
     """Return the problems of the file that one of pydantic's errors stands for."""
     at: Path = detail["loc"]
+    if detail["type"] == "too_short" and detail["input"]:
+        return  # its entries are there, but faulty, and told on their own
     if detail["type"] == "faults":
         faults = tuple(DocumentProblem((*at, *fault.at), fault.what, fault.do) for fault in detail["ctx"]["problems"])
     else:

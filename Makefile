@@ -1,0 +1,67 @@
+# Everything runs on a machine with Python 3.11 or later, make and a package index. The rest is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Nothing here may reach anything but this machine, whatever the shell was set up for.
+export AWS_EC2_METADATA_DISABLED := true
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo local test test-fast lint types validate build bench lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Install everything into .venv
+
+$(READY): requirements-bootstrap.txt requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: Python 3.11 or later is needed, this is $$($(PYTHON) --version)"; echo "  do: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "installing into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: setup ## Tell the whole story on the embedded AWS: no account, no Docker
+	@$(BIN)/ecr-governor demo
+
+local: setup ## Run the deployed system on this machine until Ctrl+C
+	@$(BIN)/ecr-governor local up
+
+test: setup lint types validate ## Everything that must hold, under 10 minutes on 2 cores
+	@$(BIN)/python -m cli.build
+	@$(BIN)/pytest -n 2 --dist loadgroup
+
+test-fast: setup ## What needs neither build nor server, under a minute
+	@$(BIN)/pytest -n 2 tests/unit tests/architecture
+
+lint: setup ## Style, and the direction of imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-cache
+
+types: setup ## Strict types
+	@$(BIN)/mypy layers/governor/python/ecr_governor cli local
+	@for function in functions/*/; do $(BIN)/mypy "$$function/app.py" || exit 1; done
+
+validate: setup ## The template, as SAM and CloudFormation see it
+	@AWS_DEFAULT_REGION=eu-west-1 AWS_ENDPOINT_URL=http://127.0.0.1:9 $(BIN)/sam validate --lint
+
+build: setup ## Build for AWS into .aws-sam, without Docker
+	@PATH="$(CURDIR)/$(BIN):$$PATH" AWS_DEFAULT_REGION=eu-west-1 AWS_ENDPOINT_URL=http://127.0.0.1:9 $(BIN)/sam build
+
+bench: setup ## What an event costs: calls, CPU and memory
+	@$(BIN)/python benchmarks/event_path.py
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
+lock: ## Lock all requirements anew, with hashes
+	$(LOCK) pyproject.toml --all-extras -o requirements-dev.txt
+	$(LOCK) pyproject.toml -c requirements-dev.txt -o layers/dependencies/requirements.txt
+	echo 'uv>=0.13' | $(LOCK) - -o requirements-bootstrap.txt
+	printf 'awslambdaric>=4.2\ntime-machine>=3.6\n' | $(LOCK) - -c requirements-dev.txt -o local/lambdas/requirements.txt
+
+clean: ## Remove all that was made
+	rm -rf .venv .build .aws-sam out .mypy_cache .ruff_cache .pytest_cache .hypothesis

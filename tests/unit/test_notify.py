@@ -1,0 +1,181 @@
+"""Telling people and programs: one message per change, one digest for a burst, nothing lost, nothing told twice."""
+
+import json
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecr_governor.app.errors import Undeliverable
+from ecr_governor.app.notify import Channels, notify
+from ecr_governor.app.reconcile import Services, reconcile
+from ecr_governor.core import messages
+from ecr_governor.core.announcement import Told, announce
+from ecr_governor.core.finding import Finding, FindingState
+from ecr_governor.core.origin import News
+from ecr_governor.core.policy.model import Mode
+from ecr_governor.core.record import Change, Trigger, change_as_data
+from ecr_governor.core.remedy import Outcome, OutcomeStatus, PutLifecyclePolicy
+from ecr_governor.core.severity import Severity
+from tests.fakes import ACCOUNT, ENFORCING, REGION, T0, FakeBus, FakeChat, FakeRegistry, FixedPolicy, InMemoryLedger, a_policy, a_repository
+
+
+class World:
+    """`notify` with its ports, behind a ledger that real looks have written."""
+
+    def __init__(self, *names: str, policy: str = ENFORCING) -> None:
+        self.ledger = InMemoryLedger()
+        self.policies = FixedPolicy(a_policy(policy))
+        self.registry = FakeRegistry(*(a_repository(name) for name in names))
+        self.chat = FakeChat()
+        self.bus = FakeBus()
+        for name in names:
+            self.look(name)
+
+    def look(self, name: str) -> None:
+        reconcile(name, News(), Trigger("CreateRepository", "ci/build-1"), Services(self.registry, self.ledger, self.policies), T0)
+
+    @property
+    def entries(self) -> list[Told]:
+        return [Told(entry.repository, entry.number, entry.kind, entry.body) for entry in self.ledger.all_entries if entry.kind == "change"]
+
+    def tell(self, entries: list[Told] | None = None) -> frozenset[tuple[str, int]]:
+        channels = Channels(self.ledger, self.policies, self.bus, self.chat, ACCOUNT, REGION)
+        return notify(self.entries if entries is None else entries, channels, T0)
+
+
+def test_one_change_is_one_message_however_often_it_comes() -> None:
+    world = World("paymets/api")
+    for _ in range(5):
+        assert world.tell() == frozenset()
+    assert len(world.chat.posted) == 1
+    assert "New repository needs attention: paymets/api" in world.chat.posted[0]["text"]
+    assert [kind for kind, _ in world.bus.events].count("Repository Created") == 1
+
+
+def test_several_changes_of_one_repository_become_one_message() -> None:
+    world = World("paymets/api")
+    world.registry.repositories.pop("paymets/api")
+    world.look("paymets/api")
+    assert len(world.entries) == 2
+    world.tell()
+    assert len(world.chat.posted) <= 1
+
+
+def test_a_repository_in_good_order_is_told_to_programs_and_not_to_people() -> None:
+    world = World("payments/api", policy="mode: audit\n")
+    world.tell()
+    assert world.chat.posted == []
+    assert [kind for kind, _ in world.bus.events] == ["Repository Created"]
+
+
+def test_a_burst_is_one_digest() -> None:
+    world = World(*(f"paymets/service-{number}" for number in range(40)))
+    world.tell()
+    (digest,) = world.chat.posted
+    assert "40 repositories changed" in digest["text"]
+    assert "*naming*: 40 repositories" in json.dumps(digest)
+    world.tell()
+    assert len(world.chat.posted) == 1
+
+
+def test_what_slack_refuses_comes_again_and_the_bus_is_not_told_twice() -> None:
+    world = World("paymets/one", "paymets/two", "paymets/three")
+    told_once = len(world.entries)
+    world.chat.refusals = [Undeliverable("Slack answered 429", 30.0)]
+    failed = world.tell()
+    assert failed == {(entry.repository, entry.number) for entry in world.entries}
+    events = len(world.bus.events)
+    assert world.tell() == frozenset()
+    assert len(world.chat.posted) == told_once
+    assert len(world.bus.events) == events
+
+
+def test_what_was_delivered_before_slack_refused_is_not_told_again() -> None:
+    world = World("paymets/one", "paymets/two")
+    original, count = world.chat.post, iter(range(99))
+
+    def second_fails(message: Any) -> None:
+        if next(count) == 1:
+            raise Undeliverable("Slack answered 500")
+        original(message)
+
+    world.chat.post = second_fails  # type: ignore[method-assign]
+    assert world.tell() == {("paymets/two", entry.number) for entry in world.entries if entry.repository == "paymets/two"}
+    assert world.tell() == frozenset()
+    assert len(world.chat.posted) == 2
+
+
+def test_a_bus_that_refuses_does_not_keep_people_waiting() -> None:
+    world = World("paymets/api")
+    world.bus.refusals = [Undeliverable("events:PutEvents: InternalFailure")]
+    assert world.tell() == {("paymets/api", world.entries[0].number)}
+    assert len(world.chat.posted) == 1
+    assert world.tell() == frozenset()
+    assert len(world.chat.posted) == 1
+    assert world.bus.events
+
+
+def test_an_invalid_policy_file_is_told() -> None:
+    world = World()
+    entry = Told("@policy", 3, "policy", {"at": T0.isoformat(), "version": "v7", "problem": "policy.yaml:3:1: unknown key `mod`"})
+    assert world.tell([entry]) == frozenset()
+    assert "policy file is invalid" in world.chat.posted[0]["text"]
+    assert world.bus.events == []
+
+
+def test_violations_below_the_wanted_severity_are_not_announced() -> None:
+    world = World("paymets/api", policy=ENFORCING + "notifications: {slack: {min_severity: critical}}\n")
+    world.tell()
+    assert all("naming" not in message["text"] for message in world.chat.posted)
+
+
+hostile = st.one_of(
+    st.text(max_size=400),
+    st.sampled_from(["<!channel>", "`x`", "*b* _i_ ~s~", "<http://evil|click>", "\u202egnp.exe", "a\nb\r\tc", "&amp;<script>", ":rotating_light:", "=cmd()"]),
+)
+
+
+def texts(value: object) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["text"]] if isinstance(value.get("text"), str) else []
+        return own + [text for child in value.values() for text in texts(child)]
+    return [text for child in value for text in texts(child)] if isinstance(value, list) else []
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(name=hostile, reason=hostile, actor=hostile, number=st.integers(0, 30))
+def test_foreign_text_is_text_and_every_message_keeps_slacks_limits(name: str, reason: str, actor: str, number: int) -> None:
+    findings = tuple(
+        Finding(name, f"rule-{index}", Severity.HIGH, FindingState.OPEN, Mode.AUDIT, reason, (), T0) for index in range(number)
+    )
+    outcome = Outcome(PutLifecyclePolicy(None, "{}"), OutcomeStatus.FAILED, reason)
+    change = Change(name, T0, Trigger("PutImage", actor), "abc", discovered=True, opened=findings, outcomes=(outcome,) * number)
+    announcement = announce([Told(name, 1, "change", change_as_data(change))], None, Severity.LOW)
+    for message in (messages.message(announcement, ACCOUNT, REGION), messages.digest([announcement] * 7, ACCOUNT, REGION)):
+        check_slack_limits(message)
+        for text in texts(message):
+            assert not [character for character in text if unicodedata.category(character) in {"Cf", "Cc"} and character != "\n"]
+        mrkdwn = [text for text in texts(message) if "rule-" in text or "PutImage" in text]
+        assert all("<" not in text and ">" not in text for text in mrkdwn)
+
+
+def check_slack_limits(message: dict[str, Any]) -> None:
+    assert 1 <= len(message["text"]) <= 4000
+    assert len(message["blocks"]) <= 50
+    assert len(json.dumps(message["blocks"])) <= 13_000
+    for block in message["blocks"]:
+        match block["type"]:
+            case "header":
+                assert 1 <= len(block["text"]["text"]) <= 150
+            case "section":
+                assert "text" not in block or 1 <= len(block["text"]["text"]) <= 3000
+                assert len(block.get("fields", ())) <= 10
+                assert all(1 <= len(field["text"]) <= 2000 for field in block.get("fields", ()))
+            case "context":
+                assert 1 <= len(block["elements"]) <= 10
+                assert all(1 <= len(element["text"]) <= 3000 for element in block["elements"])
+            case kind:
+                pytest.fail(f"unexpected block {kind}")
