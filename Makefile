@@ -33,7 +33,7 @@ local: setup ## Run the deployed system on this machine until Ctrl+C
 
 test: setup lint types validate ## Everything that must hold, under 10 minutes on 2 cores
 	@$(BIN)/python -m cli.build
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 test-fast: setup ## What needs neither build nor server, under a minute
 	@$(BIN)/pytest -n 2 tests/unit tests/architecture

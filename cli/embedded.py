@@ -14,6 +14,7 @@ from cli import control
 from cli.build import ROOT, architecture, ensure_built
 from cli.policy_file import read as read_policy
 from cli.trouble import Trouble
+from local.queues.mapping import Pace
 from local.server import EmbeddedAws
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 STACK = "ecr-governor"
 SLACK_SECRET = "ecr-governor/slack"  # noqa: S105 - a name, not a secret
+NOTIFICATION_WINDOW = 1
 RECORDS = ("service_linked_role", "caller", "custom_role")
 
 
@@ -45,11 +47,13 @@ def running(
         region=REGION,
         create_on_push_record=cast("Literal['service_linked_role', 'caller', 'custom_role']", create_on_push_record),
         state_dir=ROOT / ".build",
+        # A push follows its repository's creation within a moment; one message tells of both.
+        pace=Pace(window_limit=NOTIFICATION_WINDOW),
     )
     aws.start()
     try:
         aws.client("secretsmanager").create_secret(Name=SLACK_SECRET, SecretString=aws.slack.webhook_url)
-        wanted = {"Mode": mode, "SlackSecretName": SLACK_SECRET, "NotificationWindow": "1", "Architecture": architecture()}
+        wanted = {"Mode": mode, "SlackSecretName": SLACK_SECRET, "NotificationWindow": str(NOTIFICATION_WINDOW), "Architecture": architecture()}
         aws.deploy(template, {**wanted, **(parameters or {})}, stack_name=STACK)
         if policy is not None:
             upload_policy(aws, policy)

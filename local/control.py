@@ -9,9 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
-from wsgiref.types import StartResponse, WSGIEnvironment
+
+from local.ecr import faults
 
 if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
     from local.server import EmbeddedAws
 
 PREFIX = "/_local/"
@@ -28,7 +31,7 @@ class Control:
 
     `status`, `settle` (timeout), `advance` (seconds, timeout), `deploy` (template, parameters, stack_name), `shutdown`,
     `slack` (what `Slack.behave` takes), `slack/messages`, `logs` (function), `authorizations`, `events`, `trail`,
-    `faults` (what `local.ecr.faults` takes), `stack`.
+    `faults` (what `local.ecr.faults.add` takes, and `clear` to take earlier ones away), `stack`.
     """
 
     def __init__(self, aws: EmbeddedAws) -> None:
@@ -50,6 +53,7 @@ class Control:
         }
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
         name = environ["PATH_INFO"].removeprefix(PREFIX).rstrip("/")
         operation = self._operations.get(name)
         status = "200 OK"
@@ -102,12 +106,12 @@ class Control:
         ]
 
     def _faults(self, arguments: Arguments) -> Answer:
-        from local.ecr import faults
-
-        control: Any = getattr(faults, "control", None)
-        if control is None:
-            raise BadRequestError("this ECR takes no faults from outside")
-        return control(dict(arguments))
+        given = dict(arguments)
+        if given.pop("clear", False):
+            faults.clear()
+        if given:
+            faults.add(**given)
+        return {"ok": True}
 
 
 def _arguments(environ: WSGIEnvironment) -> Arguments:

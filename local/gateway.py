@@ -6,13 +6,15 @@ import json
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Iterable
-from typing import Any
-from wsgiref.types import StartResponse, WSGIEnvironment
+from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
 from local.control import PREFIX, Control
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 LOG = logging.getLogger(__name__)
 SERIALISED = {"dynamodb", "s3"}
@@ -43,6 +45,7 @@ class Gateway:
         self._free = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
         if environ.get("PATH_INFO", "").startswith(PREFIX):
             return self._control(environ, start_response)
         lock = self._locks.get(_service(environ))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import boto3
+import boto3.session
 from botocore.config import Config
 from moto.core.base_backend import BackendDict
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -41,9 +40,14 @@ from local.stack.stack import Stack, may_invoke
 from local.stack.transform import transform
 from local.trail import Trail
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 HOST = "127.0.0.1"
 CreateOnPushRecord = Literal["service_linked_role", "caller", "custom_role"]
 SETTLE_POLL = 0.004
+POLL = 0.1
+"""Seconds within which the HTTP server notices that it is to stop."""
 
 
 class EmbeddedAws:
@@ -85,6 +89,7 @@ class EmbeddedAws:
         self.stack: Stack | None = None
         self.stopped = threading.Event()
         self._clients: dict[str, Any] = {}
+        self._session = boto3.session.Session()
         self._server: BaseWSGIServer | None = None
         self._rooms: Rooms | None = None
         self._reported: dict[str, Any] = {}
@@ -112,11 +117,12 @@ class EmbeddedAws:
         self.roles = Roles(self.account, self.region, self.authorizations)
         enforcement.install(self.roles)
         ecr.install(self.trail)
+        ecr.faults.clear()
         events_api.install(self.bus)
         lambda_api.install(self.lambdas)
         self._server = make_server(HOST, self._port, Gateway(Control(self)), threaded=True, request_handler=RequestHandler)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
-        threading.Thread(target=self._server.serve_forever, name="aws-endpoint", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL,), name="aws-endpoint", daemon=True).start()
         self.registry.start()
         self.slack.start()
         self.bus.start()
@@ -144,8 +150,9 @@ class EmbeddedAws:
             self._server.server_close()
         self.clock.stop()
 
-    def __enter__(self) -> EmbeddedAws:
-        return self.start()
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -153,7 +160,8 @@ class EmbeddedAws:
     def client(self, service: str) -> Any:
         """A boto3 client of a visitor: dummy credentials, no restrictions, no retries."""
         if service not in self._clients:
-            self._clients[service] = boto3.client(
+            connect: Any = self._session.client
+            self._clients[service] = connect(
                 service,
                 endpoint_url=self.endpoint,
                 region_name=self.region,
@@ -168,7 +176,9 @@ class EmbeddedAws:
         document = transform(built_template, dict(parameters or {}), self.region)
         return self.deploy_transformed(document, parameters, stack_name)
 
-    def deploy_transformed(self, template: Mapping[str, Any], parameters: Mapping[str, str] | None = None, stack_name: str = "ecr-governor") -> Stack:
+    def deploy_transformed(
+        self, template: Mapping[str, Any], parameters: Mapping[str, str] | None = None, stack_name: str = "ecr-governor"
+    ) -> Stack:
         """Deploy a template without SAM resources."""
         if self.stack is not None:
             raise RuntimeError("a stack is deployed already; start another embedded AWS for the next")

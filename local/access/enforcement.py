@@ -7,7 +7,7 @@ with dummy credentials and may do anything.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moto.core import errors
 from moto.core.authorization import ActionAuthenticatorMixin
@@ -19,10 +19,12 @@ from moto.core.utils import get_service_model
 from moto.s3.exceptions import S3AccessDeniedError
 from werkzeug.exceptions import HTTPException
 
-from local.access import s3
-from local.access.journal import Authorization
+from local.access import bucket_policy, s3
 from local.access.needs import Call, needs
-from local.access.roles import Roles
+
+if TYPE_CHECKING:
+    from local.access.journal import Authorization
+    from local.access.roles import Roles
 
 ALWAYS_ALLOWED = {("sts", "GetCallerIdentity")}
 CODES = {"sns": "AuthorizationError"}
@@ -68,8 +70,10 @@ def install(roles: Roles) -> None:
 
     # Errors that every service has and no service's model lists; moto warns of those that it does not know.
     errors.COMMON_ERROR_CODES = [*errors.COMMON_ERROR_CODES, "AccessDenied", "AccessDeniedException", "AuthorizationError"]
-    ActionAuthenticatorMixin._authenticate_and_authorize_normal_action = normal
-    ActionAuthenticatorMixin._authenticate_and_authorize_s3_action = of_s3
+    replaceable: Any = ActionAuthenticatorMixin
+    replaceable._authenticate_and_authorize_normal_action = normal
+    replaceable._authenticate_and_authorize_s3_action = of_s3
+    bucket_policy.install()
 
 
 def _params(response: Any, operation: str) -> Any:

@@ -46,6 +46,7 @@ class Verdict:
 
     @property
     def allowed(self) -> bool:
+        """Whether the access goes through."""
         return self.effect is Effect.ALLOWED
 
 
@@ -137,7 +138,11 @@ def _principal_matches(statement: Document, principals: frozenset[str]) -> bool:
     key = "Principal" if "Principal" in statement else "NotPrincipal"
     stated = statement[key]
     pairs = {"AWS": "*"} if stated == "*" else stated
-    named = any(value == "*" or f"{kind}:{value}" in principals or _is_root(value, principals) for kind, values in pairs.items() for value in _listed(values))
+    named = any(
+        value == "*" or f"{kind}:{value}" in principals or _is_root(value, principals)
+        for kind, values in pairs.items()
+        for value in _listed(values)
+    )
     return named is (key == "Principal")
 
 
@@ -149,7 +154,9 @@ def _is_root(value: str, principals: frozenset[str]) -> bool:
 def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, tuple[str, ...]]) -> bool:
     lowered = {key.lower(): values for key, values in context.items()}
     return all(
-        _condition_holds(operator, key, [str(value).lower() if isinstance(value, bool) else str(value) for value in _listed(expected)], lowered)
+        _condition_holds(
+            operator, key, [str(value).lower() if isinstance(value, bool) else str(value) for value in _listed(expected)], lowered
+        )
         for operator, tests in conditions.items()
         for key, expected in tests.items()
     )
@@ -159,9 +166,9 @@ Comparison = Callable[[list[str], str], bool]
 COMPARISONS: dict[str, Comparison] = {
     "StringEquals": lambda expected, value: value in expected,
     "StringEqualsIgnoreCase": lambda expected, value: value.lower() in {text.lower() for text in expected},
-    "StringLike": lambda expected, value: _like(expected, value),
-    "ArnEquals": lambda expected, value: _like(expected, value),
-    "ArnLike": lambda expected, value: _like(expected, value),
+    "StringLike": _like,
+    "ArnEquals": _like,
+    "ArnLike": _like,
     "Bool": lambda expected, value: value.lower() in {text.lower() for text in expected},
 }
 NEGATED = {

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
 
 from local.access.journal import Authorization, Journal
-from local.access.policy import Access, Document, Effect, evaluate, parsed
+from local.access.policy import Access, Document, Effect, Verdict, evaluate, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 DEFAULT_DURATION = 12 * 3600
 
@@ -72,13 +76,43 @@ class Roles:
             "aws:ResourceAccount": (self._account,),
             **access.context,
         }
-        verdict = evaluate(self.documents(role_arn), Access(access.action, access.resource, context))
-        reason = "" if verdict.allowed else "explicit deny" if verdict.effect is Effect.DENIED else "no identity-based policy allows it"
-        if verdict.unsupported and not verdict.allowed:
-            reason = f"not supported here: {', '.join(verdict.unsupported)}"
-        entry = Authorization(self._logical_ids.get(role_arn, role_arn), access.action, access.resource, verdict.allowed, reason)
+        principals = frozenset({f"AWS:{role_arn}", f"AWS:{self._account}"})
+        asked = Access(access.action, access.resource, context, principals)
+        verdicts = [evaluate(self.documents(role_arn), asked), *self._limits(role_arn, asked)]
+        reason = next((_reason(verdict) for verdict in verdicts if not verdict.allowed), "")
+        entry = Authorization(self._logical_ids.get(role_arn, role_arn), access.action, access.resource, not reason, reason)
         self.journal.record(entry)
         return entry
+
+    def _limits(self, role_arn: str, access: Access) -> Iterator[Verdict]:
+        """What can only take away: the permissions boundary, and denials in the resource's own policy."""
+        boundary = self._iam.get_role_by_arn(role_arn).permissions_boundary_arn
+        if boundary:
+            yield evaluate([_default(self._iam.managed_policies[boundary])], access)
+        if document := resource_policy(access.resource):
+            verdict = evaluate([document], access)
+            if verdict.effect is Effect.DENIED:
+                yield verdict
+
+
+def resource_policy(arn: str) -> Document | None:
+    """The policy of a bucket or a queue, if it has one."""
+    _, _, service, region, account, name = [*arn.split(":", 5), "", "", "", "", ""][:6]
+    if service == "s3":
+        bucket = next(
+            (found for buckets in s3_backends.values() for found in [buckets["aws"].buckets.get(name.split("/")[0])] if found), None
+        )
+        return parsed(bucket.policy.decode() if isinstance(bucket.policy, bytes) else bucket.policy) if bucket and bucket.policy else None
+    if service == "sqs":
+        queue = sqs_backends[account][region].queues.get(name)
+        return parsed(queue.policy) if queue and queue.policy else None
+    return None
+
+
+def _reason(verdict: Verdict) -> str:
+    if verdict.unsupported:
+        return f"not supported here: {', '.join(verdict.unsupported)}"
+    return "explicit deny" if verdict.effect is Effect.DENIED else "no identity-based policy allows it"
 
 
 def _default(policy: Any) -> Document:

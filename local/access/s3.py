@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from moto.s3.models import s3_backends
 
 from local.access.policy import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 VERSIONED = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
 RENAMED = {"HeadBucket": "ListBucket"}
@@ -21,7 +23,9 @@ SUBRESOURCES = {
 """Bucket settings that moto's own table of actions leaves to its default."""
 
 
-def needs(action: str, method: str, query: Mapping[str, Any], headers: Mapping[str, str], bucket: str | None, key: str | None) -> Iterator[Access]:
+def needs(
+    action: str, method: str, query: Mapping[str, Any], headers: Mapping[str, str], bucket: str | None, key: str | None
+) -> Iterator[Access]:
     """Every access that the request must be allowed; `action` is what moto's routing made of it."""
     if bucket is None:
         yield Access(f"s3:{action}", "*")

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
@@ -22,7 +24,7 @@ SEARCH_YEARS = 8
 """How far ahead a cron expression is searched; the longest gap, 29 February, is eight years."""
 
 
-class InvalidSchedule(ValueError):  # noqa: N818 -- a value that is wrong
+class InvalidSchedule(ValueError):
     """The expression is not one that EventBridge accepts."""
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from local.activity import Activity
-from local.clock.expression import Expression
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.activity import Activity
+    from local.clock.expression import Expression
 
 LONGEST_WAIT = 60.0
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import time_machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def real_time() -> float:

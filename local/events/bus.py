@@ -7,17 +7,20 @@ import queue
 import threading
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.access.policy import Access, evaluate, parsed
-from local.activity import Activity
 from local.events.inputs import input_for
 from local.events.pattern import CompiledPattern, InvalidEventPattern
 from local.events.rules import DEFAULT_BUS, MAX_TARGETS, STATES, Rule, Target
 from local.queues import store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from local.activity import Activity
 
 HISTORY = 10_000
 SERVICE = "events.amazonaws.com"
@@ -43,7 +46,7 @@ class Lost:
     event: Mapping[str, Any]
 
 
-class Failure(Exception):  # noqa: N818 -- what the service calls it
+class Failure(Exception):
     """A hand-over that did not succeed."""
 
     def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
@@ -163,7 +166,16 @@ class Bus:
                 raise EventsError("InvalidEventPatternException", f"Event pattern is not valid. Reason: {error.reason}") from None
         existing = self.rules.get((where, name))
         rule = Rule(
-            name, self.rule_arn(where, name), where, pattern, compiled, schedule, state, description, role_arn, existing.targets if existing else {}
+            name,
+            self.rule_arn(where, name),
+            where,
+            pattern,
+            compiled,
+            schedule,
+            state,
+            description,
+            role_arn,
+            existing.targets if existing else {},
         )
         self.rules[where, name] = rule
         return rule
@@ -195,7 +207,10 @@ class Bus:
             if unknown := rest.keys() - TARGET_SETTINGS:
                 raise EventsError("ValidationException", f"the embedded AWS does not know these target settings: {sorted(unknown)}")
             if sum(key in rest for key in ("Input", "InputPath", "InputTransformer")) > 1:
-                raise EventsError("ValidationException", f"Only one of Input, InputPath, or InputTransformer must be provided for target {settings['Id']}.")
+                raise EventsError(
+                    "ValidationException",
+                    f"Only one of Input, InputPath, or InputTransformer must be provided for target {settings['Id']}.",
+                )
             added[str(settings["Id"])] = Target(str(settings["Id"]), arn, rest)
         merged = {**rule.targets, **added}
         if len(merged) > MAX_TARGETS:
@@ -246,7 +261,10 @@ class Bus:
     def _put_entry(self, entry: Mapping[str, Any]) -> dict[str, str]:
         for name in ("Source", "DetailType", "Detail"):
             if not entry.get(name):
-                return {"ErrorCode": "InvalidArgument", "ErrorMessage": f"Parameter {name} is not valid. Reason: {name} is a required argument."}
+                return {
+                    "ErrorCode": "InvalidArgument",
+                    "ErrorMessage": f"Parameter {name} is not valid. Reason: {name} is a required argument.",
+                }
         source = str(entry["Source"])
         if self.strict_sources and source.startswith("aws."):
             return {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
@@ -301,7 +319,7 @@ class Bus:
                 faults = self._faults.get(target.arn)
                 fault = faults.pop(0) if faults else None
             if fault:
-                raise Failure(fault, "injected", retryable=True)
+                raise Failure(fault, "injected", retryable=True)  # noqa: TRY301 -- injected failures take the way of real ones
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             self._hand_over(rule, target, input_for(delivery.event, rule, target, now))
         except Failure as failure:

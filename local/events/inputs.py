@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from local.events.rules import Rule, Target
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local.events.rules import Rule, Target
 
 STEP = re.compile(r"\.([A-Za-z0-9_\-]+)|\['([^']+)'\]|\[(\d+|\*)\]")
 PLACEHOLDER = re.compile(r"<([^<>\s]+)>")

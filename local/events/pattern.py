@@ -31,7 +31,7 @@ Lower = (">", ">=")
 Upper = ("<", "<=")
 
 
-class InvalidEventPattern(Exception):  # noqa: N818 -- the name that the service gives it
+class InvalidEventPattern(Exception):
     """The pattern is not one that EventBridge accepts."""
 
     def __init__(self, reason: str) -> None:

@@ -84,14 +84,18 @@ class _Api:
     def list_rules(self, params: Params) -> dict[str, Any]:
         where = self._bus.bus_name(params.get("EventBusName"))
         prefix = params.get("NamePrefix", "")
-        rules = sorted((rule for rule in self._bus.rules.values() if rule.bus == where and rule.name.startswith(prefix)), key=lambda rule: rule.name)
+        rules = sorted(
+            (rule for rule in self._bus.rules.values() if rule.bus == where and rule.name.startswith(prefix)), key=lambda rule: rule.name
+        )
         return _page("Rules", [_shape(rule) for rule in rules], params)
 
     def list_rule_names_by_target(self, params: Params) -> dict[str, Any]:
         where = self._bus.bus_name(params.get("EventBusName"))
         wanted = params["TargetArn"]
         names = [
-            rule.name for rule in self._bus.rules.values() if rule.bus == where and any(target.arn == wanted for target in rule.targets.values())
+            rule.name
+            for rule in self._bus.rules.values()
+            if rule.bus == where and any(target.arn == wanted for target in rule.targets.values())
         ]
         return _page("RuleNames", sorted(names), params)
 
@@ -110,7 +114,9 @@ class _Api:
     def put_events(self, params: Params) -> dict[str, Any]:
         entries = params["Entries"]
         if not 0 < len(entries) <= MAX_ENTRIES:
-            raise EventsError("ValidationException", f"1 validation error detected: Value at 'entries' must have 1 to {MAX_ENTRIES} members")
+            raise EventsError(
+                "ValidationException", f"1 validation error detected: Value at 'entries' must have 1 to {MAX_ENTRIES} members"
+            )
         results = self._bus.put_events(entries)
         return {"FailedEntryCount": sum("ErrorCode" in result for result in results), "Entries": results}
 

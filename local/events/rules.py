@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from local.events.pattern import CompiledPattern
+if TYPE_CHECKING:
+    from local.events.pattern import CompiledPattern
 
 ENABLED = "ENABLED"
 DISABLED = "DISABLED"

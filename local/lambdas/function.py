@@ -7,12 +7,15 @@ import queue
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.lambdas.runtime_api import error_document
 from local.lambdas.sandbox import InvokeResult, Program, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 LOG_LINES = 20_000
 """Lines kept for each function."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+POLL = 0.2
+"""Seconds within which a server notices that it is to stop."""
 VERSION = "/2018-06-01/runtime"
 
 
@@ -61,7 +63,7 @@ class RuntimeApi:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, name="runtime-api", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL,), name="runtime-api", daemon=True).start()
 
     def new_session(self) -> Session:
         """Forget the ended process and expect the next one."""

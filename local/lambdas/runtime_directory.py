@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 def runtime_directory(cache: Path) -> Path:
     """The runtime for this interpreter, installed from the hashed requirements unless the cache has it."""
+    cache = cache.resolve()
     digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
     target = cache / f"runtime-{sys.version_info.major}.{sys.version_info.minor}-{digest}"
     if target.is_dir():
@@ -27,12 +27,24 @@ def runtime_directory(cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         built = Path(scratch) / "runtime"
         subprocess.run(
-            [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(built), "--require-hashes"]
-            + ["--compile-bytecode", "-r", str(REQUIREMENTS)],
+            [
+                uv,
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                sys.executable,
+                "--target",
+                str(built),
+                "--require-hashes",
+                "--compile-bytecode",
+                "-r",
+                str(REQUIREMENTS),
+            ],
             check=True,
         )
         try:
-            os.replace(built, target)
+            built.replace(target)
         except OSError:  # another process was quicker
             if not target.is_dir():
                 raise

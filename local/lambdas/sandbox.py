@@ -14,12 +14,15 @@ import termios
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.lambdas.runtime_api import Answer, Exit, Invocation, RuntimeApi, error_document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 INIT_LIMIT = 60.0
@@ -54,7 +57,9 @@ class InvokeResult:
 class _Process:
     """The running process."""
 
-    def __init__(self, program: Program, environment: Mapping[str, str], offset: float, api: RuntimeApi, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, program: Program, environment: Mapping[str, str], offset: float, api: RuntimeApi, log: Callable[[str], None]
+    ) -> None:
         self.session = api.new_session()
         self.offset = offset
         self._log = log
@@ -138,7 +143,9 @@ class _Process:
 class Sandbox:
     """Runs a function's invocations one after the other, starting its process when there is none."""
 
-    def __init__(self, program: Program, environment: Callable[[], Mapping[str, str]], offset: Callable[[], float], log: Callable[[str], None]) -> None:
+    def __init__(
+        self, program: Program, environment: Callable[[], Mapping[str, str]], offset: Callable[[], float], log: Callable[[str], None]
+    ) -> None:
         self._program = program
         self._environment = environment
         self._offset = offset

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from local.activity import Activity
 from local.lambdas.function import Function, FunctionConfig, Host
-from local.lambdas.sandbox import InvokeResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from local.activity import Activity
+    from local.lambdas.sandbox import InvokeResult
 
 ASYNC_WORKERS = 8
 
@@ -23,7 +26,8 @@ class FunctionNotFound(LookupError):
 class Sender(Protocol):
     """Hands a document to a destination (queue, topic, bus, function)."""
 
-    def __call__(self, arn: str, document: str, attributes: Mapping[str, str]) -> None: ...
+    def __call__(self, arn: str, document: str, attributes: Mapping[str, str], /) -> None:
+        """Send it."""
 
 
 def name_of(name_or_arn: str) -> str:

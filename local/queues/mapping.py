@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from local.activity import Activity
-from local.events.pattern import CompiledPattern
 from local.lambdas.sandbox import InvokeResult
 from local.queues import store
 
+if TYPE_CHECKING:
+    from local.activity import Activity
+    from local.events.pattern import CompiledPattern
+
+LOG = logging.getLogger(__name__)
 Invoke = Callable[[str, Any], InvokeResult]
 IDLE_WAIT = 30.0
 """Seconds after which a waiting mapping looks without being woken."""
@@ -80,8 +84,14 @@ class EventSource:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
-            with self._activity.work():
-                progressed = self.read_once()
+            progressed = False
+            try:
+                with self._activity.work():
+                    progressed = self.read_once()
+            except Exception:
+                if not self._stopping.is_set():
+                    LOG.exception("%s cannot read %s", self.config.function, self.config.source_arn)
+                self._stopping.wait(self.pace.retry_delay)
             if not progressed:
                 self._wake.wait(self.seconds_until_due())
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from moto.dynamodb.models.table import StreamRecord
-from moto.sqs.models import Message
+if TYPE_CHECKING:
+    from moto.dynamodb.models.table import StreamRecord
+    from moto.sqs.models import Message
 
 
 def sqs_record(message: Message, queue_arn: str) -> dict[str, Any]:
@@ -24,8 +25,7 @@ def sqs_record(message: Message, queue_arn: str) -> dict[str, Any]:
         ("MessageDeduplicationId", message.deduplication_id),
         ("SequenceNumber", message.sequence_number),
     ):
-        if value is not None:
-            attributes[name] = value
+        attributes |= {} if value is None else {name: value}
     for name, system in message.system_attributes.items():
         attributes[name] = system.get("StringValue", system.get("string_value", ""))
     return {

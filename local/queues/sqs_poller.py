@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from local.queues.mapping import IDLE_WAIT, EventSource, failed_items
 from local.queues.records import sqs_record
 
 MILLISECONDS = 1000
+SHORTEST_WAIT = 0.005
 
 
 class SqsPoller(EventSource):
@@ -38,7 +40,7 @@ class SqsPoller(EventSource):
         timeout: Any = queue.visibility_timeout  # type: ignore[attr-defined]
         messages = backend.receive_message(name, self.config.batch_size, 0, timeout, ["All"])
         if not messages:
-            return True  # moved to the dead-letter queue
+            return store.due(queue, now) < visible  # moved to the dead-letter queue; else held back by a message group
         self.on_read()
         chosen = [message for message in messages if not self.config.filters or self.wanted(_filterable(message, arn))]
         self._delete(backend, name, [message for message in messages if message not in chosen])
@@ -47,10 +49,6 @@ class SqsPoller(EventSource):
         result = self.call([sqs_record(message, arn) for message in chosen])
         failed = failed_items(result, (message.id for message in chosen), partial=self.config.partial_failures)
         again = [message for message in chosen if failed is None or message.id in failed]
-        if queue.fifo_queue and again:
-            # Everything after the first failure of a group must stay in order, so it is kept too.
-            first = chosen.index(again[0])
-            again = chosen[first:]
         self._delete(backend, name, [message for message in chosen if message not in again])
         self._show_again(name, account, region, again)
         return True
@@ -80,7 +78,7 @@ class SqsPoller(EventSource):
             return IDLE_WAIT
         if moment is None:
             return IDLE_WAIT
-        return min(IDLE_WAIT, max(0.002, moment / MILLISECONDS - time.time() + 0.001))
+        return min(IDLE_WAIT, max(SHORTEST_WAIT, moment / MILLISECONDS - time.time() + 0.001))
 
     def pending(self) -> int:
         """Messages that will be received within two retry delays; those delayed for longer wait for the clock."""
@@ -104,8 +102,6 @@ class SqsPoller(EventSource):
 def _filterable(message: Message, arn: str) -> dict[str, Any]:
     # Filters see the body as JSON if it is JSON.
     record = sqs_record(message, arn)
-    try:
+    with contextlib.suppress(ValueError):
         record["body"] = json.loads(message.body)
-    except ValueError:
-        pass
     return record

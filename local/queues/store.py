@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moto.dynamodb.models.table import StreamRecord, StreamShard
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOCK = threading.RLock()
 _listeners: list[Callable[[], None]] = []
@@ -27,7 +29,7 @@ def on_arrival(listener: Callable[[], None]) -> Callable[[], None]:
 
 def announce() -> None:
     """Wake whoever waits for arrivals."""
-    for listener in list(_listeners):
+    for listener in _listeners:
         listener()
 
 
@@ -104,8 +106,10 @@ def install() -> None:
     ):
         _locked(name)
     sqs_backends.backend = _Backend
-    Queue.add_message = _add_message  # type: ignore[method-assign]
-    StreamShard.add = _add_record  # type: ignore[method-assign]
+    replaceable: Any = Queue
+    replaceable.add_message = _add_message
+    replaceable = StreamShard
+    replaceable.add = _add_record
 
 
 def queue_of(arn: str) -> Queue:
@@ -119,7 +123,7 @@ def send(arn: str, body: str, attributes: dict[str, str] | None = None) -> None:
     _, _, _, region, account, name = arn.split(":")
     backend = sqs_backends[account][region]
     wire = {key: {"DataType": "String", "StringValue": value} for key, value in (attributes or {}).items()}
-    backend.send_message(name, body, message_attributes=wire, **({"group_id": "local"} if name.endswith(".fifo") else {}))
+    backend.send_message(name, body, message_attributes=wire, group_id="local" if name.endswith(".fifo") else None)
 
 
 def depth(queue: Queue) -> int:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moto.dynamodb.models import dynamodb_backends
-from moto.dynamodb.models.table import StreamShard
 
-from local.activity import Activity
 from local.queues import store
-from local.queues.mapping import Invoke, MappingConfig, EventSource, Pace, failed_items
+from local.queues.mapping import EventSource, Invoke, MappingConfig, Pace, failed_items
 from local.queues.records import stream_record
+
+if TYPE_CHECKING:
+    from moto.dynamodb.models.table import StreamShard
+
+    from local.activity import Activity
 
 Record = dict[str, Any]
 

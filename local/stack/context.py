@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from local.access.roles import Roles
-from local.activity import Activity
-from local.clock.scheduler import Scheduler
-from local.events.bus import Bus
-from local.lambdas.function import FunctionConfig, Host
-from local.lambdas.service import Lambdas
-from local.queues.mapping import MappingConfig, Pace
+if TYPE_CHECKING:
+    from local.access.roles import Roles
+    from local.activity import Activity
+    from local.clock.scheduler import Scheduler
+    from local.events.bus import Bus
+    from local.lambdas.function import FunctionConfig, Host
+    from local.lambdas.service import Lambdas
+    from local.queues.mapping import MappingConfig, Pace
 
 SUFFIX_LENGTH = 12
 Properties = Mapping[str, Any]

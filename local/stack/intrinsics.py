@@ -44,7 +44,7 @@ class Resolver:
             return value
         if len(value) == 1:
             ((name, argument),) = value.items()
-            if name == "Ref" or name == "Condition" or name.startswith("Fn::"):
+            if name in {"Ref", "Condition"} or name.startswith("Fn::"):
                 return self._call(name, argument)
         resolved = {key: self.resolve(item) for key, item in value.items()}
         return {key: item for key, item in resolved.items() if item is not NO_VALUE}

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
 
 from local.access.policy import Access, evaluate, parsed
-from local.lambdas.function import FunctionConfig
 from local.queues import store
-from local.queues.mapping import EventSource, MappingConfig
 from local.queues.sqs_poller import SqsPoller
 from local.queues.stream_reader import StreamReader
 from local.stack import resources
 from local.stack.context import Build, Resource, Rooms
 from local.stack.errors import StackError
 from local.stack.intrinsics import Resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local.lambdas.function import FunctionConfig
+    from local.queues.mapping import EventSource, MappingConfig
 
 TOP_LEVEL = {
     "AWSTemplateFormatVersion",
@@ -139,7 +142,9 @@ class Stack:
             actions = self._source_accesses(config)
             for access in actions:
                 if not self.rooms.roles.decide(function.role_arn, access).allowed:
-                    raise StackError(f"{config.function}: the execution role does not have permission to call {access.action} on {access.resource}")
+                    raise StackError(
+                        f"{config.function}: the execution role does not have permission to call {access.action} on {access.resource}"
+                    )
             kind = SqsPoller if ":sqs:" in config.source_arn else StreamReader
             if kind is SqsPoller:
                 timeout: Any = store.queue_of(config.source_arn).visibility_timeout  # type: ignore[attr-defined]
@@ -167,7 +172,9 @@ def may_invoke(rooms: Rooms, function_arn: str, service: str, source_arn: str) -
     name = function_arn.rsplit(":", 1)[-1]
     statements = rooms.function_policies.get(name, [])
     context = {"aws:SourceArn": (source_arn,), "aws:SourceAccount": (rooms.account,)}
-    return evaluate([{"Statement": statements}], Access("lambda:InvokeFunction", function_arn, context, frozenset({f"Service:{service}"}))).allowed
+    return evaluate(
+        [{"Statement": statements}], Access("lambda:InvokeFunction", function_arn, context, frozenset({f"Service:{service}"}))
+    ).allowed
 
 
 def summary(stack: Stack) -> str:

@@ -97,7 +97,10 @@ def layer(build: Build, logical_id: str, properties: Properties) -> Resource:
     return Resource(logical_id, "AWS::Lambda::LayerVersion", arn, {"LayerVersionArn": arn})
 
 
-@kind("AWS::Lambda::Permission", "Action FunctionName Principal SourceArn SourceAccount FunctionUrlAuthType InvokedViaFunctionUrl PrincipalOrgID")
+@kind(
+    "AWS::Lambda::Permission",
+    "Action FunctionName Principal SourceArn SourceAccount FunctionUrlAuthType InvokedViaFunctionUrl PrincipalOrgID",
+)
 def permission(build: Build, logical_id: str, properties: Properties) -> Resource:
     """A statement of a function's resource policy."""
     name = name_of(properties["FunctionName"])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.access.policy import Access
 from local.clock.expression import InvalidSchedule, parse
@@ -16,6 +15,9 @@ from local.queues import store
 from local.stack.context import Build, Properties, Resource, Rooms
 from local.stack.errors import StackError
 from local.stack.resources import kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @kind("AWS::Events::EventBus", "Name", "Description Tags")

@@ -29,14 +29,22 @@ INTEGERS = {"Period", "EvaluationPeriods", "DatapointsToAlarm"}
 def alarm(build: Build, logical_id: str, properties: Properties) -> Resource:
     """An alarm on a metric."""
     name = properties.get("AlarmName") or build.name(logical_id)
-    arguments = {key: int(value) if key in INTEGERS else value for key, value in properties.items() if key in ALARM.split() and key not in {"AlarmName", "Tags"}}
+    arguments = {
+        key: int(value) if key in INTEGERS else value
+        for key, value in properties.items()
+        if key in ALARM.split() and key not in {"AlarmName", "Tags"}
+    }
     if "Threshold" in arguments:
         arguments["Threshold"] = float(arguments["Threshold"])
     build.rooms.client("cloudwatch").put_metric_alarm(AlarmName=name, Tags=tag_list(properties), **arguments)
     return Resource(logical_id, "AWS::CloudWatch::Alarm", name, {"Arn": build.rooms.arn("cloudwatch", f"alarm:{name}")})
 
 
-@kind("AWS::CloudWatch::CompositeAlarm", "AlarmName AlarmRule AlarmDescription AlarmActions OKActions InsufficientDataActions ActionsEnabled", "Tags")
+@kind(
+    "AWS::CloudWatch::CompositeAlarm",
+    "AlarmName AlarmRule AlarmDescription AlarmActions OKActions InsufficientDataActions ActionsEnabled",
+    "Tags",
+)
 def composite_alarm(build: Build, logical_id: str, properties: Properties) -> Resource:
     """An alarm on alarms."""
     name = properties.get("AlarmName") or build.name(logical_id)

@@ -104,9 +104,7 @@ def table(build: Build, logical_id: str, properties: Properties) -> Resource:
     if "TimeToLiveSpecification" in properties:
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
     if "PointInTimeRecoverySpecification" in properties:
-        dynamodb.update_continuous_backups(
-            TableName=name, PointInTimeRecoverySpecification=properties["PointInTimeRecoverySpecification"]
-        )
+        dynamodb.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=properties["PointInTimeRecoverySpecification"])
     attributes = {"Arn": made["TableArn"]}
     if made.get("LatestStreamArn"):
         attributes["StreamArn"] = made["LatestStreamArn"]

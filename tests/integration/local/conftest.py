@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from local.queues.mapping import Pace
@@ -123,7 +124,7 @@ Outputs:
   ExtraUrl: {Condition: Extra, Value: !Ref ExtraQueue}
 """
 
-WORKER = '''
+WORKER = """
 import json, os
 import boto3
 import shared
@@ -155,12 +156,12 @@ def handler(event, context):
         table.put_item(TableName=os.environ["TABLE"], Item={"pk": {"S": shared.label(name)}})
         print("stored", name)
     return {"batchItemFailures": failures}
-'''
-WATCHER = '''
+"""
+WATCHER = """
 def handler(event, context):
     for record in event["Records"]:
         print("saw", record["eventName"], record["dynamodb"]["Keys"]["pk"]["S"])
-'''
+"""
 
 
 Build = Callable[..., Path]
@@ -169,13 +170,15 @@ Build = Callable[..., Path]
 @pytest.fixture(scope="session")
 def boto_directory() -> Path:
     """Where the functions' boto3 comes from: the tests' own, as a built layer would bring it."""
-    import boto3
-
     return Path(boto3.__file__).parents[1]
 
 
 def write_project(folder: Path, boto: Path, template: str = TEMPLATE) -> Path:
-    sources = {"Worker/app.py": WORKER, "Watcher/app.py": WATCHER, "Shared/python/shared.py": "def label(name):\n    return 'repo#' + name\n"}
+    sources = {
+        "Worker/app.py": WORKER,
+        "Watcher/app.py": WATCHER,
+        "Shared/python/shared.py": "def label(name):\n    return 'repo#' + name\n",
+    }
     for path, text in sources.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)

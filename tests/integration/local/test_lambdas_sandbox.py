@@ -150,7 +150,7 @@ def test_a_running_process_follows_the_virtual_clock(lambdas: Lambdas, deploy: D
 
 def test_asynchronous_failures_are_retried_twice_and_then_sent_on(lambdas: Lambdas, deploy: Deploy) -> None:
     sent: list[tuple[str, dict[str, Any]]] = []
-    lambdas.send = lambda arn, document, attributes: sent.append((arn, json.loads(document)))
+    lambdas.send = lambda arn, document, _: sent.append((arn, json.loads(document)))
     function = deploy("def handler(event, context):\n    raise RuntimeError('never')\n", on_failure="arn:queue")
     lambdas.invoke_async("probe", {"a": 1})
     while not sent:

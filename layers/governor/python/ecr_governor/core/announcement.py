@@ -55,7 +55,9 @@ def announce(told: Iterable[Told], record: RepositoryRecord | None, least: Sever
     """Sum up the entries of one repository, oldest first; violations below the severity `least` are left out.
 
     What opened and was resolved again within the same entries appears in neither list: it shows as a remedy, or not at all.
+    What the record says by now counts for more than what an entry said then.
     """
+    now = {finding.rule: finding for finding in record.findings} if record else {}
     entries = sorted(told, key=lambda entry: entry.number)
     opened: dict[str, Finding] = {}
     resolved: dict[str, Finding] = {}
@@ -70,6 +72,7 @@ def announce(told: Iterable[Told], record: RepositoryRecord | None, least: Sever
             if opened.pop(finding.rule, None) is None:
                 resolved[finding.rule] = finding
         outcomes.extend(entry.body["outcomes"])
+    opened = {rule: now.get(rule, finding) for rule, finding in opened.items() if rule not in now or now[rule].state is FindingState.OPEN}
     first = entries[0].body
     return Announcement(
         repository=entries[0].repository,

@@ -1,4 +1,4 @@
-"""Slack messages as plain data, within Slack's limits. Foreign text is text: it never mentions, links or formats."""
+"""Slack messages as plain data, within Slack's limits. Foreign text is text: it never mentions anybody and never becomes a link."""
 
 import unicodedata
 from collections import Counter

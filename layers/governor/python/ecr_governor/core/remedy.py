@@ -47,11 +47,12 @@ def describe(remedy: Remedy) -> str:
     """Say in words what a remedy does."""
     match remedy:
         case PutLifecyclePolicy(before):
-            return "put the lifecycle policy of the namespace" if before is None else "replace the lifecycle policy by the namespace's"
+            replaced = "" if before is None else " in the place of a weaker one"
+            return f"put the lifecycle policy of the namespace{replaced}"
         case SetRepositoryPolicy():
             return "set the missing statements of the repository policy"
         case PutImageTagMutability(before, after):
-            return f"change tag mutability from {before.mutability} to {setting(after)}"
+            return f"set tag mutability from {setting(before)} to {setting(after)}"
         case TagResource(after=after):
             return "set the tags " + ", ".join(f"{key}={value}" for key, value in sorted(after.items()))
         case _:

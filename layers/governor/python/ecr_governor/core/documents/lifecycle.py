@@ -317,7 +317,7 @@ def _tag_list_problems(selection: Mapping[str, Any], at: Path) -> Iterator[Docum
     status = selection.get("tagStatus")
     if status == TagStatus.TAGGED and len(given) != 1:
         yield DocumentProblem(at, "tagged needs either tagPatternList or tagPrefixList", "for example tagPatternList: ['*']")
-    if status in {TagStatus.UNTAGGED, TagStatus.ANY}:
+    if status in (TagStatus.UNTAGGED, TagStatus.ANY):
         for key in given:
             yield DocumentProblem((*at, key), f"{status} takes no {key}", "remove it, or write tagStatus: tagged")
     for key in given:
@@ -356,11 +356,12 @@ def _count_problems(selection: Mapping[str, Any], action: object, at: Path) -> I
             yield DocumentProblem(
                 (*at, "countNumber"), f"an archived image stays for {MIN_DAYS_ARCHIVED} days", f"write {MIN_DAYS_ARCHIVED} or more"
             )
-    elif storage == StorageClass.ARCHIVE and count in set(CountType):
+    elif storage == StorageClass.ARCHIVE and count in tuple(CountType):
         yield DocumentProblem((*at, "storageClass"), f"{count} looks at standard storage only", "remove storageClass")
 
 
-_BY_AGE: Final = frozenset({CountType.SINCE_PUSHED, CountType.SINCE_PULLED, CountType.SINCE_TRANSITIONED})
+# A tuple, because what is looked up in it comes from a document and may be a list, which no set can be asked for.
+_BY_AGE: Final = (CountType.SINCE_PUSHED, CountType.SINCE_PULLED, CountType.SINCE_TRANSITIONED)
 
 
 def _set_problems(contents: list[Mapping[str, Any]]) -> Iterator[DocumentProblem]:

@@ -263,7 +263,7 @@ def _statement_problems(statement: object, at: Path) -> Iterator[DocumentProblem
     sid = statement.get("Sid")
     if not isinstance(sid, str) or not sid.strip():
         yield DocumentProblem((*at, "Sid"), "every statement needs a Sid", "statements are merged by it, so that others stay as they are")
-    if statement.get("Effect") not in {"Allow", "Deny"}:
+    if statement.get("Effect") not in ("Allow", "Deny"):
         yield DocumentProblem(
             (*at, "Effect"), f"{statement.get('Effect')!r} is no Effect", suggestion(str(statement.get("Effect")), ("Allow", "Deny"))
         )

@@ -126,16 +126,17 @@ class Convention:
 
     def nearest(self, name: str) -> str | None:
         """Find the allowed name that is most like this one, or None where nothing is near. The same name always gets the same answer."""
-        if self.match(name) is not None:
+        if self.match(name) is not None and is_repository_name(name):
             return name
         if len(name) > _LONGEST:
             return None
         folded = _folded(name)
-        ranked = sorted((edit_distance(folded, _folded(candidate)), candidate) for candidate in self._candidates(name))
-        if not ranked or ranked[0][0] > max(2, len(ranked[0][1]) // 2):
+        measured = [(edit_distance(folded, _folded(candidate)), candidate) for candidate in self._candidates(name)]
+        near = [(distance, candidate) for distance, candidate in measured if distance <= max(2, len(candidate) // 2)]
+        if not near:
             return None
-        best = [candidate for distance, candidate in ranked if distance == ranked[0][0]]
-        return min(best, key=lambda candidate: (edit_distance(name, candidate), candidate))
+        best = min(distance for distance, _ in near)
+        return min((edit_distance(name, candidate), candidate) for distance, candidate in near if distance == best)[1]
 
     def _candidates(self, name: str) -> list[str]:
         """Names that keep the convention and ECR's rule, made from the words of the given name in their order."""

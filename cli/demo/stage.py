@@ -1,0 +1,173 @@
+"""What the story is told with: people with their own credentials, a registry client, and eyes on what came out."""
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from cli.embedded import ACCOUNT, REGION, STACK
+from ecr_governor.adapters.ledger import DynamoDbLedger
+from ecr_governor.core.finding import Finding, FindingState
+from ecr_governor.core.record import RepositoryRecord
+from local.registry.client import RegistryRefused, push_image
+from local.server import EmbeddedAws
+
+
+class Refused(Exception):
+    """The registry refused a push, in its own words."""
+
+
+class Stage:
+    """One embedded AWS and those who act on it."""
+
+    def __init__(self, aws: EmbeddedAws) -> None:
+        self.aws = aws
+        self.skopeo = shutil.which("skopeo")
+
+    def client(self, service: str, who: str = "operator") -> Any:
+        """Make a client with somebody's own credentials. `ci-…/session` is a role's session, anybody else an IAM user."""
+        keys: dict[str, str] = {"aws_access_key_id": who, "aws_secret_access_key": "any"}
+        if "/" in who:
+            role, session = who.split("/")
+            answer = self.client("sts").assume_role(RoleArn=self._role(role), RoleSessionName=session)["Credentials"]
+            keys = {
+                "aws_access_key_id": answer["AccessKeyId"],
+                "aws_secret_access_key": answer["SecretAccessKey"],
+                "aws_session_token": answer["SessionToken"],
+            }
+        once = Config(retries={"total_max_attempts": 1})
+        return boto3.client(service, endpoint_url=self.aws.endpoint, region_name=REGION, config=once, **keys)
+
+    def _role(self, name: str) -> str:
+        iam = self.client("iam")
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+        try:
+            return str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"])
+        except iam.exceptions.EntityAlreadyExistsException:
+            return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+    def push(self, image: str, who: str, content: str = "") -> None:
+        """Push a small image as somebody. Raises Refused with the registry's words."""
+        repository, _, tag = image.partition(":")
+        token = self.client("ecr", who).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        layer = (content or image).encode()
+        if self.skopeo:
+            self._push_by_skopeo(repository, tag, token, layer)
+            return
+        try:
+            push_image(self.aws.registry_address, token, repository, tag, layers=[layer])
+        except RegistryRefused as refused:
+            raise Refused(str(refused)) from refused
+
+    def _push_by_skopeo(self, repository: str, tag: str, token: str, layer: bytes) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            _write_layout(Path(folder), layer)
+            source = ["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false", "--dest-creds", base64.b64decode(token).decode()]
+            target = [f"oci:{folder}:image", f"docker://{self.aws.registry_address}/{repository}:{tag}"]
+            done = subprocess.run([str(self.skopeo), *source, *target], capture_output=True, text=True, check=False)  # noqa: S603 - skopeo
+        if done.returncode:
+            raise Refused(done.stderr.strip().rpartition('msg="')[2].rstrip('"'))
+
+    def settle(self) -> Mapping[str, Any]:
+        """Wait until everything is idle."""
+        counts = self.aws.settle(60)
+        if not counts["idle"]:
+            raise TimeoutError("the system does not come to rest")
+        return counts
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Where the deployment keeps things."""
+        return dict(json.loads(self.client("ssm").get_parameter(Name=f"/{STACK}/names")["Parameter"]["Value"]))
+
+    @cached_property
+    def ledger(self) -> DynamoDbLedger:
+        """The deployment's ledger."""
+        return DynamoDbLedger(self.client("dynamodb"), self.names["ledger"])
+
+    def record(self, repository: str) -> RepositoryRecord:
+        """What the ledger knows of a repository."""
+        record = self.ledger.read(repository)
+        if record is None:
+            raise LookupError(f"the ledger does not know {repository}")
+        return record
+
+    def open_findings(self, repository: str) -> dict[str, Finding]:
+        """A repository's open findings by rule."""
+        return {finding.rule: finding for finding in self.record(repository).findings if finding.state is FindingState.OPEN}
+
+    def our_writes(self) -> list[str]:
+        """Every change that ECR Governor itself made in ECR, as CloudTrail recorded it."""
+        role = self.aws.stack.resources["RepositoryEventsRole"].attributes["Arn"] if self.aws.stack else ""
+        return [
+            event["detail"]["eventName"]
+            for event in self.aws.trail.history
+            if _issuer(event["detail"]) == role and not event["detail"].get("readOnly") and "errorCode" not in event["detail"]
+        ]
+
+    def messages(self) -> list[Mapping[str, Any]]:
+        """What Slack was told."""
+        return [message["payload"] for message in self.aws.slack.messages]
+
+    def dead_letters(self) -> Iterable[tuple[str, str]]:
+        """Give queue and reason of each message that could not be decided."""
+        sqs = self.client("sqs")
+        for url in sqs.list_queues().get("QueueUrls", ()):
+            if "DeadLetters" in url:
+                for message in sqs.receive_message(
+                    QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
+                ).get("Messages", ()):
+                    reason = message.get("MessageAttributes", {}).get("ERROR_MESSAGE", {}).get("StringValue", "no reason")
+                    yield url.rsplit("/", 1)[-1], reason
+
+
+def _issuer(detail: Mapping[str, Any]) -> str:
+    return str(detail.get("userIdentity", {}).get("sessionContext", {}).get("sessionIssuer", {}).get("arn", ""))
+
+
+def _write_layout(folder: Path, layer: bytes) -> None:
+    """Write an OCI image layout of one layer, for skopeo to copy."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+
+    def blob(data: bytes) -> tuple[str, int]:
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return f"sha256:{digest}", len(data)
+
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo("app")
+        entry.size = len(layer)
+        tar.addfile(entry, io.BytesIO(layer))
+    diff_id = "sha256:" + hashlib.sha256(archive.getvalue()).hexdigest()
+    packed, packed_size = blob(gzip.compress(archive.getvalue(), mtime=0))
+    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+    config_digest, config_size = blob(json.dumps(config).encode())
+    oci = "application/vnd.oci.image"
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{oci}.manifest.v1+json",
+        "config": {"mediaType": f"{oci}.config.v1+json", "digest": config_digest, "size": config_size},
+        "layers": [{"mediaType": f"{oci}.layer.v1.tar+gzip", "digest": packed, "size": packed_size}],
+    }
+    digest, size = blob(json.dumps(manifest).encode())
+    named = {"org.opencontainers.image.ref.name": "image"}
+    index = {
+        "schemaVersion": 2,
+        "manifests": [{"mediaType": f"{oci}.manifest.v1+json", "digest": digest, "size": size, "annotations": named}],
+    }
+    (folder / "index.json").write_text(json.dumps(index))
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')

@@ -1,0 +1,126 @@
+"""The channel as one self-contained HTML page: own styles, light and dark, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from local.slack.mrkdwn import plain, to_html
+
+STYLES = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+AVATAR = (
+    '<svg class="avatar" viewBox="0 0 36 36" aria-hidden="true"><defs><linearGradient id="sea" x1="0" y1="0" x2="1" y2="1">'
+    '<stop offset="0" stop-color="#2b6cb0"/><stop offset="1" stop-color="#163a63"/></linearGradient></defs>'
+    '<rect width="36" height="36" rx="8" fill="url(#sea)"/>'
+    '<g fill="#fff"><rect x="8" y="19" width="6" height="5" rx="1"/><rect x="15" y="19" width="6" height="5" rx="1" opacity=".85"/>'
+    '<rect x="22" y="19" width="6" height="5" rx="1" opacity=".7"/><rect x="11.5" y="13" width="6" height="5" rx="1" opacity=".85"/>'
+    '<rect x="18.5" y="13" width="6" height="5" rx="1" opacity=".7"/></g>'
+    '<path d="M6 26c2.4 2.6 5 2.6 7.5 1 2.600-1.600 5.500-1.600 8.500 0 3 1.600 5.500 1.500 8-1" fill="none" stroke="#8fc7ff" '
+    'stroke-width="1.8" stroke-linecap="round"/><path d="M18 6.500l1.300 2.700 2.900.4-2.100 2 .5 2.900-2.600-1.400-2.600 1.400.5-2.900-2.100-2 2.900-.4z" '
+    'fill="#ffd166"/></svg>'
+)
+
+Message = Mapping[str, Any]
+
+
+def render(messages: Sequence[Message], *, channel: str, app_name: str, topic: str = "") -> str:
+    """The whole page."""
+    days = "".join(_day(day, list(group), app_name) for day, group in groupby(messages, key=lambda message: str(message["time"])[:10]))
+    body = days or '<p class="empty">Nothing was posted to this channel yet.</p>'
+    count = f"{len(messages)} message{'' if len(messages) == 1 else 's'}"
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
+        f"<title>#{html.escape(channel)}</title><style>{STYLES}</style></head><body>"
+        f'<header class="bar"><h1><span class="hash">#</span>{html.escape(channel)}</h1><p class="topic">{html.escape(topic)}</p>'
+        f'<p class="count">{count}</p></header><main>{body}</main></body></html>'
+    )
+
+
+def _day(day: str, messages: Sequence[Message], app_name: str) -> str:
+    date = datetime.fromisoformat(day)
+    parts = [f'<section class="day"><h2><span>{date:%A, %-d %B %Y}</span></h2>']
+    previous = ""
+    for message in messages:
+        author = str(message["payload"].get("username") or app_name)
+        minute = str(message["time"])[:16]
+        parts.append(_message(message, author, follows=f"{author} {minute}" == previous))
+        previous = f"{author} {minute}"
+    return "".join([*parts, "</section>"])
+
+
+def _message(message: Message, author: str, *, follows: bool) -> str:
+    payload, time = message["payload"], str(message["time"])
+    blocks = payload.get("blocks")
+    body = "".join(_block(block) for block in blocks) if blocks else f'<div class="text">{to_html(str(payload.get("text", "")))}</div>'
+    body += "".join(_attachment(attachment) for attachment in payload.get("attachments") or [])
+    clock = f'<time datetime="{html.escape(time)}">{html.escape(time[11:16])}</time>'
+    if follows:
+        return f'<article class="message follows"><div class="gutter">{clock}</div><div class="content">{body}</div></article>'
+    head = f'<div class="head"><span class="author">{plain(author)}</span><span class="badge">APP</span>{clock}</div>'
+    return f'<article class="message"><div class="gutter">{AVATAR}</div><div class="content">{head}{body}</div></article>'
+
+
+def _attachment(attachment: Mapping[str, Any]) -> str:
+    color = str(attachment.get("color", ""))
+    style = f' style="border-color:{html.escape(color)}"' if color.startswith("#") and color[1:].isalnum() else ""
+    inner = (
+        "".join(_block(block) for block in attachment.get("blocks") or [])
+        or f'<div class="text">{to_html(str(attachment.get("text", "")))}</div>'
+    )
+    return f'<div class="attachment"{style}>{inner}</div>'
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    text = str(value.get("text", ""))
+    return to_html(text) if value.get("type") == "mrkdwn" else plain(text).replace("\n", "<br>")
+
+
+def _block(block: Mapping[str, Any]) -> str:
+    draw = BLOCKS.get(str(block.get("type")))
+    return draw(block) if draw else ""
+
+
+def _section(block: Mapping[str, Any]) -> str:
+    text = f'<div class="text">{_text(block["text"])}</div>' if block.get("text") else ""
+    fields = "".join(f'<div class="field">{_text(field)}</div>' for field in block.get("fields") or [])
+    fields = f'<div class="fields">{fields}</div>' if fields else ""
+    accessory = f'<div class="accessory">{_element(block["accessory"])}</div>' if block.get("accessory") else ""
+    return f'<div class="section"><div class="body">{text}{fields}</div>{accessory}</div>'
+
+
+def _context(block: Mapping[str, Any]) -> str:
+    return '<div class="context">' + "".join(f"<span>{_text(element)}</span>" for element in block.get("elements", [])) + "</div>"
+
+
+def _actions(block: Mapping[str, Any]) -> str:
+    return '<div class="actions">' + "".join(_element(element) for element in block.get("elements", [])) + "</div>"
+
+
+def _element(element: Mapping[str, Any]) -> str:
+    if element.get("type") == "overflow":
+        return '<span class="button" role="img" aria-label="More actions">⋯</span>'
+    if element.get("type") == "image":
+        return f'<span class="image">{html.escape(str(element.get("alt_text", "")))}</span>'
+    style = str(element.get("style") or "")
+    kind = f" {style}" if style in {"primary", "danger"} else ""
+    label = plain(str((element.get("text") or {}).get("text", "")))
+    url = str(element.get("url") or "")
+    if url.startswith(("https://", "http://")):
+        return f'<a class="button{kind}" href="{html.escape(url, quote=True)}" rel="noreferrer noopener">{label}</a>'
+    return f'<span class="button{kind}">{label}</span>'
+
+
+BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "header": lambda block: f"<h3>{_text(block['text'])}</h3>",
+    "section": _section,
+    "context": _context,
+    "divider": lambda _: "<hr>",
+    "actions": _actions,
+    "markdown": lambda block: f'<div class="text">{to_html(str(block["text"]))}</div>',
+    "image": lambda block: f'<div class="image">{html.escape(str(block.get("alt_text", "")))}</div>',
+}

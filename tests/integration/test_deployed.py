@@ -1,0 +1,187 @@
+"""The main job on the deployed system: pushed, created on push, judged, put right, announced."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cli.demo.stage import Refused, Stage
+from ecr_governor.core.origin import Origin
+
+CI = "ci-payments/build-812"
+
+
+def deliver(stage: Stage, *details: dict[str, Any], detail_type: str = "AWS API Call via CloudTrail") -> None:
+    entries = [{"Source": "aws.ecr", "DetailType": detail_type, "Detail": json.dumps(detail)} for detail in details]
+    assert stage.client("events").put_events(Entries=entries)["FailedEntryCount"] == 0
+
+
+def record_of(stage: Stage, event: str, repository: str) -> dict[str, Any]:
+    """The CloudTrail record of the last call of that name."""
+    return next(
+        dict(each["detail"])
+        for each in reversed(stage.aws.trail.history)
+        if each["detail"].get("eventName") == event and (each["detail"].get("requestParameters") or {}).get("repositoryName") == repository
+    )
+
+
+def test_a_push_creates_the_repository_and_within_seconds_it_is_as_the_policy_wants_it(stage: Stage, name: str) -> None:
+    stage.push(f"{name}:v1.0.0", CI)
+    stage.settle()
+    ecr = stage.client("ecr")
+    (found,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
+    assert found["imageTagMutability"] == "IMMUTABLE"
+    assert json.loads(ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"])["rules"][0]["selection"]["countNumber"] == 14
+    assert [each["Sid"] for each in json.loads(ecr.get_repository_policy(repositoryName=name)["policyText"])["Statement"]] == ["ProductionMayPull"]
+    tags = {tag["Key"]: tag["Value"] for tag in ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]}
+    assert tags == {"owner": CI, "team": "payments"}
+    record = stage.record(name)
+    assert record.provenance.origin is Origin.CREATE_ON_PUSH
+    assert record.provenance.pusher is not None
+    assert record.provenance.pusher.arn == "arn:aws:sts::123456789012:assumed-role/ci-payments/build-812"
+    assert stage.open_findings(name) == {}
+
+
+def test_a_push_to_a_name_without_template_fails_as_ecrs_does(stage: Stage) -> None:
+    with pytest.raises(Refused, match="The repository with name 'nobody/api' does not exist in the registry"):
+        stage.push("nobody/api:v1.0.0", CI)
+    assert stage.ledger.read("nobody/api") is None
+
+
+def test_a_push_to_a_misnamed_repository_is_one_finding_and_one_message(stage: Stage, misnamed: str) -> None:
+    before = len(stage.messages())
+    stage.push(f"{misnamed}:v1.0.0", CI)
+    stage.settle()
+    findings = stage.open_findings(misnamed)
+    assert f"nearest allowed name: {misnamed.replace('_', '-')}" in findings["naming"].reason
+    (message,) = stage.messages()[before:]
+    assert misnamed in message["text"]
+    assert CI in json.dumps(message)
+
+
+def test_overwriting_an_immutable_tag_fails_as_ecrs_does(stage: Stage, name: str) -> None:
+    stage.push(f"{name}:v1.0.0", CI)
+    stage.settle()
+    with pytest.raises(Refused, match=r"already exists in the .* repository and cannot be overwritten because the tag is immutable"):
+        stage.push(f"{name}:v1.0.0", CI, "something else")
+
+
+def test_the_same_event_five_times_is_one_finding_one_message_and_the_same_ledger(stage: Stage, misnamed: str) -> None:
+    stage.push(f"{misnamed}:v1.0.0", CI)
+    stage.settle()
+    before, messages = stage.record(misnamed), len(stage.messages())
+    for event in ("CreateRepository", "PutImage"):
+        deliver(stage, *[record_of(stage, event, misnamed)] * 5)
+    stage.settle()
+    assert stage.record(misnamed) == before
+    assert len(stage.messages()) == messages
+
+
+@pytest.mark.parametrize("order", [("PutImage", "CreateRepository"), ("CreateRepository", "PutImage")])
+def test_whichever_event_comes_first_the_ledger_ends_the_same(stage: Stage, misnamed: str, order: tuple[str, str]) -> None:
+    # The events of the real push are held back: the rules sleep, as if EventBridge were late, and then wake in the other order.
+    events = stage.client("events")
+    rules = [rule["Name"] for rule in events.list_rules()["Rules"]]
+    for rule in rules:
+        events.disable_rule(Name=rule)
+    stage.push(f"{misnamed}:v1.0.0", CI)
+    for rule in rules:
+        events.enable_rule(Name=rule)
+    messages = len(stage.messages())
+    for event in order:
+        deliver(stage, *[record_of(stage, event, misnamed)] * 5)
+        stage.settle()
+    record = stage.record(misnamed)
+    assert record.provenance.origin is Origin.CREATE_ON_PUSH
+    assert record.provenance.pusher is not None
+    assert record.provenance.pusher.name == CI
+    assert [finding.rule for finding in record.open_findings()] == ["naming", "required-tags"]
+    told = [message for message in stage.messages()[messages:] if "naming" in message["text"]]
+    assert len(told) == 1
+
+
+def test_drift_is_put_back_with_one_write_and_our_own_write_wakes_nobody(stage: Stage, name: str) -> None:
+    stage.push(f"{name}:v1.0.0", CI)
+    stage.settle()
+    writes = len(stage.our_writes())
+    stage.client("ecr", "bob").delete_lifecycle_policy(repositoryName=name)
+    counts = stage.settle()
+    assert stage.client("ecr").get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+    assert stage.our_writes()[writes:] == ["PutLifecyclePolicy"]
+    assert next(number for function, number in counts["invocations"].items() if "RepositoryEvents" in function) == 1
+
+
+def test_a_forged_account_and_a_nameless_record_end_in_the_dead_letter_queue_with_the_reason(stage: Stage, name: str) -> None:
+    stage.push(f"{name}:v1.0.0", CI)
+    stage.settle()
+    record = record_of(stage, "CreateRepository", name)
+    forged = {**record, "eventName": "DeleteRepository", "recipientAccountId": "999999999999"}
+    nameless = {**record, "requestParameters": None, "resources": None}
+    unknown = {**record, "eventVersion": "2.0"}
+    deliver(stage, forged, nameless, unknown)
+    stage.settle()
+    reasons = {reason for _, reason in stage.dead_letters()}
+    assert "record is of registry 999999999999, but this is 123456789012" in reasons
+    assert "CreateRepository names no repository: neither requestParameters nor resources[].ARN" in reasons
+    assert "CloudTrail record version 2.0 is unknown; supported: 1.x" in reasons
+    assert stage.record(name).gone_at is None
+
+
+def test_a_truncated_push_is_named_by_its_resource(stage: Stage, misnamed: str) -> None:
+    stage.push(f"{misnamed}:v1.0.0", CI)
+    stage.settle()
+    record = record_of(stage, "PutImage", misnamed)
+    deliver(stage, {**record, "eventID": "truncated", "requestParameters": None, "responseElements": None})
+    counts = stage.settle()
+    assert sum(counts["errors"].values()) == 0
+    assert stage.record(misnamed).provenance.pusher is not None
+
+
+def test_a_repository_that_is_gone_before_we_look_is_no_error(stage: Stage, name: str) -> None:
+    ecr = stage.client("ecr")
+    ecr.create_repository(repositoryName=name)
+    stage.settle()
+    ecr.delete_repository(repositoryName=name)
+    counts = stage.settle()
+    assert sum(counts["errors"].values()) == 0
+    assert stage.record(name).gone_at is not None
+    deliver(stage, record_of(stage, "CreateRepository", name))
+    assert sum(stage.settle()["errors"].values()) == 0
+
+
+def test_throttling_brings_the_event_back_and_nothing_is_lost(stage: Stage, misnamed: str) -> None:
+    from local.ecr import faults  # noqa: PLC0415 - only here
+
+    faults.add("GetLifecyclePolicy", "ThrottlingException", times=6, role="RepositoryEventsRole")
+    try:
+        stage.client("ecr").create_repository(repositoryName=misnamed)
+        stage.settle()
+    finally:
+        faults.clear()
+    stage.settle()
+    assert "naming" in stage.open_findings(misnamed)
+
+
+def test_a_fact_that_may_not_be_read_is_undetermined(stage: Stage, name: str) -> None:
+    from local.ecr import faults  # noqa: PLC0415 - only here
+
+    faults.add("GetLifecyclePolicy", "AccessDeniedException", times=None, repository=name)
+    try:
+        stage.client("ecr").create_repository(repositoryName=name)
+        stage.settle()
+    finally:
+        faults.clear()
+    record = stage.record(name)
+    assert "AccessDeniedException" in record.undetermined["lifecycle-policy"]
+    assert "lifecycle-policy" not in stage.open_findings(name)
+
+
+def test_every_change_is_on_the_bus_as_documented(stage: Stage, misnamed: str) -> None:
+    stage.push(f"{misnamed}:v1.0.0", CI)
+    stage.settle()
+    ours = [event for event in stage.aws.bus.history if event["source"] == "ecr-governor" and event["detail"]["repository"] == misnamed]
+    kinds = {event["detail-type"] for event in ours}
+    assert kinds == {"Repository Created", "Finding Opened", "Finding Resolved", "Remedy Applied"}
+    opened = next(event["detail"] for event in ours if event["detail-type"] == "Finding Opened" and event["detail"]["finding"]["rule"] == "naming")
+    assert opened["finding"]["state"] == "open"
+    assert opened["account"] == "123456789012"
