@@ -31,6 +31,20 @@ class RequestHandler(MotoRequestHandler):
         """Say nothing of each request."""
 
 
+class _Dispatcher(DomainDispatcherApplication):
+    """Remembers which service answers a host: moto lists its own package directory to find out, at each request."""
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._known: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """The service behind a host name."""
+        if host not in self._known:
+            self._known[host] = super().get_backend_for_host(host)
+        return self._known[host]
+
+
 class Gateway:
     """A WSGI application in front of moto's.
 
@@ -40,9 +54,8 @@ class Gateway:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = _Dispatcher()
         self._locks = {name: threading.RLock() for name in SERIALISED}
-        self._free = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""

@@ -21,7 +21,7 @@ from cli.embedded import ACCOUNT, REGION, STACK
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.record import RepositoryRecord
-from local.registry.client import RegistryRefused, push_image
+from local.registry.client import Client, RegistryRefused, push_image
 from local.server import EmbeddedAws
 
 
@@ -70,6 +70,12 @@ class Stage:
             push_image(self.aws.registry_address, token, repository, tag, layers=[layer])
         except RegistryRefused as refused:
             raise Refused(str(refused)) from refused
+
+    def begin_push(self, repository: str, who: str) -> None:
+        """Open an upload as a registry client does and never finish it: with create on push the repository stays blank."""
+        token = self.client("ecr", who).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        with Client(self.aws.registry_address, token) as client:
+            client.send("POST", f"/v2/{repository}/blobs/uploads/", b"")
 
     def _push_by_skopeo(self, repository: str, tag: str, token: str, layer: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:

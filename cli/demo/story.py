@@ -18,7 +18,6 @@ from cli.embedded import running, upload_policy
 from cli.trouble import Exit
 from local import ecr
 from local.principals import identify
-from local.registry.client import Client
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 POLICY = Path(__file__).with_name("policy.yaml")
@@ -334,10 +333,7 @@ def burst(stage: Stage) -> Iterator[str]:
 
 
 def blank(stage: Stage) -> Iterator[str]:
-    # A registry client opens an upload, the repository appears, and the push is never finished.
-    token = stage.client("ecr", CI).get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    with Client(stage.aws.registry_address, token) as client:
-        client.send("POST", "/v2/payments/never-finished/blobs/uploads/", b"")
+    stage.begin_push("payments/never-finished", CI)
     stage.settle()
     yield _expect(
         "auto-created" not in stage.open_findings("payments/never-finished"),

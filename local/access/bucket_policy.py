@@ -13,7 +13,8 @@ CONTEXT = {"aws:SecureTransport": "true"}
 
 def install() -> None:
     """Let buckets heed the conditions of their policies."""
-    FakeBucket.get_permission = _get_permission  # type: ignore[method-assign]
+    replaceable: Any = FakeBucket
+    replaceable.get_permission = _get_permission
 
 
 def _get_permission(bucket: FakeBucket, action: str, resource: str) -> Any:

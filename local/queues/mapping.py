@@ -64,7 +64,6 @@ class EventSource:
         self._stopping = threading.Event()
         self._forget = store.on_arrival(self._wake.set)
         self._thread = threading.Thread(target=self._run, name=f"poll-{config.function}", daemon=True)
-        self.on_read: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Begin to read, unless the mapping is disabled."""

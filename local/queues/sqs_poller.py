@@ -41,7 +41,6 @@ class SqsPoller(EventSource):
         messages = backend.receive_message(name, self.config.batch_size, 0, timeout, ["All"])
         if not messages:
             return store.due(queue, now) < visible  # moved to the dead-letter queue; else held back by a message group
-        self.on_read()
         chosen = [message for message in messages if not self.config.filters or self.wanted(_filterable(message, arn))]
         self._delete(backend, name, [message for message in messages if message not in chosen])
         if not chosen:

@@ -10,8 +10,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from moto.dynamodb.models.table import StreamRecord, StreamShard
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
+
+from local.queues import transactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,14 +81,6 @@ def _add_message(queue: Queue, message: Message) -> None:
 _original_add = Queue.add_message
 
 
-def _add_record(shard: StreamShard, old: Any, new: Any) -> None:
-    specification: Any = shard.table.stream_specification
-    event = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
-    sequence = len(shard.items) + shard.starting_sequence_number
-    shard.items.append(StreamRecord(shard.table, specification["StreamViewType"], event, old, new, sequence))
-    announce()
-
-
 def install() -> None:
     """Replace moto's stores; must run before the first queue is made."""
     global _installed  # noqa: PLW0603 -- moto's registry is the process's, so is this
@@ -108,8 +101,7 @@ def install() -> None:
     sqs_backends.backend = _Backend
     replaceable: Any = Queue
     replaceable.add_message = _add_message
-    replaceable = StreamShard
-    replaceable.add = _add_record
+    transactions.install(announce)
 
 
 def queue_of(arn: str) -> Queue:

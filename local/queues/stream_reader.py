@@ -49,7 +49,6 @@ class StreamReader(EventSource):
             return False
         self.gather(lambda: len(shard.items) - self.position >= self.config.batch_size)
         items = shard.items[self.position : self.position + self.config.batch_size]
-        self.on_read()
         records = [stream_record(item, self.config.source_arn) for item in items]
         self._handle([record for record in records if self.wanted(record)])
         if not self._stopping.is_set():

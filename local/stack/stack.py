@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
@@ -175,8 +174,3 @@ def may_invoke(rooms: Rooms, function_arn: str, service: str, source_arn: str) -
     return evaluate(
         [{"Statement": statements}], Access("lambda:InvokeFunction", function_arn, context, frozenset({f"Service:{service}"}))
     ).allowed
-
-
-def summary(stack: Stack) -> str:
-    """The stack as JSON, for another process."""
-    return json.dumps({"name": stack.name, "outputs": stack.outputs, "resources": {key: one.ref for key, one in stack.resources.items()}})

@@ -19,7 +19,9 @@ def stage() -> Iterator[Stage]:
     with running(policy=POLICY.read_bytes()) as aws:
         stage = Stage(aws)
         for prefix in ("payments", "search"):
-            stage.client("ecr").create_repository_creation_template(prefix=prefix, appliedFor=["CREATE_ON_PUSH"], imageTagMutability="MUTABLE")
+            stage.client("ecr").create_repository_creation_template(
+                prefix=prefix, appliedFor=["CREATE_ON_PUSH"], imageTagMutability="MUTABLE"
+            )
         yield stage
 
 
@@ -33,5 +35,3 @@ def name() -> str:
 def misnamed() -> str:
     """A repository name that breaks the convention and that no other test has used."""
     return f"payments/service_{next(_numbers)}"
-
-

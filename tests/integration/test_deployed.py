@@ -32,7 +32,9 @@ def test_a_push_creates_the_repository_and_within_seconds_it_is_as_the_policy_wa
     (found,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
     assert found["imageTagMutability"] == "IMMUTABLE"
     assert json.loads(ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"])["rules"][0]["selection"]["countNumber"] == 14
-    assert [each["Sid"] for each in json.loads(ecr.get_repository_policy(repositoryName=name)["policyText"])["Statement"]] == ["ProductionMayPull"]
+    assert [each["Sid"] for each in json.loads(ecr.get_repository_policy(repositoryName=name)["policyText"])["Statement"]] == [
+        "ProductionMayPull"
+    ]
     tags = {tag["Key"]: tag["Value"] for tag in ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]}
     assert tags == {"owner": CI, "team": "payments"}
     record = stage.record(name)
@@ -182,6 +184,8 @@ def test_every_change_is_on_the_bus_as_documented(stage: Stage, misnamed: str) -
     ours = [event for event in stage.aws.bus.history if event["source"] == "ecr-governor" and event["detail"]["repository"] == misnamed]
     kinds = {event["detail-type"] for event in ours}
     assert kinds == {"Repository Created", "Finding Opened", "Finding Resolved", "Remedy Applied"}
-    opened = next(event["detail"] for event in ours if event["detail-type"] == "Finding Opened" and event["detail"]["finding"]["rule"] == "naming")
+    opened = next(
+        event["detail"] for event in ours if event["detail-type"] == "Finding Opened" and event["detail"]["finding"]["rule"] == "naming"
+    )
     assert opened["finding"]["state"] == "open"
     assert opened["account"] == "123456789012"

@@ -74,7 +74,8 @@ def test_audit_finds_the_same_and_touches_nothing() -> None:
 def test_events_in_any_order_and_number_lead_to_the_same_record(order: tuple[News, ...]) -> None:
     world = World(ENFORCING, "paymets/api")
     changes = [world.look("paymets/api", news) for news in (*order, *order)]
-    assert sum(change is not None and bool(change.opened) for change in changes) == 1
+    opened = [finding.rule for change in changes if change for finding in change.opened]
+    assert opened.count("naming") == 1
     record = world.ledger.read("paymets/api")
     assert record is not None
     assert record.provenance.origin is Origin.CREATE_ON_PUSH
@@ -83,13 +84,26 @@ def test_events_in_any_order_and_number_lead_to_the_same_record(order: tuple[New
     assert world.look("paymets/api") is None
 
 
-def test_the_tag_that_names_the_pusher_waits_until_the_pusher_is_known() -> None:
+def test_the_tag_that_names_the_pusher_waits_for_the_push_and_is_not_held_against_anybody_before() -> None:
     world = World()
     world.look(news=CREATED)
-    assert world.states()["required-tags"] is FindingState.OPEN
+    record = world.ledger.read("payments/api")
+    assert record is not None
+    assert record.undetermined == {"required-tags": "who pushes first is not known yet"}
+    assert "required-tags" not in world.states()
     world.look(news=PUSHED)
     assert world.states()["required-tags"] is FindingState.RESOLVED
     assert world.registry.repositories["payments/api"].tags == {"owner": "ci/build-1"}
+
+
+def test_a_push_that_never_comes_is_held_against_the_repository_when_its_time_is_over() -> None:
+    world = World()
+    world.look(news=CREATED)
+    record = world.ledger.read("payments/api")
+    assert record is not None
+    assert record.due_at == T0 + 24 * HOUR
+    world.look(at=record.due_at)
+    assert world.states()["required-tags"] is FindingState.OPEN
 
 
 def test_drift_is_put_back_and_said_so() -> None:
@@ -294,3 +308,16 @@ def test_events_older_than_the_repository_tell_nothing_of_it() -> None:
     record = world.ledger.read("payments/api")
     assert record is not None
     assert record.provenance.pusher is None
+
+
+def test_a_push_after_the_policy_may_act_again_is_looked_at() -> None:
+    world = World()
+    world.policies.policy = a_policy(ENFORCING).limited_to(Mode.AUDIT)
+    world.look(news=PUSHED)
+    assert world.states()["lifecycle-policy"] is FindingState.OPEN
+    later = News(pushes=(Push("p2", T0 + HOUR, CI, "v2", "sha256:2"),))
+    assert world.note(news=later)
+    world.policies.policy = a_policy(ENFORCING)
+    assert not world.note(news=later)
+    world.look(news=later)
+    assert world.states()["lifecycle-policy"] is FindingState.RESOLVED

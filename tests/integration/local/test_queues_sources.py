@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -148,8 +149,6 @@ def test_filtered_messages_are_deleted_unseen(aws: EmbeddedAws, run: Running) ->
 
 
 def test_nothing_is_lost_or_doubled_under_concurrent_senders(aws: EmbeddedAws, run: Running) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     url, arn = queue(aws, "many", VisibilityTimeout="60")
     handler = Handler()
     run(handler, arn)
@@ -262,3 +261,26 @@ def test_stream_filters_see_the_record(aws: EmbeddedAws, run: Running) -> None:
     source = run(handler, arn, starting_position="TRIM_HORIZON", filters=(CompiledPattern({"dynamodb": {"Keys": {"pk": {"S": ["b"]}}}}),))
     until(lambda: not source.pending())
     assert keys(handler) == ["b"]
+
+
+def transact(aws: EmbeddedAws, name: str, key: str, *, condition: str) -> None:
+    put = {"Put": {"TableName": name, "Item": {"pk": {"S": key}, "n": {"N": "1"}}}}
+    check = {"ConditionCheck": {"TableName": name, "Key": {"pk": {"S": "guard"}}, "ConditionExpression": condition}}
+    aws.client("dynamodb").transact_write_items(TransactItems=[put, check])
+
+
+def test_a_cancelled_transaction_leaves_no_trace_in_table_or_stream(aws: EmbeddedAws, run: Running) -> None:
+    arn = table(aws, "transactions")
+    handler = Handler()
+    write(aws, "transactions", "a")
+    source = run(handler, arn, starting_position="TRIM_HORIZON")
+    for key in ("a", "b"):
+        with pytest.raises(aws.client("dynamodb").exceptions.TransactionCanceledException) as cancelled:
+            transact(aws, "transactions", key, condition="attribute_exists(pk)")
+        reasons = cancelled.value.response["CancellationReasons"]
+        assert [reason["Code"] for reason in reasons] == ["None", "ConditionalCheckFailed"]
+    transact(aws, "transactions", "c", condition="attribute_not_exists(pk)")
+    until(lambda: not source.pending())
+    assert "".join(keys(handler)) == "ac"
+    items = aws.client("dynamodb").scan(TableName="transactions")["Items"]
+    assert sorted(items, key=str) == [{"pk": {"S": "a"}}, {"pk": {"S": "c"}, "n": {"N": "1"}}]

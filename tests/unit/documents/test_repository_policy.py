@@ -160,7 +160,7 @@ JSON = st.recursive(
 STATEMENTS = st.dictionaries(st.sampled_from(["Sid", "Effect", "Principal", "NotPrincipal", "Action", "Condition", "Resource"]), JSON)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(STATEMENTS, max_size=3))
 def test_no_policy_does_anything_but_get_judged(statements: list[dict[str, Any]]) -> None:
     found = parse(json.dumps(document(*statements)))
@@ -171,7 +171,7 @@ def test_no_policy_does_anything_but_get_judged(statements: list[dict[str, Any]]
     assert missing_statements(merged, WANTED) == ()
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(["*", OURS, STRANGER, "arn:aws:iam::*:root", "AROAX"]), min_size=1, max_size=3), JSON)
 def test_trusting_more_never_admits_more(named: list[str], condition: Any) -> None:
     found = document(statement({"AWS": named}, Condition=condition))
@@ -257,13 +257,19 @@ def test_merging_keeps_what_is_foreign_replaces_by_sid_and_adds_at_the_end() -> 
     assert merged == {"Version": "2008-10-17", "Id": "kept", "Statement": [nameless, FRIENDS, foreign, LAMBDA]}
 
 
+def test_a_wanted_sid_stands_once_after_merging() -> None:
+    present = document({**FRIENDS, "Action": "ecr:*"}, {**FRIENDS, "Effect": "Deny"})
+
+    assert json.loads(merge(json.dumps(present), document(FRIENDS)))["Statement"] == [FRIENDS]
+
+
 def test_a_statement_that_says_the_same_stays_as_aws_wrote_it() -> None:
     stored = {**FRIENDS, "Principal": {"AWS": f"arn:aws:iam::{FRIEND}:root"}}
 
     assert json.loads(merge(json.dumps(document(stored)), WANTED))["Statement"] == [stored, LAMBDA]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(STATEMENTS, max_size=4))
 def test_merging_is_done_once_and_loses_nothing(statements: list[dict[str, Any]]) -> None:
     text = json.dumps(document(*statements))
@@ -290,7 +296,7 @@ def test_policy_variables_are_not_merged_into_a_version_that_has_none() -> None:
 
 
 def test_what_is_too_long_for_ecr_is_not_merged() -> None:
-    present = json.dumps(document(statement({"AWS": [f"arn:aws:iam::{OURS}:role/{'x' * 50}{n}" for n in range(120)]})))
+    present = json.dumps(document(statement({"AWS": [f"arn:aws:iam::{OURS}:role/{'x' * 50}{n}" for n in range(110)]})))
 
     assert len(present) < 10_240
     with pytest.raises(DocumentTooLong, match="ECR takes 10240"):
@@ -331,7 +337,7 @@ def test_wanted_statements_are_not_foreign() -> None:
             document({"Sid": "a", "Effect": "Allow", "NotPrincipal": {"AWS": OURS}, "Action": "ecr:*"}),
             ["Statement[0].NotPrincipal: an Allow for NotPrincipal admits everybody else"],
         ),
-        (document({**LAMBDA, "Condition": {"StringEquals": {"a": "x" * 10_240}}}), ["has 10485 characters; ECR takes 10240"]),
+        (document({**LAMBDA, "Condition": {"StringEquals": {"a": "x" * 10_240}}}), ["has 10461 characters; ECR takes 10240"]),
     ],
 )
 def test_a_document_of_the_policy_file_is_checked(content: Any, told: list[str]) -> None:

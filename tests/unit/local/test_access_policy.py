@@ -9,11 +9,11 @@ from local.access.policy import Access, Effect, evaluate
 ARN = "arn:aws:ecr:eu-west-1:123456789012:repository/team-a/app"
 
 
-def weigh(*statements: dict[str, Any], action: str = "ecr:DeleteRepository", resource: str = ARN, **context: tuple[str, ...]) -> Effect:
+def weigh(*statements: dict[str, Any], context: dict[str, tuple[str, ...]] | None = None) -> Effect:
     documents = [
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ecr:*", "Resource": "*", **one} for one in statements]}
     ]
-    return evaluate(documents, Access(action, resource, context, frozenset({"Service:events.amazonaws.com"}))).effect
+    return evaluate(documents, Access("ecr:DeleteRepository", ARN, context or {}, frozenset({"Service:events.amazonaws.com"}))).effect
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_not_action_allows_the_rest() -> None:
     ],
 )
 def test_conditions(condition: dict[str, Any], context: dict[str, tuple[str, ...]], holds: bool) -> None:
-    assert (weigh({"Condition": condition}, **context) is Effect.ALLOWED) is holds
+    assert (weigh({"Condition": condition}, context=context) is Effect.ALLOWED) is holds
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_conditions(condition: dict[str, Any], context: dict[str, tuple[str, ...
 )
 def test_what_is_not_understood_lets_nothing_through(condition: dict[str, Any]) -> None:
     context = {"aws:SourceArn": ("x",)}
-    assert weigh({"Condition": condition}, **context) is Effect.NOT_ALLOWED
-    assert weigh({}, {"Effect": "Deny", "Condition": condition}, **context) is Effect.DENIED
+    assert weigh({"Condition": condition}, context=context) is Effect.NOT_ALLOWED
+    assert weigh({}, {"Effect": "Deny", "Condition": condition}, context=context) is Effect.DENIED
     documents = [{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition}}]
     assert evaluate(documents, Access("a:b", ARN, context)).unsupported

@@ -49,7 +49,7 @@ PART = st.text(alphabet="ab", min_size=1, max_size=2)
 PATH = st.lists(PART, min_size=1, max_size=4).map("/".join)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(PATH, max_size=5, unique=True), PATH.filter(lambda name: len(name) > 1))
 def test_namespaces_match_as_creation_templates_do(prefixes: list[str], name: str) -> None:
     made = Policy.model_validate({"version": 1, "namespaces": {prefix: {} for prefix in prefixes}})

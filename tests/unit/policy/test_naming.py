@@ -115,7 +115,7 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(NAMES)
 def test_what_is_suggested_is_always_allowed(name: str) -> None:
     nearest = TEAM_SERVICE.nearest(name)
@@ -126,7 +126,7 @@ def test_what_is_suggested_is_always_allowed(name: str) -> None:
         assert is_repository_name(nearest)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.sampled_from(TEAMS), st.sampled_from(["api", "web-shop", "indexer"]), st.data())
 def test_one_typing_error_leads_back(team: str, service: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(team) - 1))
@@ -177,7 +177,7 @@ def test_the_distance_counts_single_corrections(left: str, right: str, distance:
 TEXTS = st.text(alphabet="abc", max_size=7)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(TEXTS, TEXTS, st.integers(0, 4))
 def test_the_limit_only_spares_work(left: str, right: str, limit: int) -> None:
     exact = edit_distance(left, right)

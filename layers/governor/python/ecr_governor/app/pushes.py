@@ -39,7 +39,7 @@ def _needs_a_look(record: RepositoryRecord, news: News, policy: Policy) -> bool:
     tags = [push.tag for push in news.pushes if push.tag]
     return (
         record.gone_at is not None
-        or record.policy_hash != policy.hash
+        or (record.policy_hash, record.mode) != (policy.hash, policy.mode)
         or milestones(learned) != milestones(record.provenance)
         or bool(violating_tags(tags, policy.expectation_for(record.name)))
         or any(finding.rule in _IMAGE_RULES for finding in record.open_findings())

@@ -95,6 +95,7 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         write_rounds=(*record.recent_rounds(now), now) if applied(outcomes) else record.write_rounds,
         paused_at=(before.paused_at or now) if refused else None,
         policy_hash=policy.hash,
+        mode=policy.mode,
     )
     return _commit(stored, replace(updated, due_at=next_look(updated, repository, policy, now)), change, services)
 

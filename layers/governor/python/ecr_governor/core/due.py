@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.repository import Repository
-from ecr_governor.core.rules import auto_created
+from ecr_governor.core.rules import auto_created, required_tags
 
 
 def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, now: datetime) -> datetime | None:
@@ -13,8 +13,10 @@ def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, 
 
     A grace period ends, an exemption expires, or the pause after too many remedies is over.
     """
+    expectation = policy.expectation_for(repository.name)
     moments = (
-        auto_created.due(repository, policy.expectation_for(repository.name), now),
+        auto_created.due(repository, expectation, now),
+        required_tags.due(repository, expectation, now),
         policy.next_expiry(repository.name, now),
         record.paused_at + timedelta(hours=1) if record.paused_at else None,
     )

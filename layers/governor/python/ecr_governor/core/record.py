@@ -9,6 +9,7 @@ from typing import Any
 
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.origin import Origin, Provenance
+from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.remedy import Outcome, OutcomeStatus, as_data, describe
 
 WRITE_ROUNDS_PER_HOUR = 5
@@ -23,7 +24,8 @@ class RepositoryRecord:
 
     `pending` are remedies, in words, that were intended and whose outcome is not recorded yet; `write_rounds` are the times at
     which the repository was last put right, `paused_at` when that stopped because something else kept changing it back;
-    `due_at` is when a verdict may change by time alone; `head` is the hash of the newest ledger entry, `entries` their number.
+    `due_at` is when a verdict may change by time alone; `policy_hash` and `mode` are the policy that it was last judged by, and how
+    far that went; `head` is the hash of the newest ledger entry, `entries` their number.
     """
 
     name: str
@@ -39,6 +41,7 @@ class RepositoryRecord:
     paused_at: datetime | None = None
     due_at: datetime | None = None
     policy_hash: str = ""
+    mode: Mode = Mode.AUDIT
     entries: int = 0
     head: str = GENESIS
 

@@ -338,12 +338,16 @@ def merge(text: str | None, desired: Mapping[str, Any]) -> str:
             f"has the version {present.get('Version', VERSIONS[1])}, in which the wanted policy variables are no variables"
         )
     wanted = {statement["Sid"]: statement for statement in desired["Statement"]}
+    added = dict(wanted)
     statements: list[Any] = []
     for statement in present["Statement"]:
-        replacement = wanted.pop(statement.get("Sid"), statement) if isinstance(statement.get("Sid"), str) else statement
-        # As AWS wrote it where it says the same: then only what changes is changed.
-        statements.append(statement if _canonical(statement) == _canonical(replacement) else replacement)
-    return _checked({**present, "Statement": [*statements, *wanted.values()]})
+        sid = statement.get("Sid")
+        if not isinstance(sid, str) or sid not in wanted:
+            statements.append(statement)
+        elif (replacement := added.pop(sid, None)) is not None:
+            # As AWS wrote it where it says the same: then only what changes is changed.
+            statements.append(statement if _canonical(statement) == _canonical(replacement) else replacement)
+    return _checked({**present, "Statement": [*statements, *added.values()]})
 
 
 def _checked(document: Mapping[str, Any]) -> str:

@@ -128,9 +128,11 @@ def is_tag_value(text: str) -> bool:
 
 def _convention(text: str) -> str:
     try:
-        parts_of(text)
+        parts = parts_of(text)
     except ConventionInvalid as error:
         raise _fault(f"the convention {error}") from error
+    if reserved := [part.name for part in parts if isinstance(part, Segment) and part.name in FACT_PLACEHOLDERS]:
+        raise _fault(f"{{{reserved[0]}}} has a meaning of its own in required_tags", "give the segment another name")
     return text
 
 

@@ -181,8 +181,19 @@ class Convention:
         if key not in self._found:
             if len(self._found) >= _REMEMBERED:
                 self._found.clear()
-            self._found[key] = _closest((segment.vocabulary.one_of if segment.vocabulary else None) or (), text)
+            self._found[key] = _closest(self._by_length[segment.name], text)
         return self._found[key]
+
+    @functools.cached_property
+    def _by_length(self) -> dict[str, dict[int, list[tuple[str, str]]]]:
+        """Each segment's list of allowed texts, folded, by length: only those of about the same length can be near."""
+        index: dict[str, dict[int, list[tuple[str, str]]]] = {}
+        for part in self.parts:
+            if isinstance(part, Segment):
+                lengths = index.setdefault(part.name, {})
+                for entry in (part.vocabulary.one_of if part.vocabulary else None) or ():
+                    lengths.setdefault(len(entry), []).append((_folded(entry), entry))
+        return index
 
     @functools.cached_property
     def _found(self) -> dict[tuple[str, str], tuple[tuple[str, int], ...]]:
@@ -209,14 +220,14 @@ def _spellings(run: tuple[_Word, ...], segment: Segment) -> Iterator[str]:
         yield separator.join(word.text for word in run)
 
 
-def _closest(entries: tuple[str, ...], text: str) -> tuple[tuple[str, int], ...]:
+def _closest(lengths: Mapping[int, list[tuple[str, str]]], text: str) -> tuple[tuple[str, int], ...]:
     """Return the entries that are least far from the text, at most three."""
     limit = min(_NEAR, len(text) // 2)
     near: list[tuple[int, str]] = []
-    for entry in entries:
-        folded = _folded(entry)
-        if abs(len(folded) - len(text)) <= limit and (distance := edit_distance(folded, text, limit)) <= limit:
-            near.append((distance, entry))
+    for length in range(len(text) - limit, len(text) + limit + 1):
+        for folded, entry in lengths.get(length, ()):
+            if (distance := edit_distance(folded, text, limit)) <= limit:
+                near.append((distance, entry))
     return tuple((entry, distance) for distance, entry in sorted(near)[:3])
 
 

@@ -24,11 +24,11 @@ _APPLIED_FOR: Final = {
 
 
 def due(repository: Repository, expectation: Expectation, now: datetime) -> datetime | None:
-    """Tell when the verdict may change by time alone: at the end of the grace period of a repository not known to hold an image."""
+    """Tell when the verdict may change by time alone: at the end of the grace period, unless an image and its pusher are known."""
     wanted = expectation.settings.auto_created
     if wanted is None or repository.provenance.origin not in _WORDS:
         return None
-    if not isinstance(repository.images, Unreadable) and repository.images:
+    if not isinstance(repository.images, Unreadable) and repository.images and repository.provenance.pusher is not None:
         return None
     end = repository.created_at + wanted.grace
     return end if now < end else None
@@ -49,9 +49,10 @@ def _check(repository: Repository, expectation: Expectation, now: datetime) -> V
     if origin not in wanted.allowed:
         violations.append(f"was created {_WORDS[origin]}, which is not allowed in {expectation.namespace}")
     _judge_template(repository, violations, unknowns)
-    if origin is Origin.CREATE_ON_PUSH:
-        _judge_owner(repository, expectation, violations, unknowns)
+    # The push that made the repository arrives a moment, or a large image, later: owner and image have their grace.
     if now >= repository.created_at + wanted.grace:
+        if origin is Origin.CREATE_ON_PUSH:
+            _judge_owner(repository, expectation, violations, unknowns)
         _judge_images(repository, wanted, violations, unknowns)
     if violations:
         return Violation("; ".join(violations))

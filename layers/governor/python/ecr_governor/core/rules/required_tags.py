@@ -1,11 +1,11 @@
 """A repository carries the expected resource tags."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from ecr_governor.core.origin import Origin
-from ecr_governor.core.policy.model import MAX_TAGS, Expectation, RequiredTag, is_tag_value, render
+from ecr_governor.core.policy.model import MAX_TAGS, AutoCreated, Expectation, RequiredTag, is_tag_value, placeholders, render
 from ecr_governor.core.remedy import Remedy, TagResource
 from ecr_governor.core.repository import Fact, Repository, Unreadable
 from ecr_governor.core.rule import Rule
@@ -17,19 +17,20 @@ def _applies(expectation: Expectation) -> bool:
     return bool(expectation.settings.required_tags)
 
 
-def _check(repository: Repository, expectation: Expectation, _now: datetime) -> Verdict:
+def _check(repository: Repository, expectation: Expectation, now: datetime) -> Verdict:
     tags = repository.tags
     if isinstance(tags, Unreadable):
         return Undetermined(f"its tags could not be read: {tags.why}")
     required = expectation.settings.required_tags or {}
-    missing = {key: tag for key, tag in required.items() if key not in tags}
+    waiting = _awaited(repository, expectation, now)
+    missing = {key: tag for key, tag in required.items() if key not in tags and key not in waiting}
     wrong = [
         f"the tag {key} is {tags[key]!r}, it must be {_described(tag)}"
         for key, tag in required.items()
         if key in tags and not _accepts(tag, tags[key])
     ]
     if not missing and not wrong:
-        return Compliant()
+        return Undetermined("who pushes first is not known yet") if waiting - tags.keys() else Compliant()
     reasons = [f"has no {'tag' if len(missing) == 1 else 'tags'} {', '.join(missing)}"] if missing else []
     return Violation("; ".join(reasons + wrong), _remedies(missing, tags, known_values(repository, expectation)))
 
@@ -44,6 +45,25 @@ def known_values(repository: Repository, expectation: Expectation) -> Mapping[st
     if provenance.origin is not Origin.UNKNOWN:
         values["origin"] = provenance.origin.value
     return values
+
+
+def due(repository: Repository, expectation: Expectation, now: datetime) -> datetime | None:
+    """Tell when the verdict may change by time alone: when the push that would name the pusher has had its time."""
+    return repository.created_at + _grace(expectation) if _awaited(repository, expectation, now) else None
+
+
+def _grace(expectation: Expectation) -> timedelta:
+    return (expectation.settings.auto_created or AutoCreated()).grace
+
+
+def _awaited(repository: Repository, expectation: Expectation, now: datetime) -> frozenset[str]:
+    """Name the tags that tell the pusher, while a repository that a push may have made still waits for that push to be seen."""
+    provenance = repository.provenance
+    made_by_push = provenance.origin in {Origin.CREATE_ON_PUSH, Origin.UNKNOWN} and provenance.creation is not None
+    if provenance.pusher is not None or not made_by_push or now >= repository.created_at + _grace(expectation):
+        return frozenset()
+    required = expectation.settings.required_tags or {}
+    return frozenset(key for key, tag in required.items() if tag.set is not None and "pusher" in placeholders(tag.set))
 
 
 def _accepts(tag: RequiredTag, value: str) -> bool:

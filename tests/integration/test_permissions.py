@@ -1,0 +1,114 @@
+"""Each role has exactly the actions that its function uses: the whole system under enforcement, compared both ways."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from fnmatch import fnmatchcase
+
+import pytest
+
+from cli.demo.stage import Stage
+from cli.embedded import running, upload_policy
+from local.ecr import faults
+from tests.integration.conftest import POLICY
+
+CI = "ci-payments/build-1"
+ROLES = ("RepositoryEventsRole", "ImageEventsRole", "DueChecksRole", "DueChecksScheduleRole", "NotifyRole")
+Use = tuple[str, str, str]
+
+
+def everything_happens(stage: Stage) -> None:
+    """Use every feature once: what no line here reaches, no role needs."""
+    ecr, aws = stage.client("ecr"), stage.aws
+    stage.push("payments/api:v1.0.0", CI)
+    stage.settle()
+    stage.push("payments/api:v1.0.1", CI)
+    stage.push("payments/api:latest", CI)
+    stage.settle()
+    ecr.delete_lifecycle_policy(repositoryName="payments/api")
+    stage.settle()
+    # Events that name no repository: one for each queue.
+    for name in ("DeleteRepository", "PutImage"):
+        detail = {
+            "eventVersion": "1.11",
+            "eventSource": "ecr.amazonaws.com",
+            "eventName": name,
+            "eventTime": "2026-11-02T09:00:00Z",
+            "eventID": "e",
+        }
+        stage.client("events").put_events(
+            Entries=[{"Source": "aws.ecr", "DetailType": "AWS API Call via CloudTrail", "Detail": json.dumps(detail)}]
+        )
+    stage.settle()
+    # An invalid policy file makes each function that judges read the last good version.
+    upload_policy(aws, POLICY.read_bytes().replace(b"mode: enforce", b"mode: enforced"))
+    aws.advance(timedelta(minutes=1))
+    stage.push("payments/check_out:v1.0.0", CI)
+    stage.settle()
+    upload_policy(aws, everything())
+    aws.advance(timedelta(minutes=1))
+    # Slack stays down for longer than the stream keeps records.
+    aws.slack.behave("down")
+    ecr.create_repository(repositoryName="payments/left_over")
+    stage.aws.settle(3)
+    aws.clock.move_to(aws.clock.now() + timedelta(hours=24))
+    stage.aws.settle(10)
+    aws.slack.behave("ok")
+    stage.settle()
+    # A push that never finishes leaves a blank repository; time passes, its grace period ends, schedules fire.
+    stage.begin_push("payments/blank", CI)
+    stage.settle()
+    aws.advance(timedelta(hours=30))
+
+
+def everything() -> bytes:
+    """The demo's policy, and every setting that it leaves out."""
+    return POLICY.read_bytes().replace(b"  ROOT:\n", b"  ROOT:\n    scan_frequency: SCAN_ON_PUSH\n    encryption: KMS\n")
+
+
+@pytest.fixture(scope="module")
+def journal() -> Iterator[tuple[set[Use], set[Use], set[Use]]]:
+    """What the roles may do, what they did, and what they were refused: (role, action, resource)."""
+    with running(policy=everything()) as aws:
+        stage = Stage(aws)
+        stage.client("ecr").create_repository_creation_template(prefix="payments", appliedFor=["CREATE_ON_PUSH"])
+        everything_happens(stage)
+        faults.clear()
+        assert aws.stack is not None
+        assert aws.roles is not None
+        arns = {role: aws.stack.resources[role].attributes["Arn"] for role in ROLES}
+        granted = {
+            (role, action, resource)
+            for role, arn in arns.items()
+            for document in aws.roles.documents(arn)
+            for statement in document["Statement"]
+            for action in as_list(statement["Action"])
+            for resource in as_list(statement["Resource"])
+        }
+        used = {(entry.role, entry.action, entry.resource) for entry in aws.authorizations if entry.allowed}
+        refused = {(entry.role, entry.action, entry.resource) for entry in aws.authorizations if not entry.allowed}
+    yield granted, used, refused
+
+
+def as_list(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+
+
+def test_no_call_is_refused(journal: tuple[set[Use], set[Use], set[Use]]) -> None:
+    assert journal[2] == set()
+
+
+def test_no_role_may_do_what_it_never_does(journal: tuple[set[Use], set[Use], set[Use]]) -> None:
+    granted, used, _ = journal
+    idle = {grant for grant in granted if not any(use[:2] == grant[:2] and fnmatchcase(use[2], grant[2]) for use in used)}
+    assert idle == set()
+
+
+def test_no_role_uses_wildcards_where_a_resource_can_be_named(journal: tuple[set[Use], set[Use], set[Use]]) -> None:
+    everywhere = {(role, action) for role, action, resource in journal[0] if resource == "*"}
+    assert everywhere == {
+        ("RepositoryEventsRole", "ecr:DescribePullThroughCacheRules"),
+        ("RepositoryEventsRole", "ecr:DescribeRepositoryCreationTemplates"),
+        ("NotifyRole", "dynamodb:ListStreams"),
+    }
+    assert not any("*" in action for _, action, _ in journal[0])
