@@ -41,7 +41,7 @@ from local.stack.transform import transform
 from local.trail import Trail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 HOST = "127.0.0.1"
 CreateOnPushRecord = Literal["service_linked_role", "caller", "custom_role"]
@@ -92,6 +92,7 @@ class EmbeddedAws:
         self._session = boto3.session.Session()
         self._server: BaseWSGIServer | None = None
         self._rooms: Rooms | None = None
+        self._undo: list[Callable[[], None]] = []
         self._reported: dict[str, Any] = {}
         self.roles: Roles | None = None
 
@@ -115,11 +116,10 @@ class EmbeddedAws:
         BackendDict.reset()
         self.clock.start()
         self.roles = Roles(self.account, self.region, self.authorizations)
-        enforcement.install(self.roles)
+        self._undo.append(enforcement.install(self.roles))
         ecr.install(self.trail)
         ecr.faults.clear()
-        events_api.install(self.bus)
-        lambda_api.install(self.lambdas)
+        self._undo += [events_api.install(self.bus), lambda_api.install(self.lambdas)]
         self._server = make_server(HOST, self._port, Gateway(Control(self)), threaded=True, request_handler=RequestHandler)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         threading.Thread(target=self._server.serve_forever, args=(POLL,), name="aws-endpoint", daemon=True).start()
@@ -148,6 +148,8 @@ class EmbeddedAws:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+        for undo in reversed(self._undo):
+            undo()
         self.clock.stop()
 
     def __enter__(self) -> Self:

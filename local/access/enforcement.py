@@ -21,8 +21,11 @@ from werkzeug.exceptions import HTTPException
 
 from local.access import bucket_policy, s3
 from local.access.needs import Call, needs
+from local.replacing import replace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from local.access.journal import Authorization
     from local.access.roles import Roles
 
@@ -39,8 +42,8 @@ class _Refusal(HTTPException):
     code = 403
 
 
-def install(roles: Roles) -> None:
-    """Check every request from now on against these roles."""
+def install(roles: Roles) -> Callable[[], None]:
+    """Check every request from now on against these roles; returns what ends it."""
 
     def normal(response: Any, resource: str = "*") -> None:
         role = roles.role_of(response.access_key)
@@ -69,11 +72,12 @@ def install(roles: Roles) -> None:
                 raise S3AccessDeniedError
 
     # Errors that every service has and no service's model lists; moto warns of those that it does not know.
-    errors.COMMON_ERROR_CODES = [*errors.COMMON_ERROR_CODES, "AccessDenied", "AccessDeniedException", "AuthorizationError"]
-    replaceable: Any = ActionAuthenticatorMixin
-    replaceable._authenticate_and_authorize_normal_action = normal
-    replaceable._authenticate_and_authorize_s3_action = of_s3
+    errors.COMMON_ERROR_CODES = list({*errors.COMMON_ERROR_CODES, "AccessDenied", "AccessDeniedException", "AuthorizationError"})
     bucket_policy.install()
+    return replace(
+        ActionAuthenticatorMixin,
+        {"_authenticate_and_authorize_normal_action": normal, "_authenticate_and_authorize_s3_action": of_s3},
+    )
 
 
 def _params(response: Any, operation: str) -> Any:

@@ -11,17 +11,16 @@ from moto.events.responses import EventsHandler
 from local.events.bus import Bus, EventsError
 from local.events.pattern import InvalidEventPattern, matches
 from local.events.rules import DEFAULT_BUS, DISABLED, ENABLED, Rule
+from local.replacing import replace
 
 Params = Mapping[str, Any]
 MAX_ENTRIES = 10
 REQUIRED_IN_SAMPLE = ("id", "account", "source", "time", "region", "resources", "detail-type")
 
 
-def install(bus: Bus) -> None:
-    """Answer from this bus; operations that are not listed stay moto's."""
-    api = _Api(bus)
-    for name, operation in api.operations().items():
-        setattr(EventsHandler, name, _method(operation))
+def install(bus: Bus) -> Callable[[], None]:
+    """Answer from this bus; operations that are not listed stay moto's. Returns what ends it."""
+    return replace(EventsHandler, {name: _method(operation) for name, operation in _Api(bus).operations().items()})
 
 
 def _method(operation: Callable[[Params], dict[str, Any]]) -> Callable[[Any], tuple[str, dict[str, Any]]]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from moto.awslambda.responses import LambdaResponse
 
 from local.lambdas.service import FunctionNotFound, Lambdas
+from local.replacing import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOG_TAIL = 4096
 """Bytes of log that `LogType=Tail` returns."""
 
 
-def install(lambdas: Lambdas) -> None:
-    """Answer Invoke from the given functions."""
+def install(lambdas: Lambdas) -> Callable[[], None]:
+    """Answer Invoke from the given functions; returns what ends it."""
 
     def invoke(response: Any) -> tuple[int, dict[str, str], str | bytes]:
         name = unquote(response.path.rsplit("/", 2)[-2])
@@ -43,5 +47,4 @@ def install(lambdas: Lambdas) -> None:
             headers["x-amz-log-result"] = base64.b64encode("\n".join(result.logs).encode()[-LOG_TAIL:]).decode()
         return 200, headers, result.payload
 
-    replaceable: Any = LambdaResponse
-    replaceable.invoke = invoke
+    return replace(LambdaResponse, {"invoke": invoke})

@@ -52,7 +52,8 @@ def install(announce: Callable[[], None]) -> None:
 
     def transact_write_items(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
         before = [_remember(backend, operation) for item in transact_items for operation in item.values()]
-        _state.changes = changes = []
+        changes: list[tuple[StreamShard, StreamRecord]] = []
+        _state.changes = changes
         try:
             perform(backend, transact_items)
         except BaseException:

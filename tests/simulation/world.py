@@ -160,10 +160,10 @@ class World:
         self.inbox: list[Message] = []
         self.withheld: list[Message] = []
         self.emitted: list[Message] = []
-        self.restless: tuple[int, int] = (0, 0)
         self._looks: Counter[str] = Counter()
         self._look_at: dict[str, datetime] = {}
         self._under_way = 0
+        self._busy_people = 4
         self._told = 0
         self._events = 0
         self._baton: Any = None
@@ -174,10 +174,10 @@ class World:
         bodies: dict[str, Callable[[], None]] = {
             "worker-1": self._work,
             "worker-2": self._work,
-            "developer": self._develop,
-            "terraform": self._terraform,
-            "editor": self._edit,
-            "iam": self._deny,
+            "developer": lambda: self._person(self._develop),
+            "terraform": lambda: self._person(self._terraform),
+            "editor": lambda: self._person(self._edit),
+            "iam": lambda: self._person(self._deny),
             "notifier": self._notify,
         }
         self._baton.run(bodies)
@@ -211,7 +211,7 @@ class World:
     # The system
 
     def _work(self) -> None:
-        for _ in range(14):
+        while self._busy_people:
             self.pause()
             if not self.inbox:
                 continue
@@ -232,8 +232,9 @@ class World:
             self.inbox.append(replace(message, image=False))
 
     def _notify(self) -> None:
-        for _ in range(6):
-            self.pause()
+        while self._busy_people:
+            for _ in range(20):
+                self.pause()
             for refused in (self.chat, self.bus):
                 if self.strikes(0.2):
                     refused.refusals.append(Undeliverable("500"))
@@ -249,6 +250,10 @@ class World:
         return self._told < len(entries)
 
     # Everybody else
+
+    def _person(self, script: Callable[[], None]) -> None:
+        script()
+        self._busy_people -= 1
 
     def emit(self, event: str, name: str, *, by: str = "alice", creation: bool = False, tag: str | None = None) -> None:
         """Publish an event: it may be withheld, doubled, and overtaken by others."""
@@ -266,8 +271,9 @@ class World:
             self.inbox.extend([message] * self.rng.choice((1, 1, 1, 2)))
 
     def wait(self, longest: timedelta) -> None:
-        """Let time pass, but never within a look: a function's time is short."""
-        self.pause()
+        """Let others work, and let time pass, but never within a look: a function's time is short."""
+        for _ in range(self.rng.randint(1, 40)):
+            self.pause()
         if not self._under_way:
             self.clock += longest * self.rng.random()
 
@@ -347,11 +353,14 @@ class World:
         self._look_at_all()
         while self.tell():
             pass
+
+    def again(self) -> tuple[int, int]:
+        """Deliver every event once more; give how many entries and writes that made."""
         entries, writes = len(self.ledger.all_entries), len(self.registry.writes)
         self.inbox = list(self.emitted)
         self._deliver_all()
         self._look_at_all()
-        self.restless = len(self.ledger.all_entries) - entries, len(self.registry.writes) - writes
+        return len(self.ledger.all_entries) - entries, len(self.registry.writes) - writes
 
     def _deliver_all(self) -> None:
         while self.inbox:

@@ -134,7 +134,19 @@ def test_violations_below_the_wanted_severity_are_not_announced() -> None:
 
 hostile = st.one_of(
     st.text(max_size=400),
-    st.sampled_from(["<!channel>", "`x`", "*b* _i_ ~s~", "<http://evil|click>", "\u202egnp.exe", "a\nb\r\tc", "&amp;<script>", ":rotating_light:", "=cmd()"]),
+    st.sampled_from(
+        [
+            "<!channel>",
+            "`x`",
+            "*b* _i_ ~s~",
+            "<http://evil|click>",
+            "\u202egnp.exe",
+            "a\nb\r\tc",
+            "&amp;<script>",
+            ":rotating_light:",
+            "=cmd()",
+        ]
+    ),
 )
 
 

@@ -77,7 +77,7 @@ def test_conditions(condition: dict[str, Any], context: dict[str, tuple[str, ...
     ],
 )
 def test_what_is_not_understood_lets_nothing_through(condition: dict[str, Any]) -> None:
-    context = {"aws:SourceArn": ("x",)}
+    context: dict[str, tuple[str, ...]] = {"aws:SourceArn": ("x",)}
     assert weigh({"Condition": condition}, context=context) is Effect.NOT_ALLOWED
     assert weigh({}, {"Effect": "Deny", "Condition": condition}, context=context) is Effect.DENIED
     documents = [{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition}}]

@@ -1,15 +1,16 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_governor.core.origin import Origin
+from ecr_governor.core.origin import Actor, Creation, Origin, Provenance
 from ecr_governor.core.policy.model import is_tag_value
 from ecr_governor.core.remedy import TagResource
 from ecr_governor.core.repository import Unreadable
 from ecr_governor.core.verdict import Compliant, Undetermined, Violation
-from tests.unit.rules.given import expectation, provenance, repository, verdict
+from tests.unit.rules.given import NOW, expectation, provenance, repository, verdict
 
 TOP = 'naming: {convention: "{team}/{service}"}'
 ASKS = 'required_tags: {owner: {set: "{pusher}"}, team: {set: "{team}", one_of: [payments, search]}, cost-center: {regex: "cc-[0-9]{4}"}}'
@@ -99,3 +100,20 @@ def test_no_value_is_overwritten_and_every_value_set_is_fine(tags: dict[str, str
         assert all(value.strip() and is_tag_value(value) for value in remedy.after.values())
         healed = found({**tags, **remedy.after}, name=name, pusher=pusher)
         assert not isinstance(healed, Violation) or healed.remedies == ()
+
+
+def test_a_tag_that_names_the_pusher_is_not_asked_for_before_the_push_could_be_seen() -> None:
+    asks = 'required_tags: {owner: {set: "{pusher}"}, team: {set: "{team}"}}'
+    asked = expectation(asks, "payments/api", TOP)
+    creation = Creation("c", NOW, Actor("arn:aws:iam::123456789012:user/ci", "123456789012", "IAMUser"))
+
+    def judged(origin: Origin, age: timedelta, tags: dict[str, str]) -> Any:
+        known = Provenance(origin=origin, creation=creation)
+        return verdict("required-tags", repository(tags=tags, created_at=NOW - age, provenance=known), asked)
+
+    hour, day = timedelta(hours=1), timedelta(hours=24)
+    for origin in (Origin.CREATE_ON_PUSH, Origin.UNKNOWN):
+        assert judged(origin, hour, {"team": "payments"}) == Compliant()
+        assert judged(origin, hour, {}) == Violation("has no tag team", (TagResource({}, {"team": "payments"}),))
+        assert judged(origin, day, {"team": "payments"}) == Violation("has no tag owner")
+    assert judged(Origin.API, hour, {"team": "payments"}) == Violation("has no tag owner")

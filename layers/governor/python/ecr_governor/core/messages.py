@@ -68,7 +68,7 @@ def digest(announcements: Sequence[Announcement], account: str, region: str) -> 
     put_right = Counter(words for announcement in announcements for words in announcement.put_right)
     resolved = Counter(finding.rule for announcement in announcements for finding in _mended(announcement))
     refused = [announcement for announcement in announcements if announcement.not_put_right]
-    title = f":books: {len(announcements)} repositories changed"
+    title = f":package: {len(announcements)} repositories changed"
     lines = [
         f"{_mark_of(rule)} *{rule}*: {_repositories(count)}\n{_examples(announcements, rule)}" for rule, count in sorted(opened.items())
     ]

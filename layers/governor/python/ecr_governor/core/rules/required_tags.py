@@ -22,15 +22,15 @@ def _check(repository: Repository, expectation: Expectation, now: datetime) -> V
     if isinstance(tags, Unreadable):
         return Undetermined(f"its tags could not be read: {tags.why}")
     required = expectation.settings.required_tags or {}
-    waiting = _awaited(repository, expectation, now)
-    missing = {key: tag for key, tag in required.items() if key not in tags and key not in waiting}
+    awaited = _awaited(repository, expectation, now)
+    missing = {key: tag for key, tag in required.items() if key not in tags and key not in awaited}
     wrong = [
         f"the tag {key} is {tags[key]!r}, it must be {_described(tag)}"
         for key, tag in required.items()
         if key in tags and not _accepts(tag, tags[key])
     ]
     if not missing and not wrong:
-        return Undetermined("who pushes first is not known yet") if waiting - tags.keys() else Compliant()
+        return Compliant()
     reasons = [f"has no {'tag' if len(missing) == 1 else 'tags'} {', '.join(missing)}"] if missing else []
     return Violation("; ".join(reasons + wrong), _remedies(missing, tags, known_values(repository, expectation)))
 
@@ -57,7 +57,7 @@ def _grace(expectation: Expectation) -> timedelta:
 
 
 def _awaited(repository: Repository, expectation: Expectation, now: datetime) -> frozenset[str]:
-    """Name the tags that tell the pusher, while a repository that a push may have made still waits for that push to be seen."""
+    """Name the tags that are not asked for yet: those that tell the pusher of a repository whose first push has still to be seen."""
     provenance = repository.provenance
     made_by_push = provenance.origin in {Origin.CREATE_ON_PUSH, Origin.UNKNOWN} and provenance.creation is not None
     if provenance.pusher is not None or not made_by_push or now >= repository.created_at + _grace(expectation):

@@ -1,0 +1,42 @@
+"""What the import contracts cannot see: clocks, patterns, guards that open."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "layers" / "governor" / "python" / "ecr_governor"
+PURE = sorted(path for folder in ("core", "app") for path in (PACKAGE / folder).rglob("*.py"))
+ALL = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda path: path.stem)
+def test_decisions_read_no_clock_no_environment_and_no_chance(path: Path) -> None:
+    assert not re.search(r"\b(now|utcnow|today)\(", re.sub(r"\bdef now\(", "", path.read_text()))
+    assert not imported(path) & {"os", "sys", "time", "random", "uuid", "secrets", "subprocess", "socket", "pathlib"}
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_no_pattern_is_run_by_pythons_own_engine(path: Path) -> None:
+    assert "re" not in imported(path)
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_nothing_is_swallowed_and_no_event_is_logged_whole(path: Path) -> None:
+    text = path.read_text()
+    assert not re.search(r"except (Base)?Exception\b|except:\s", text)
+    assert "log_event=True" not in text
+
+
+def test_only_bootstrap_makes_clients_and_reads_the_clock() -> None:
+    for path in ALL:
+        if path.name != "bootstrap.py":
+            assert "boto3.client" not in path.read_text(), path
+            assert "datetime.now" not in path.read_text(), path

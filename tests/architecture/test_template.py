@@ -1,0 +1,193 @@
+"""The transformed template: what CloudFormation would create, not what SAM's short forms look like."""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import lint_all
+
+from ecr_governor import settings
+from ecr_governor.adapters.ecr import ACTION_OF, ACTION_OF_REMEDY
+from ecr_governor.core.rules import RULES
+from local.stack.transform import transform
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {
+    "RepositoryEventsFunction": (settings.JudgingSettings, settings.EventSettings),
+    "ImageEventsFunction": (settings.JudgingSettings, settings.EventSettings, settings.AskingSettings),
+    "DueChecksFunction": (settings.Settings, settings.AskingSettings),
+    "NotifyFunction": (settings.NotifySettings,),
+}
+OPERATIONS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
+FROM_LAMBDA = {"AWS_REGION"}
+
+
+@cache
+def template() -> dict[str, Any]:
+    return transform(ROOT / "template.yaml", {"Architecture": "arm64"})
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    return {name: each.get("Properties", {}) for name, each in template()["Resources"].items() if each["Type"] == kind}
+
+
+def actions(role: str) -> set[str]:
+    found: set[str] = set()
+    for policy in of_type("AWS::IAM::Role")[role]["Policies"]:
+        document = policy["Fn::If"][1] if "Fn::If" in policy else policy
+        for statement in document["PolicyDocument"]["Statement"]:
+            listed = statement["Action"]
+            found |= set(listed if isinstance(listed, list) else [listed])
+    return found
+
+
+def test_cfn_lint_finds_nothing_in_the_transformed_template() -> None:
+    problems = [str(match) for match in lint_all(json.dumps(template(), default=str))]
+    assert problems == []
+
+
+def test_each_function_is_given_exactly_the_environment_that_its_settings_read() -> None:
+    for name, properties in of_type("AWS::Lambda::Function").items():
+        given = set(properties["Environment"]["Variables"]) - OPERATIONS
+        read = {str(field.alias) for model in SETTINGS[name] for field in model.model_fields.values()} - FROM_LAMBDA
+        assert given == read, name
+
+
+def test_each_function_has_a_role_and_a_log_group_of_its_own() -> None:
+    functions = of_type("AWS::Lambda::Function")
+    assert set(functions) == set(SETTINGS)
+    roles = [properties["Role"]["Fn::GetAtt"][0] for properties in functions.values()]
+    logs = [properties["LoggingConfig"]["LogGroup"]["Ref"] for properties in functions.values()]
+    assert len(set(roles)) == len(set(logs)) == len(functions)
+    for properties in functions.values():
+        assert properties["LoggingConfig"]["LogFormat"] == "JSON"
+        assert properties["Runtime"] == "python3.13"
+        assert properties["Architectures"] == ["arm64"]
+    assert all("RetentionInDays" in properties for properties in of_type("AWS::Logs::LogGroup").values())
+
+
+def test_a_queue_is_invisible_for_six_times_as_long_as_its_function_may_run() -> None:
+    queues, functions = of_type("AWS::SQS::Queue"), of_type("AWS::Lambda::Function")
+    checked = 0
+    for mapping in of_type("AWS::Lambda::EventSourceMapping").values():
+        source = mapping["EventSourceArn"]["Fn::GetAtt"][0]
+        if source in queues:
+            timeout = functions[mapping["FunctionName"]["Ref"]]["Timeout"]
+            assert queues[source]["VisibilityTimeout"] >= 6 * timeout
+            assert queues[source]["RedrivePolicy"]["maxReceiveCount"] == 5
+            assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+            checked += 1
+    assert checked == 2
+
+
+def test_eventbridge_may_write_to_every_queue_that_a_rule_names_and_nobody_else_may() -> None:
+    allowed: dict[str, set[str]] = {}
+    for policy in of_type("AWS::SQS::QueuePolicy").values():
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+        sources = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+        rules = {source["Fn::GetAtt"][0] for source in (sources if isinstance(sources, list) else [sources])}
+        for resource in statement["Resource"]:
+            allowed[resource["Fn::GetAtt"][0]] = rules
+    for rule, properties in of_type("AWS::Events::Rule").items():
+        for target in properties["Targets"]:
+            assert rule in allowed[target["Arn"]["Fn::GetAtt"][0]]
+            assert rule in allowed[target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]]
+            assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == 86_400
+
+
+def test_the_rule_for_changes_leaves_out_failed_calls_and_our_own_writes_and_nobody_else() -> None:
+    pattern = of_type("AWS::Events::Rule")["RepositoryEventsRule"]["EventPattern"]
+    issuer = pattern["detail"]["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"]
+    assert issuer == [{"exists": False}, {"anything-but": [{"Fn::GetAtt": ["RepositoryEventsRole", "Arn"]}]}]
+    assert pattern["detail"]["errorCode"] == [{"exists": False}]
+    assert "CreateRepository" in pattern["detail"]["eventName"]
+
+
+def test_only_one_function_has_rights_in_ecr_and_they_are_those_of_facts_and_remedies() -> None:
+    per_role = {role: {action for action in actions(role) if action.startswith("ecr:")} for role in of_type("AWS::IAM::Role")}
+    assert {role for role, granted in per_role.items() if granted} == {"RepositoryEventsRole"}
+    facts = {ACTION_OF[fact] for rule in RULES.values() for fact in rule.needs}
+    always = {"ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"}
+    assert per_role["RepositoryEventsRole"] == facts | always | set(ACTION_OF_REMEDY.values())
+
+
+def test_in_audit_there_is_no_right_to_change_anything_in_ecr() -> None:
+    conditional = [policy["Fn::If"] for policy in of_type("AWS::IAM::Role")["RepositoryEventsRole"]["Policies"] if "Fn::If" in policy]
+    ((condition, document, otherwise),) = conditional
+    assert condition == "Enforce"
+    assert otherwise == {"Ref": "AWS::NoValue"}
+    changing = {action for statement in document["PolicyDocument"]["Statement"] for action in statement["Action"]}
+    assert changing == set(ACTION_OF_REMEDY.values())
+    assert template()["Parameters"]["Mode"]["Default"] == "audit"
+
+
+def test_nothing_in_the_project_may_delete_an_image_a_repository_or_a_policy() -> None:
+    everything = {action for role in of_type("AWS::IAM::Role") for action in actions(role)}
+    assert not [
+        action for action in everything if re.search(r":(Delete|Batch[A-Z]?Delete|.*Delete)", action) and not action.startswith("sqs:")
+    ]
+    for source in (ROOT / "layers" / "governor").rglob("*.py"):
+        assert not re.search(
+            r"force\s*=\s*True|delete_repository|batch_delete_image|delete_lifecycle|delete_repository_policy", source.read_text()
+        )
+
+
+@pytest.mark.parametrize("name", ["Ledger", "PolicyBucket"])
+def test_what_must_not_be_lost_outlives_the_stack(name: str) -> None:
+    resource = template()["Resources"][name]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_the_ledger_can_be_restored_to_a_point_in_time_and_streams_its_entries() -> None:
+    ledger = of_type("AWS::DynamoDB::Table")["Ledger"]
+    assert ledger["BillingMode"] == "PAY_PER_REQUEST"
+    assert ledger["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert ledger["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+def test_the_policy_bucket_keeps_versions_and_refuses_plain_http() -> None:
+    assert of_type("AWS::S3::Bucket")["PolicyBucket"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    (statement,) = of_type("AWS::S3::BucketPolicy")["PolicyBucketPolicy"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_every_dead_letter_queue_function_and_waiting_queue_has_an_alarm() -> None:
+    watched = {
+        json.dumps(dimension["Value"]) + alarm["MetricName"]
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm["Dimensions"]
+    }
+    for queue in of_type("AWS::SQS::Queue"):
+        metric = "ApproximateNumberOfMessagesVisible" if queue.endswith("DeadLetters") else "ApproximateAgeOfOldestMessage"
+        assert json.dumps({"Fn::GetAtt": [queue, "QueueName"]}) + metric in watched
+    for function in of_type("AWS::Lambda::Function"):
+        assert json.dumps({"Ref": function}) + "Errors" in watched
+
+
+def test_every_text_parameter_is_checked_grouped_and_harmless_by_default() -> None:
+    source = template()
+    groups = source["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(source["Parameters"])
+    for name, parameter in source["Parameters"].items():
+        assert "Default" in parameter, name
+        assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter), name
+        assert ("AllowedPattern" in parameter) == ("ConstraintDescription" in parameter), name
+
+
+@pytest.mark.parametrize("secret", ["https://hooks.slack.com/services/T0/B0/x", "xoxb-1234 5678", "a:b"])
+def test_a_webhook_address_is_refused_where_a_secrets_name_belongs(secret: str) -> None:
+    pattern = template()["Parameters"]["SlackSecretName"]["AllowedPattern"]
+    assert not re.fullmatch(pattern, secret)
+
+
+def test_handlers_are_short_and_import_only_what_they_are_given() -> None:
+    for handler in (ROOT / "functions").glob("*/app.py"):
+        text = handler.read_text()
+        assert len(text.splitlines()) <= 20, handler
+        imports = set(re.findall(r"^from (\S+) import|^import (\S+)", text, re.MULTILINE))
+        names = {first or second for first, second in imports}
+        assert names <= {"typing", "aws_lambda_powertools.utilities.typing", "ecr_governor.bootstrap", "ecr_governor.observability"}
