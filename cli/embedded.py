@@ -53,7 +53,12 @@ def running(
     aws.start()
     try:
         aws.client("secretsmanager").create_secret(Name=SLACK_SECRET, SecretString=aws.slack.webhook_url)
-        wanted = {"Mode": mode, "SlackSecretName": SLACK_SECRET, "NotificationWindow": str(NOTIFICATION_WINDOW), "Architecture": architecture()}
+        wanted = {
+            "Mode": mode,
+            "SlackSecretName": SLACK_SECRET,
+            "NotificationWindow": str(NOTIFICATION_WINDOW),
+            "Architecture": architecture(),
+        }
         aws.deploy(template, {**wanted, **(parameters or {})}, stack_name=STACK)
         if policy is not None:
             upload_policy(aws, policy)

@@ -46,7 +46,8 @@ class Deployment:
         dummy = {"aws_access_key_id": "operator", "aws_secret_access_key": "any"} if local and session.get_credentials() is None else {}
         if session.region_name is None:
             raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
-        return session.client(service, endpoint_url=self.endpoint_url, **dummy)
+        make: Any = session.client
+        return make(service, endpoint_url=self.endpoint_url, **dummy)
 
     def ledger(self) -> DynamoDbLedger:
         """Find the stack's ledger."""

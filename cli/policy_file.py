@@ -4,11 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-from ecr_governor.core.policy.schema import policy_schema
-
 from cli.trouble import Trouble
 from ecr_governor.core.policy.load import PolicyInvalid, load_bytes
 from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.policy.schema import policy_schema
 
 
 def read(path: Path) -> Policy:

@@ -1,0 +1,1 @@
+"""The embedded AWS: an account on this machine, written against AWS's documented behaviour."""

@@ -48,7 +48,8 @@ class Stage:
                 "aws_session_token": answer["SessionToken"],
             }
         once = Config(retries={"total_max_attempts": 1})
-        return boto3.client(service, endpoint_url=self.aws.endpoint, region_name=REGION, config=once, **keys)
+        make: Any = boto3.client
+        return make(service, endpoint_url=self.aws.endpoint, region_name=REGION, config=once, **keys)
 
     def _role(self, name: str) -> str:
         iam = self.client("iam")

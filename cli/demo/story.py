@@ -22,6 +22,7 @@ from local.principals import identify
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 POLICY = Path(__file__).with_name("policy.yaml")
 CI = "ci-payments/build-812"
+FEW = 3
 
 
 class Disappointed(Exception):
@@ -328,7 +329,7 @@ def burst(stage: Stage) -> Iterator[str]:
     stage.settle()
     sent = len(stage.messages()) - before
     yield _expect(
-        sent <= 3, f"terraform creates twelve misnamed repositories at once: {sent} {'message' if sent == 1 else 'messages'}, not twelve"
+        sent <= FEW, f"terraform creates twelve misnamed repositories at once: {sent} {'message' if sent == 1 else 'messages'}, not twelve"
     )
 
 

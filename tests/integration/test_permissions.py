@@ -1,7 +1,6 @@
 """Each role has exactly the actions that its function uses: the whole system under enforcement, compared both ways."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
@@ -67,7 +66,7 @@ def everything() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def journal() -> Iterator[tuple[set[Use], set[Use], set[Use]]]:
+def journal() -> tuple[set[Use], set[Use], set[Use]]:
     """What the roles may do, what they did, and what they were refused: (role, action, resource)."""
     with running(policy=everything()) as aws:
         stage = Stage(aws)
@@ -87,7 +86,7 @@ def journal() -> Iterator[tuple[set[Use], set[Use], set[Use]]]:
         }
         used = {(entry.role, entry.action, entry.resource) for entry in aws.authorizations if entry.allowed}
         refused = {(entry.role, entry.action, entry.resource) for entry in aws.authorizations if not entry.allowed}
-    yield granted, used, refused
+    return granted, used, refused
 
 
 def as_list(value: object) -> list[str]:

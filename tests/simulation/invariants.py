@@ -23,7 +23,7 @@ from tests.fakes import ACCOUNT, REGION
 if TYPE_CHECKING:
     from ecr_governor.core.evaluate import Judgement
     from ecr_governor.core.record import RepositoryRecord
-    from tests.simulation.world import SimLedger, Step, World
+    from tests.simulation.world import SimLedger, World
 
 _evaluate = evaluate
 

@@ -88,9 +88,7 @@ MUTANTS: dict[str, list[Callable[[pytest.MonkeyPatch], None]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("invariant", "mutate"), [(invariant, mutate) for invariant, mutants in MUTANTS.items() for mutate in mutants]
-)
+@pytest.mark.parametrize(("invariant", "mutate"), [(invariant, mutate) for invariant, mutants in MUTANTS.items() for mutate in mutants])
 def test_a_bad_variant_is_caught(invariant: str, mutate: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     mutate(monkeypatch)
     for seed in SEEDS:

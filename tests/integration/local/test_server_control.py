@@ -109,7 +109,7 @@ time.sleep(60)
 def test_functions_end_with_the_process_however_it_ends(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "app.py").write_text("import os\ndef handler(event, context):\n    return os.getpid()\n")
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    parent = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: S603 -- our own script
+    parent = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     parent.send_signal(number)
