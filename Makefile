@@ -8,7 +8,7 @@ export AWS_EC2_METADATA_DISABLED := true
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-fast lint types validate build bench lock clean
+.PHONY: help setup demo local test test-fast lint types validate build bench pictures lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -55,6 +55,12 @@ build: setup ## Build for AWS into .aws-sam, without Docker
 
 bench: setup ## What an event costs: calls, CPU and memory
 	@$(BIN)/python benchmarks/event_path.py
+
+CHROMIUM := chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --window-size=900,830
+pictures: demo ## The README's pictures of the Slack page, anew; needs Chromium
+	@for mode in light:1 dark:0; do \
+		$(CHROMIUM) --user-data-dir="$$(mktemp -d)" --blink-settings=preferredColorScheme=$${mode#*:} \
+			--screenshot=docs/images/slack-$${mode%:*}.png "file://$(CURDIR)/out/demo/slack.html" 2>/dev/null; done
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 lock: ## Lock all requirements anew, with hashes

@@ -45,7 +45,7 @@ def check_history(ledger: "SimLedger", world: "World") -> list[Breach]:
         *_writes_are_announced_and_permitted(world),
         *_rounds_are_few(world),
         *_records_say_what_was_seen(world),
-        *_findings_open_and_close_in_turn(ledger),
+        *_findings_open_and_close_in_turn(ledger, world),
         *_every_repository_is_discovered_once(ledger, world),
         *_the_present_is_known(ledger, world),
         *_everything_is_told_once(ledger, world),
@@ -71,22 +71,26 @@ def _chain(ledger: "SimLedger") -> Iterator[Breach]:
             yield Breach("chain", name, "the record's head is not the newest entry")
 
 
+def _records_with_entries(world: "World") -> dict[tuple[str, int], "RepositoryRecord"]:
+    """Each entry's record as it was written with it."""
+    return {(step.repository, step.what[1].number): step.what[0] for step in world.log if step.kind == "record" and step.what[1]}
+
+
 def _intents_have_ends(ledger: "SimLedger", world: "World") -> Iterator[Breach]:
     """Each remedy of an intent ends as an outcome or as recovered; the end of the repository ends them all."""
-    intended = {
-        (step.repository, step.what[1].number): step.what[0].pending
-        for step in world.log
-        if step.kind == "record" and step.what[1] and step.what[1].kind == "intent"
-    }
+    written = _records_with_entries(world)
     for name, entries in _by_repository(ledger):
         pending: set[str] = set()
+        created_at = None
         for entry in entries:
+            record = written[name, entry.number]
+            if record.created_at != created_at:
+                if pending:
+                    yield Breach("outcome", name, f"entry {entry.number} starts anew over the open intents {sorted(pending)}")
+                pending, created_at = set(), record.created_at
             if entry.kind == "intent":
-                pending |= set(intended[name, entry.number])
+                pending |= set(record.pending)
                 continue
-            if entry.body["discovered"] and pending and entry.number > 1 and not _same_look(entries, entry):
-                yield Breach("outcome", name, f"entry {entry.number} starts anew over the open intents {sorted(pending)}")
-                pending = set()
             for outcome in entry.body["outcomes"]:
                 if outcome["status"] == "applied" and outcome["words"] not in pending:
                     yield Breach("outcome", name, f"entry {entry.number} has an outcome that nobody intended: {outcome['words']}")
@@ -98,12 +102,6 @@ def _intents_have_ends(ledger: "SimLedger", world: "World") -> Iterator[Breach]:
             yield Breach("outcome", name, f"intended, and nobody knows what became of it: {sorted(pending)}")
         if ledger.records_by_name[name].pending:
             yield Breach("outcome", name, "the record still has pending remedies")
-
-
-def _same_look(entries: list[Entry], entry: Entry) -> bool:
-    """Whether the intent just before belongs to the look that discovered the repository."""
-    before = entries[entry.number - 2]
-    return before.kind == "intent" and before.body["at"] == entry.body["at"]
 
 
 def _violations(judgements: Iterable["Judgement"]) -> Iterator["tuple[Judgement, Violation]"]:
@@ -180,6 +178,9 @@ def _records_say_what_was_seen(world: "World") -> Iterator[Breach]:
                 was = {finding.rule for finding in before.open_findings()} if before and same else set()
                 intent = entry is not None and entry.kind == "intent"
                 seen = [] if intent else reads.get(look, [])
+                if record.gone_at is not None:
+                    # A repository that was created again is another one.
+                    seen = [None if each is None or each.created_at != record.created_at else each for each in seen]
                 expected = _expected(was, seen, record.provenance, policies[look], step.at)
                 actual = {finding.rule for finding in record.open_findings()}
                 if actual != expected:
@@ -207,17 +208,20 @@ def _expected(was: set[str], seen: Iterable[Repository | None], provenance: Prov
     return is_open
 
 
-def _findings_open_and_close_in_turn(ledger: "SimLedger") -> Iterator[Breach]:
+def _findings_open_and_close_in_turn(ledger: "SimLedger", world: "World") -> Iterator[Breach]:
     """What the ledger's stream says: nothing opens twice, nothing closes that was not open, and nothing stays open unsaid."""
+    written = _records_with_entries(world)
     for name, entries in _by_repository(ledger):
         is_open: set[str] = set()
+        created_at = None
         for entry in entries:
+            if (now_created_at := written[name, entry.number].created_at) != created_at:
+                if is_open:
+                    yield Breach("news", name, f"entry {entry.number} starts anew and never says that {sorted(is_open)} are closed")
+                is_open, created_at = set(), now_created_at
             if entry.kind == "intent":
                 continue
             opened, resolved = ({finding["rule"] for finding in entry.body[key]} for key in ("opened", "resolved"))
-            if entry.body["discovered"] and is_open:
-                yield Breach("news", name, f"entry {entry.number} starts anew and never says that {sorted(is_open)} are closed")
-                is_open = set()
             if twice := opened & is_open:
                 yield Breach("news", name, f"entry {entry.number} opens {sorted(twice)} again")
             if unknown := resolved - is_open - opened:
@@ -258,13 +262,11 @@ def _the_present_is_known(ledger: "SimLedger", world: "World") -> Iterator[Breac
             )
         if left := _permitted(present, (known.provenance,), in_force, world.clock):
             yield Breach("present", name, f"nothing hinders, and these were not put right: {[describe(remedy) for remedy in left]}")
-        pushes = [
-            push for message in world.emitted if message.name == name for push in message.news.pushes if push.at >= repository.created_at
-        ]
-        first, learned = min((push.at for push in pushes), default=None), known.provenance.first_push
-        # A push of shortly before may count as well: the clocks of CloudTrail and ECR differ.
-        if first and (learned is None or not repository.created_at - CLOCK_TOLERANCE <= learned.at <= first):
-            yield Breach("present", name, f"the first push was at {first}, known is {learned}")
+        pushed = any(push.at >= repository.created_at for message in world.emitted if message.name == name for push in message.news.pushes)
+        if pushed and known.provenance.pusher is None:
+            yield Breach("present", name, "somebody pushed to it, and nobody is known to have done so")
+        if known.provenance.first_push and known.provenance.first_push.at < repository.created_at - CLOCK_TOLERANCE:
+            yield Breach("present", name, "a push to a repository of the same name before it is taken for its own")
 
 
 def _everything_is_told_once(ledger: "SimLedger", world: "World") -> Iterator[Breach]:
@@ -283,6 +285,7 @@ def _everything_is_told_once(ledger: "SimLedger", world: "World") -> Iterator[Br
 
 
 def _rest(world: "World") -> Iterator[Breach]:
+    world.again()  # what was heard only once may tell something the second time, but not the third
     entries, writes = world.again()
     if entries or writes:
         yield Breach("rest", "", f"delivering everything again made {entries} entries and {writes} writes")

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
+import botocore.session
 
 from ecr_governor import batches
 from ecr_governor.adapters.aws import CLIENT_CONFIG
@@ -114,25 +114,35 @@ def _looks() -> Looks:
 
 
 @cache
+def _session() -> Any:
+    # boto3's clients are botocore's; without boto3 a cold start saves the import of s3transfer and multiprocessing.
+    return botocore.session.get_session()
+
+
+def _client(service: str) -> Any:
+    return _session().create_client(service, config=CLIENT_CONFIG)
+
+
+@cache
 def _ecr() -> "ECRClient":
-    return boto3.client("ecr", config=CLIENT_CONFIG)
+    return cast("ECRClient", _client("ecr"))
 
 
 @cache
 def _sqs() -> "SQSClient":
-    return boto3.client("sqs", config=CLIENT_CONFIG)
+    return cast("SQSClient", _client("sqs"))
 
 
 @cache
 def _ledger() -> DynamoDbLedger:
-    return DynamoDbLedger(boto3.client("dynamodb", config=CLIENT_CONFIG), _settings().ledger_table)
+    return DynamoDbLedger(_client("dynamodb"), _settings().ledger_table)
 
 
 @cache
 def _policies() -> S3PolicySource:
     settings = from_environment(JudgingSettings, os.environ)
     return S3PolicySource(
-        boto3.client("s3", config=CLIENT_CONFIG),
+        _client("s3"),
         settings.policy_bucket,
         settings.policy_key,
         ceiling=settings.mode,
@@ -144,11 +154,11 @@ def _policies() -> S3PolicySource:
 @cache
 def _channels() -> telling.Channels:
     settings = from_environment(NotifySettings, os.environ)
-    secrets = boto3.client("secretsmanager", config=CLIENT_CONFIG) if settings.slack_secret else None
+    secrets = _client("secretsmanager") if settings.slack_secret else None
     return telling.Channels(
         ledger=_ledger(),
         policies=_policies(),
-        bus=EventBridgeBus(boto3.client("events", config=CLIENT_CONFIG), settings.event_bus),
+        bus=EventBridgeBus(_client("events"), settings.event_bus),
         chat=SlackWebhook(secrets, settings.slack_secret) if secrets else None,
         account=settings.account,
         region=settings.region,

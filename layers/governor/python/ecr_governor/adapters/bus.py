@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr_governor.adapters.aws import code_of
 from ecr_governor.app.errors import Undeliverable
@@ -34,6 +34,8 @@ class EventBridgeBus:
                 answer = self._events.put_events(Entries=entries[start : start + ENTRIES_PER_CALL])
             except ClientError as error:
                 raise Undeliverable(f"events:PutEvents: {code_of(error)}") from error
+            except BotoCoreError as error:
+                raise Undeliverable(f"events:PutEvents: {type(error).__name__}") from error
             if answer["FailedEntryCount"]:
                 codes = {entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry}
                 raise Undeliverable(f"events:PutEvents: {', '.join(sorted(codes))}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import urllib3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr_governor.adapters.aws import code_of
 from ecr_governor.app.errors import Undeliverable
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 TIMEOUT = urllib3.Timeout(connect=3, read=7)
+LOOPBACK = "http://127.0.0.1:"
+"""The one address without TLS that is taken: a Slack on this machine."""
 PATIENCE = 5.0
 """Seconds to wait for Slack within one invocation; a longer `Retry-After` sends the message back to where it came from."""
 
@@ -64,11 +66,25 @@ class SlackWebhook:
     def _webhook(self) -> str:
         if self._url is None:
             try:
-                value = self._secrets.get_secret_value(SecretId=self._secret_name)["SecretString"].strip()
+                value = self._secrets.get_secret_value(SecretId=self._secret_name).get("SecretString", "").strip()
             except ClientError as error:
                 raise Undeliverable(f"secret {self._secret_name} cannot be read: {code_of(error)}") from error
-            self._url = str(json.loads(value)["webhook_url"]) if value.startswith("{") else value
+            except BotoCoreError as error:
+                raise Undeliverable(f"secret {self._secret_name} cannot be read: {type(error).__name__}") from error
+            self._url = _address(value)
+            if self._url is None:
+                # Whatever it holds instead may be a secret too.
+                raise Undeliverable(f'secret {self._secret_name} is neither an https address nor {{"webhook_url": "https://..."}}')
         return self._url
+
+
+def _address(secret: str) -> str | None:
+    if secret.startswith("{"):
+        try:
+            secret = json.loads(secret).get("webhook_url", "")
+        except ValueError:
+            return None
+    return secret if isinstance(secret, str) and secret.startswith(("https://", LOOPBACK)) else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

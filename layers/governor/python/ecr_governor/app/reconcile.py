@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from ecr_governor.app.errors import Contended
 from ecr_governor.app.ports import Ledger, PolicySource, Registry
@@ -17,7 +18,7 @@ from ecr_governor.core.finding import Finding, FindingState, close_all, follow
 from ecr_governor.core.origin import News, Provenance, classify, learn, milestones
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import WRITE_ROUNDS_PER_HOUR, Change, RepositoryRecord, Trigger, append, applied, change_as_data
-from ecr_governor.core.remedy import Outcome, OutcomeStatus, as_data, describe
+from ecr_governor.core.remedy import CHANGES, Outcome, OutcomeStatus, as_data, describe
 from ecr_governor.core.repository import Repository, Unreadable
 from ecr_governor.core.verdict import Undetermined
 
@@ -62,10 +63,12 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
     record, outcomes = _put_right(before, repository, found, services, now)
     left = found
     if applied(outcomes):
-        again = services.registry.read(name, facts)
+        touched = facts & frozenset(fact for outcome in outcomes for fact in CHANGES[type(outcome.remedy)])
+        again = services.registry.read(name, touched)
         if again is None:
             return _gone(record, trigger, policy, services, now)
-        repository = replace(again, provenance=repository.provenance)
+        kept: dict[str, Any] = {fact.value: getattr(repository, fact.value) for fact in facts - touched}
+        repository = replace(again, provenance=repository.provenance, **kept)
         left = evaluate(repository, policy, now)
     opened = follow(before.findings, found, now)
     remaining = follow(opened, left, now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias, assert_never
 
-from ecr_governor.core.repository import TagMutabilitySetting
+from ecr_governor.core.repository import Fact, TagMutabilitySetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,15 @@ def as_data(remedy: Remedy) -> dict[str, Any]:
             return {"action": "TagResource", "before": dict(sorted(former.items())), "after": dict(sorted(tags.items()))}
         case _:
             assert_never(remedy)
+
+
+CHANGES: Mapping[type[Remedy], frozenset[Fact]] = {
+    PutLifecyclePolicy: frozenset({Fact.LIFECYCLE_POLICY}),
+    SetRepositoryPolicy: frozenset({Fact.REPOSITORY_POLICY}),
+    PutImageTagMutability: frozenset(),
+    TagResource: frozenset({Fact.TAGS}),
+}
+"""The facts, besides those that every read brings, that a remedy changes: they are read again after it."""
 
 
 class OutcomeStatus(StrEnum):

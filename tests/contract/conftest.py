@@ -1,0 +1,52 @@
+"""The AWS that the real adapters are held against: the embedded one's stores, with nothing deployed."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from ecr_governor.adapters.ledger import DUE_INDEX
+from local import ecr
+from local.server import EmbeddedAws
+
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as embedded:
+        yield embedded
+
+
+@pytest.fixture
+def no_trouble_left() -> Iterator[None]:
+    yield
+    ecr.faults.clear()
+
+
+@pytest.fixture
+def name() -> str:
+    """A repository name that no other test has used."""
+    return f"payments/service-{next(_numbers)}"
+
+
+@pytest.fixture
+def ledger_table(aws: EmbeddedAws) -> str:
+    """An empty ledger table with the keys and the index of the template's."""
+    table = f"ledger-{next(_numbers)}"
+    attributes: list[Any] = [{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk", "due", "due_at")]
+    aws.client("dynamodb").create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=attributes,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": DUE_INDEX,
+                "KeySchema": [{"AttributeName": "due", "KeyType": "HASH"}, {"AttributeName": "due_at", "KeyType": "RANGE"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    return table
