@@ -50,8 +50,14 @@ types: setup ## Strict types
 validate: setup ## The template, as SAM and CloudFormation see it
 	@AWS_DEFAULT_REGION=eu-west-1 AWS_ENDPOINT_URL=http://127.0.0.1:9 $(BIN)/sam validate --lint
 
-build: setup ## Build for AWS into .aws-sam, without Docker
-	@PATH="$(CURDIR)/$(BIN):$$PATH" AWS_DEFAULT_REGION=eu-west-1 AWS_ENDPOINT_URL=http://127.0.0.1:9 $(BIN)/sam build
+ARCHITECTURE ?= arm64
+build: export BUILD_PLATFORM = $(if $(filter x86_64,$(ARCHITECTURE)),x86_64,aarch64)-manylinux_2_28
+build: setup ## Build for AWS into .aws-sam, without Docker; ARCHITECTURE=arm64 or x86_64, as it will be deployed
+	@command -v python3.13 >/dev/null || { echo "error: no python3.13 on the PATH"; \
+		echo "  why: Lambda runs Python 3.13, and only that version can compile the bytecode that makes cold starts quick"; \
+		echo "  do:  install Python 3.13 and try again"; exit 1; }
+	@PATH="$(CURDIR)/$(BIN):$$PATH" AWS_DEFAULT_REGION=eu-west-1 AWS_ENDPOINT_URL=http://127.0.0.1:9 \
+		$(BIN)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 bench: setup ## What an event costs: calls, CPU and memory
 	@$(BIN)/python benchmarks/event_path.py

@@ -15,7 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="Exit codes: 0 clean, 1 violations, 2 usage or policy, 3 incomplete, 4 credentials, 5 safety stop.",
+    epilog="Exit codes: 0 clean, 1 violations, 2 usage or policy, 3 incomplete, 4 credentials.",
 )
 local = typer.Typer(
     help="The embedded AWS: the deployed system on this machine, without an account.", no_args_is_help=True, rich_markup_mode=None

@@ -11,7 +11,6 @@ class Exit(IntEnum):
     USAGE = 2
     INCOMPLETE = 3
     CREDENTIALS = 4
-    SAFETY_STOP = 5
 
 
 class Trouble(Exception):

@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from ecr_governor.adapters.ledger import DynamoDbLedger
@@ -63,14 +64,14 @@ class World:
         """The source of another function, or of the same one after a cold start."""
         return S3PolicySource(self.client, self.bucket, KEY, ceiling=self.ceiling, ledger=self.ledger, on_problem=self.problems.append)
 
-    def _intercept(self, request: Any, event_name: str, **_: object) -> AWSResponse | None:
+    def _intercept(self, request: Any, event_name: str, **_: object) -> Any:
         operation = event_name.rpartition(".")[2]
         self.calls.append(operation)
         if operation not in self.refusals:
             return None
         status, code = self.refusals[operation]
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode()
-        return AWSResponse(request.url, status, {"Content-Type": "application/xml"}, Raw(body))
+        return AWSResponse(request.url, status, HTTPHeaders(), Raw(body))
 
     def upload(self, text: str | bytes) -> str:
         return str(self.admin.put_object(Bucket=self.bucket, Key=KEY, Body=text)["VersionId"])

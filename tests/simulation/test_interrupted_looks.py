@@ -1,6 +1,5 @@
 """The shortest schedules that once broke an invariant, each by hand."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -38,7 +37,7 @@ class World:
 
     def crash_after(self, writes: int, at: datetime = T0) -> None:
         """A look that ends after so many writes to ECR."""
-        counter: Iterator[int] = count(1)
+        counter = count(1)
 
         def crash(*_: object) -> None:
             if next(counter) == writes:
@@ -89,7 +88,11 @@ def test_a_push_noted_while_a_look_writes_does_not_make_it_forget_the_round() ->
         at = T0 + minute * MINUTE
         push = News(pushes=(Push(f"p{minute + 1}", at, CI, "v1", "sha256:1"),))
         world.change(lifecycle_policy=None)
-        world.registry.on_apply = lambda *_args, push=push, at=at: take_note(NAME, push, world.ledger, world.policies, at)
+
+        def note(*_: object, push: News = push, at: datetime = at) -> None:
+            take_note(NAME, push, world.ledger, world.policies, at)
+
+        world.registry.on_apply = note
         world.look(at)
     assert len([write for write in world.registry.writes if type(write).__name__ == "PutLifecyclePolicy"]) <= WRITE_ROUNDS_PER_HOUR
 
@@ -135,7 +138,7 @@ def test_what_was_open_when_a_repository_was_deleted_and_created_again_is_said_t
 
 def test_what_was_done_before_the_repository_vanished_is_recorded() -> None:
     world = World()
-    world.registry.on_apply = lambda repository, _remedy: world.registry.repositories.pop(repository.name, None)
+    world.registry.on_apply = lambda *_: world.registry.repositories.clear()
     change = world.look()
     assert len(world.registry.writes) == 1
     assert change is not None
@@ -157,3 +160,19 @@ def test_a_push_to_a_repository_created_again_is_not_lost_to_the_one_before_it()
     assert record is not None
     assert record.provenance.pusher == CI
     assert {finding.state for finding in record.findings} == {FindingState.RESOLVED}
+
+
+def test_a_repository_created_again_while_it_is_put_right_is_discovered() -> None:
+    world = World()
+
+    def recreate(_repository: object, remedy: object) -> None:
+        if isinstance(remedy, PutImageTagMutability):
+            world.registry.repositories[NAME] = a_repository(created_at=T0 + MINUTE)
+
+    world.registry.on_apply = recreate
+    world.look(news=News())
+    world.registry.on_apply = lambda _repository, _remedy: None
+    world.look(T0 + 2 * MINUTE, News())
+    written = [entry.body for entry in world.ledger.all_entries if entry.kind == "change"]
+    assert [(body["discovered"], body["gone"]) for body in written][-1] == (True, False)
+    assert world.told("opened")[-1]["opened_at"] == (T0 + 2 * MINUTE).isoformat()

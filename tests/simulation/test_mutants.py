@@ -63,8 +63,8 @@ def _forgets_what_an_interrupted_look_did(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(reconcile, "_recovered", lambda before, found: ())
 
 
-def _does_not_care_for_deletions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile, "_gone", lambda *_args, **_kwargs: None)
+def _keeps_findings_of_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "close_all", lambda findings, why, now: tuple(findings))
 
 
 def _opens_findings_anew_at_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ MUTANTS: dict[str, list[Callable[[pytest.MonkeyPatch], None]]] = {
     "permitted": [_puts_right_in_audit],
     "seen": [_takes_not_knowing_for_compliance],
     "outcome": [_forgets_what_an_interrupted_look_did],
-    "present": [_does_not_care_for_deletions],
+    "present": [_keeps_findings_of_what_is_gone],
     "news": [_opens_findings_anew_at_each_look],
     "told": [_tells_what_was_told],
 }

@@ -50,7 +50,7 @@ def test_no_events_cost_no_call() -> None:
 
 
 def test_one_refused_entry_makes_the_events_undeliverable() -> None:
-    with pytest.raises(Undeliverable, match="^events:PutEvents: ThrottlingException$"):
+    with pytest.raises(Undeliverable, match=r"^events:PutEvents: ThrottlingException$"):
         EventBridgeBus(Events(3), "default").put(events(5))  # type: ignore[arg-type]
 
 

@@ -136,7 +136,7 @@ def test_what_slack_does_not_take_is_undeliverable_with_its_word(status: int) ->
 @pytest.mark.parametrize(
     "trouble",
     [
-        urllib3.exceptions.ConnectTimeoutError(None, f"Connection to {URL} timed out"),  # type: ignore[arg-type]  # no pool is at hand
+        urllib3.exceptions.ConnectTimeoutError(None, f"Connection to {URL} timed out"),  # no pool is at hand
         urllib3.exceptions.ReadTimeoutError(None, URL, f"Read timed out: {URL}"),  # type: ignore[arg-type]
         urllib3.exceptions.MaxRetryError(None, URL, Exception(URL)),  # type: ignore[arg-type]
         urllib3.exceptions.ProtocolError(f"Connection aborted: {URL}"),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -31,8 +32,8 @@ def naming(verdict: Verdict, exemption: Exemption | None = None, mode: Mode = Mo
     return Judgement("naming", Severity.MEDIUM, mode, verdict, exemption)
 
 
-KEPT = {"state": FindingState.RESOLVED, "resolved_at": LATER, "resolution": "the convention is kept"}
-DROPPED = {"state": FindingState.RESOLVED, "resolved_at": LATER, "resolution": "the policy no longer asks for it"}
+KEPT: dict[str, Any] = {"state": FindingState.RESOLVED, "resolved_at": LATER, "resolution": "the convention is kept"}
+DROPPED: dict[str, Any] = {"state": FindingState.RESOLVED, "resolved_at": LATER, "resolution": "the policy no longer asks for it"}
 TABLE: list[tuple[Finding | None, Judgement | None, Finding | None]] = [
     (None, None, None),
     (None, naming(Compliant()), None),
@@ -74,9 +75,8 @@ def test_the_remedies_of_a_finding_are_kept_in_words_in_every_mode() -> None:
 
 
 def test_findings_do_not_touch_each_other_and_come_in_the_order_of_their_rules() -> None:
-    judgements = [
-        replace(naming(verdict), rule=rule) for rule, verdict in {"c": VIOLATION, "a": Compliant(), "b": Undetermined("no")}.items()
-    ]
+    verdicts: dict[str, Verdict] = {"c": VIOLATION, "a": Compliant(), "b": Undetermined("no")}
+    judgements = [replace(naming(verdict), rule=rule) for rule, verdict in verdicts.items()]
     known = [replace(OPEN, rule=rule) for rule in "abcd"]
     expected = ["a:resolved", "b:open", "c:open", "d:resolved"]
     for order in permutations(judgements):

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from ecr_governor.adapters.aws import code_of, raise_translated
 from ecr_governor.app.errors import Contended
 from ecr_governor.core.announcement import Told
-from ecr_governor.core.record import Entry, RepositoryRecord
+from ecr_governor.core.record import GENESIS, Entry, RepositoryRecord, entry_hash
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -63,23 +63,29 @@ class DynamoDbLedger:
         return frozenset(item["channels"]["SS"]) if item else frozenset()
 
     def mark_delivered(self, repository: str, number: int, channel: str, at: datetime) -> None:
-        """Note that a channel was told of an entry."""
-        self._dynamodb.update_item(
-            TableName=self._table,
-            Key=_key(repository, _told(number)),
-            UpdateExpression="ADD channels :channel SET told_at = :at",
-            ExpressionAttributeValues={":channel": {"SS": [channel]}, ":at": {"S": at.isoformat()}},
-        )
+        """Note that a channel was told of an entry. Raises Throttled, Denied."""
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=_key(repository, _told(number)),
+                UpdateExpression="ADD channels :channel SET told_at = :at",
+                ExpressionAttributeValues={":channel": {"SS": [channel]}, ":at": {"S": at.isoformat()}},
+            )
+        except ClientError as error:
+            raise_translated(error, "dynamodb:UpdateItem")
 
     def due(self, until: datetime, limit: int) -> Sequence[str]:
         """Names of repositories whose verdicts may change by time alone before `until`, the longest overdue first."""
-        answer = self._dynamodb.query(
-            TableName=self._table,
-            IndexName=DUE_INDEX,
-            KeyConditionExpression="due = :due AND due_at <= :until",
-            ExpressionAttributeValues={":due": {"S": "due"}, ":until": {"S": until.isoformat()}},
-            Limit=limit,
-        )
+        try:
+            answer = self._dynamodb.query(
+                TableName=self._table,
+                IndexName=DUE_INDEX,
+                KeyConditionExpression="due = :due AND due_at <= :until",
+                ExpressionAttributeValues={":due": {"S": "due"}, ":until": {"S": until.isoformat()}},
+                Limit=limit,
+            )
+        except ClientError as error:
+            raise_translated(error, "dynamodb:Query")
         return [item["pk"]["S"].partition("#")[2] for item in answer["Items"]]
 
     def note_policy(self, version: str, problem: str | None, at: datetime) -> bool:
@@ -89,23 +95,19 @@ class DynamoDbLedger:
         if known.get("policy_version") == version and known.get("problem", "") == (problem or ""):
             return False
         number = int(item.get("version", {"N": "0"})["N"])
-        good = known.get("good_version", "") if problem else version
+        body = {"at": at.isoformat(), "version": version, "problem": problem}
+        kind = "policy" if problem else "policy-accepted"
+        previous = known.get("head", GENESIS)
+        entry = Entry(POLICY, number + 1, kind, body, previous, entry_hash(POLICY, number + 1, kind, body, previous))
         record = {
             **_key(POLICY, "record"),
             "version": {"N": str(number + 1)},
             "policy_version": {"S": version},
             "problem": {"S": problem or ""},
-            "good_version": {"S": good},
+            "good_version": {"S": known.get("good_version", "") if problem else version},
+            "head": {"S": entry.hash},
         }
-        body = {"at": at.isoformat(), "version": version, "problem": problem}
-        entry = {
-            **_key(POLICY, f"entry#{number + 1:012}"),
-            "kind": {"S": "policy" if problem else "policy-accepted"},
-            "repository": {"S": POLICY},
-            "number": {"N": str(number + 1)},
-            "body": {"S": json.dumps(body)},
-        }
-        puts: list[Any] = [self._conditional(record, number), {"TableName": self._table, "Item": entry}]
+        puts: list[Any] = [self._conditional(record, number), self._put_entry(entry)]
         try:
             self._dynamodb.transact_write_items(TransactItems=[{"Put": put} for put in puts])
         except ClientError as error:

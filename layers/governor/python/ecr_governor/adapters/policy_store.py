@@ -101,7 +101,12 @@ class S3PolicySource:
             if code_of(error) == "NoSuchVersion":
                 return bundled_policy()
             raise_translated(error, "s3:GetObjectVersion")
-        return load_bytes(answer["Body"].read(), f"{self._key} (version {version})")
+        try:
+            return load_bytes(answer["Body"].read(), f"{self._key} (version {version})")
+        except PolicyInvalid:
+            # It was good for an earlier release.
+            logger.exception("last good policy is good no longer, the bundled one judges", extra={"policy_version": version})
+            return bundled_policy()
 
     def _limited(self, policy: Policy, version: str) -> PolicyInForce:
         return PolicyInForce(policy.limited_to(self._ceiling), version)

@@ -45,7 +45,8 @@ class SlackWebhook:
         if answer.status == 429 and (wait := _retry_after(answer.headers)) is not None and wait <= PATIENCE:  # noqa: PLR2004
             self._sleep(wait)
             answer = self._send(message)
-        if answer.status == 400 and answer.data.strip() == b"invalid_blocks":  # noqa: PLR2004
+        if answer.status == 400:  # noqa: PLR2004
+            # Too long, or blocks that Slack does not like: the text alone says what matters.
             answer = self._send({"text": message["text"]})
         if answer.status in {401, 403, 404, 410}:
             # The webhook may have been revoked and replaced: read the secret again, once.
@@ -53,7 +54,8 @@ class SlackWebhook:
             answer = self._send(message)
         if answer.status != 200:  # noqa: PLR2004
             word = answer.data[:80].decode("ascii", "replace").strip()
-            raise Undeliverable(f"Slack answered {answer.status} {word}", _retry_after(answer.headers))
+            refused = answer.status == 400  # noqa: PLR2004
+            raise Undeliverable(f"Slack answered {answer.status} {word}", _retry_after(answer.headers), only_this_one=refused)
 
     def _send(self, message: Mapping[str, Any]) -> urllib3.BaseHTTPResponse:
         body = json.dumps(message, ensure_ascii=False).encode()

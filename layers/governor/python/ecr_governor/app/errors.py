@@ -18,11 +18,15 @@ class Contended(GovernorError):
 
 
 class Undeliverable(GovernorError):
-    """A message was not delivered. It must be tried again: `retry_after` seconds from now where the receiver said so."""
+    """A message was not delivered. It must be tried again: `retry_after` seconds from now where the receiver said so.
 
-    def __init__(self, why: str, retry_after: float | None = None) -> None:
+    `only_this_one`: the receiver takes messages, but not this one, so that the others need not wait for it.
+    """
+
+    def __init__(self, why: str, retry_after: float | None = None, *, only_this_one: bool = False) -> None:
         super().__init__(why)
         self.retry_after = retry_after
+        self.only_this_one = only_this_one
 
 
 class Rejected(GovernorError):

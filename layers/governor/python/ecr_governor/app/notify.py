@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ecr_governor.app.errors import Undeliverable
+from ecr_governor.app.errors import GovernorError, Undeliverable
 from ecr_governor.app.ports import Chat, EventBus, Ledger, PolicySource
 from ecr_governor.core import messages
 from ecr_governor.core.announcement import Announcement, Told, announce, bus_events
@@ -40,8 +40,8 @@ def notify(entries: Sequence[Told], channels: Channels, now: datetime) -> frozen
             if events := bus_events(entry, channels.account, channels.region) if entry.kind == "change" else ():
                 channels.bus.put(events)
             channels.ledger.mark_delivered(entry.repository, entry.number, BUS, now)
-        except Undeliverable:
-            logger.exception("event bus took no events", extra={"repository": entry.repository, "entry": entry.number})
+        except GovernorError:
+            logger.exception("events not put", extra={"repository": entry.repository, "entry": entry.number})
             failed.add((entry.repository, entry.number))
     return frozenset(failed | _tell_people(entries, channels, now))
 
@@ -50,18 +50,22 @@ def _tell_people(entries: Sequence[Told], channels: Channels, now: datetime) -> 
     if channels.chat is None:
         return set()
     pending = list(_messages(_untold(entries, CHAT, channels.ledger), channels, now))
+    failed: set[tuple[str, int]] = set()
     for position, (message, told) in enumerate(pending):
         try:
             if message is not None:
                 channels.chat.post(message)
-        except Undeliverable as trouble:
+            for entry in told:
+                channels.ledger.mark_delivered(entry.repository, entry.number, CHAT, now)
+        except GovernorError as trouble:
+            only_this_one = isinstance(trouble, Undeliverable) and trouble.only_this_one
             # Slack takes about one message a second: once it refuses, the rest waits its turn in order.
-            extra = {"why": str(trouble), "retry_after": trouble.retry_after, "waiting": len(pending) - position}
-            logger.warning("message not delivered", extra=extra)
-            return {(entry.repository, entry.number) for _, rest in pending[position:] for entry in rest}
-        for entry in told:
-            channels.ledger.mark_delivered(entry.repository, entry.number, CHAT, now)
-    return set()
+            waiting = pending[position : position + 1] if only_this_one else pending[position:]
+            failed |= {(entry.repository, entry.number) for _, rest in waiting for entry in rest}
+            logger.warning("message not delivered", extra={"why": str(trouble), "waiting": len(waiting)})
+            if not only_this_one:
+                break
+    return failed
 
 
 def _untold(entries: Iterable[Told], channel: str, ledger: Ledger) -> list[Told]:

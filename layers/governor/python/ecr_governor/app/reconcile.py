@@ -57,6 +57,10 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
     repository = services.registry.read(name, facts)
     if repository is None:
         return _gone(stored, trigger, policy, services, now)
+    if stored is not None and stored.gone_at is None and stored.created_at != repository.created_at:
+        # Deleted and created again before we looked: the end of the old one first, then the new one from its beginning.
+        _gone(stored, trigger, policy, services, now)
+        return _look(name, news, trigger, services, now)
     before = _incarnation(repository, stored)
     repository = replace(repository, provenance=_provenance(before.provenance, repository, news, services.registry))
     found = evaluate(repository, policy, now)
@@ -65,8 +69,8 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
     if applied(outcomes):
         touched = facts & frozenset(fact for outcome in outcomes for fact in CHANGES[type(outcome.remedy)])
         again = services.registry.read(name, touched)
-        if again is None:
-            return _gone(record, trigger, policy, services, now)
+        if again is None or again.created_at != repository.created_at:
+            return _gone(record, trigger, policy, services, now, outcomes)
         kept: dict[str, Any] = {fact.value: getattr(repository, fact.value) for fact in facts - touched}
         repository = replace(again, provenance=repository.provenance, **kept)
         left = evaluate(repository, policy, now)
@@ -78,9 +82,9 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         at=now,
         trigger=trigger,
         policy_hash=policy.hash,
-        discovered=stored is None or before.created_at != stored.created_at,
+        discovered=not before.policy_hash,
         origin=repository.provenance.origin,
-        opened=tuple(finding for finding in opened if _is_open(finding) and not _was_open(finding, before.findings)),
+        opened=_newly_open((*opened, *remaining), before.findings),
         resolved=tuple(finding for finding in remaining if _is_resolved(finding) and _was_open(finding, (*before.findings, *opened))),
         outcomes=() if refused and before.paused_at else outcomes,
         recovered=_recovered(before, found),
@@ -95,7 +99,6 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
             judgement.rule: judgement.verdict.why for judgement in left.judgements if isinstance(judgement.verdict, Undetermined)
         },
         pending=(),
-        write_rounds=(*record.recent_rounds(now), now) if applied(outcomes) else record.write_rounds,
         paused_at=(before.paused_at or now) if refused else None,
         policy_hash=policy.hash,
         mode=policy.mode,
@@ -110,7 +113,12 @@ def _incarnation(repository: Repository, stored: RepositoryRecord | None) -> Rep
     if stored.gone_at is None and stored.created_at == repository.created_at:
         return stored
     fresh = RepositoryRecord(repository.name, created_at=repository.created_at)
-    return replace(fresh, version=stored.version, entries=stored.entries, head=stored.head)
+    # A push to the new repository may have been noted before its creation was.
+    known = (stored.provenance.first_push, stored.provenance.last_push)
+    pushes = tuple(push for push in known if push and push.at >= repository.created_at)
+    return replace(
+        fresh, version=stored.version, entries=stored.entries, head=stored.head, provenance=learn(Provenance(), News(pushes=pushes))
+    )
 
 
 def _provenance(known: Provenance, repository: Repository, news: News, registry: Registry) -> Provenance:
@@ -136,7 +144,9 @@ def _put_right(
     if not record.budget_left(now):
         why = f"put right {WRITE_ROUNDS_PER_HOUR} times within an hour and changed back each time: something else manages this setting"
         return record, tuple(Outcome(remedy, OutcomeStatus.REFUSED, why) for remedy in remedies)
-    intended = replace(record, pending=tuple(describe(remedy) for remedy in remedies))
+    # An interrupted look's intents stay pending beside the new ones, and the round counts now: a crash must not make it free.
+    pending = tuple(dict.fromkeys((*record.pending, *(describe(remedy) for remedy in remedies))))
+    intended = replace(record, pending=pending, write_rounds=(*record.recent_rounds(now), now))
     intended, entry = append(intended, "intent", {"at": now.isoformat(), "remedies": [as_data(remedy) for remedy in remedies]})
     intended = services.ledger.write(intended, entry)
     outcomes = tuple(services.registry.apply(repository, remedy) for remedy in remedies)
@@ -152,7 +162,9 @@ def _recovered(before: RepositoryRecord, found: Evaluation) -> tuple[str, ...]:
     return tuple(words for words in before.pending if words not in needed)
 
 
-def _gone(stored: RepositoryRecord | None, trigger: Trigger, policy: Policy, services: Services, now: datetime) -> Change | None:
+def _gone(
+    stored: RepositoryRecord | None, trigger: Trigger, policy: Policy, services: Services, now: datetime, outcomes: tuple[Outcome, ...] = ()
+) -> Change | None:
     """There is no such repository: not an error. A name that we never knew leaves no trace."""
     if stored is None or stored.gone_at is not None:
         return None
@@ -165,6 +177,7 @@ def _gone(stored: RepositoryRecord | None, trigger: Trigger, policy: Policy, ser
         gone=True,
         origin=stored.provenance.origin,
         resolved=tuple(finding for finding in closed if _was_open(finding, stored.findings)),
+        outcomes=outcomes,
     )
     updated = replace(stored, gone_at=now, findings=closed, undetermined={}, pending=(), paused_at=None, due_at=None)
     return _commit(stored, updated, change, services)
@@ -198,6 +211,12 @@ def _owner(repository: Repository, policy: Policy, known: str | None) -> str | N
     if isinstance(repository.tags, Unreadable):
         return known
     return repository.tags.get(policy.owner_tag)
+
+
+def _newly_open(seen: Iterable[Finding], before: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that this look opened, whether or not it resolved them as well."""
+    earlier = tuple(before)
+    return tuple({finding.rule: finding for finding in seen if _is_open(finding) and not _was_open(finding, earlier)}.values())
 
 
 def _is_open(finding: Finding) -> bool:

@@ -1,4 +1,4 @@
-"""The one evaluation: every trigger, event or sweep, command line or demo, asks here."""
+"""The one evaluation: whatever makes us look at a repository, its verdicts come from here."""
 
 from dataclasses import dataclass
 from datetime import datetime
