@@ -2,16 +2,18 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from cli.trouble import Exit, Trouble
@@ -23,6 +25,7 @@ from ecr_governor.core.record import RepositoryRecord, finding_as_data
 from ecr_governor.core.repository import Fact, Repository, Unreadable
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "blue"}
 STATES = ("open", "resolved", "exempt", "all")
 SHOWN = frozenset({Fact.TAGS, Fact.LIFECYCLE_POLICY, Fact.REPOSITORY_POLICY, Fact.SCAN_FREQUENCY})
 
@@ -180,17 +183,23 @@ def _print_json(value: Any) -> None:
 
 
 def _findings_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    console = Console()
+    console = Console(highlight=False)
     if not rows:
         console.print("no findings")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("repository", "rule", "severity", "state", "since", "why"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        cells = (row["repository"], row["rule"], row["severity"], row["state"], row["opened_at"][:16].replace("T", " "), row["reason"])
-        table.add_row(*(Text(cell) for cell in cells))
-    console.print(table)
+    for name, found in groupby(rows, key=lambda row: row["repository"]):
+        console.print(Text(name, style="bold"))
+        for row in found:
+            until = f" until {_minute(row['resolved_at'])}" if row["resolved_at"] else ""
+            head = f"{row['severity']:<9}{row['rule']:<18}{row['state']} since {_minute(row['opened_at'])}{until}"
+            console.print(Padding(Text(head, style=STYLES.get(row["severity"], "") if row["state"] == "open" else "dim"), (0, 0, 0, 2)))
+            console.print(Padding(Text(row["reason"]), (0, 0, 0, 11)))
+    states = Counter(row["state"] for row in rows)
+    console.print(Text("\n" + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))))
+
+
+def _minute(time: str) -> str:
+    return time[:16].replace("T", " ")
 
 
 def _repository_page(shown: Mapping[str, Any]) -> None:
