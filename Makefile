@@ -7,6 +7,11 @@ READY := .venv/.ready
 export AWS_EC2_METADATA_DISABLED := true
 export SAM_CLI_TELEMETRY := 0
 
+# uv reads neither pip's configuration nor, unless told so, the system's certificates: a mirror that pip knows must do for both.
+export UV_SYSTEM_CERTS := true
+PIPS_INDEX = index=$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}; \
+	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index";
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo local test test-fast lint types validate build bench pictures lock clean
 
@@ -21,8 +26,8 @@ $(READY): requirements-bootstrap.txt requirements-dev.txt pyproject.toml
 	@echo "installing into .venv"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(PIPS_INDEX) $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
 	@touch $(READY)
 
 demo: setup ## Tell the whole story on the embedded AWS: no account, no Docker

@@ -31,6 +31,7 @@ def architecture() -> str:
 def ensure_built() -> Path:
     """Build if any source has changed since the last build; give the built template."""
     template = OUTPUT / "template.yaml"
+    _tell_uv_what_pip_knows()
     STAMP.parent.mkdir(parents=True, exist_ok=True)
     with STAMP.with_suffix(".lock").open("w") as lock:
         # Two test workers may come here at once.
@@ -40,6 +41,17 @@ def ensure_built() -> Path:
             run_build()
             STAMP.write_text(stamp)
     return template
+
+
+def _tell_uv_what_pip_knows() -> None:
+    """Let uv use the system's certificates and pip's index: it reads no pip configuration. For the build and the Lambda runtime."""
+    os.environ.setdefault("UV_SYSTEM_CERTS", "true")
+    if "UV_DEFAULT_INDEX" in os.environ or "UV_INDEX_URL" in os.environ:
+        return
+    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    configured = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    if index := os.environ.get("PIP_INDEX_URL") or configured.stdout.strip():
+        os.environ["UV_DEFAULT_INDEX"] = index
 
 
 def run_build() -> None:
