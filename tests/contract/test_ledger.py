@@ -43,8 +43,8 @@ FULL = RepositoryRecord(
     ),
     undetermined={"encryption": "denied"},
     pending=("set the tags",),
-    write_rounds=(T0, T0 + HOUR),
-    paused_at=T0,
+    write_rounds={"PutLifecyclePolicy": (T0, T0 + HOUR)},
+    paused={"PutLifecyclePolicy": T0},
     due_at=T0 + HOUR,
     policy_hash="abc",
 )

@@ -15,7 +15,7 @@ from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.origin import Provenance
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import GENESIS, WRITE_ROUNDS_PER_HOUR, Entry, entry_hash
-from ecr_governor.core.remedy import Remedy, describe
+from ecr_governor.core.remedy import Remedy, describe, operation_of
 from ecr_governor.core.repository import Repository
 from ecr_governor.core.verdict import Compliant, Undetermined, Violation
 from tests.fakes import ACCOUNT, REGION
@@ -145,12 +145,12 @@ def _writes_are_announced_and_permitted(world: "World") -> Iterator[Breach]:
 
 
 def _rounds_are_few(world: "World") -> Iterator[Breach]:
-    rounds: dict[tuple[str, datetime], dict[tuple[str, int], datetime]] = {}
+    rounds: dict[tuple[str, datetime, str], dict[tuple[str, int], datetime]] = {}
     for step in world.log:
         if step.kind == "write":
-            incarnation = (step.repository, step.what[0].created_at)
-            rounds.setdefault(incarnation, {})[step.actor, step.look] = step.at
-    for (name, _), looks in rounds.items():
+            setting = (step.repository, step.what[0].created_at, operation_of(step.what[1]))
+            rounds.setdefault(setting, {})[step.actor, step.look] = step.at
+    for (name, _, _), looks in rounds.items():
         times = sorted(looks.values())
         for first, last in zip(times, times[WRITE_ROUNDS_PER_HOUR:], strict=False):
             if last - first < timedelta(hours=1):

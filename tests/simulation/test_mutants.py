@@ -37,7 +37,7 @@ def _acts_without_intent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _fights_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RepositoryRecord, "budget_left", lambda self, now: True)
+    monkeypatch.setattr(RepositoryRecord, "budget_left", lambda self, operation, now: True)
 
 
 def _puts_right_in_audit(monkeypatch: pytest.MonkeyPatch) -> None:

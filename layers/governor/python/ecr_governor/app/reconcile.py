@@ -18,13 +18,14 @@ from ecr_governor.core.finding import Finding, FindingState, close_all, follow
 from ecr_governor.core.origin import News, Provenance, classify, learn, milestones
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import WRITE_ROUNDS_PER_HOUR, Change, RepositoryRecord, Trigger, append, applied, change_as_data
-from ecr_governor.core.remedy import CHANGES, Outcome, OutcomeStatus, as_data, describe
+from ecr_governor.core.remedy import CHANGES, Outcome, OutcomeStatus, as_data, describe, operation_of
 from ecr_governor.core.repository import Repository, Unreadable
 from ecr_governor.core.verdict import Undetermined
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 4
+TOO_OFTEN = f"put right {WRITE_ROUNDS_PER_HOUR} times within an hour and changed back each time: something else manages this setting"
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """CloudTrail's times and ECR's are whole seconds of different clocks."""
 
@@ -51,7 +52,8 @@ def reconcile(name: str, news: News, trigger: Trigger, services: Services, now: 
 
 
 def _look(name: str, news: News, trigger: Trigger, services: Services, now: datetime) -> Change | None:
-    policy = services.policies.current(now).policy
+    in_force = services.policies.current(now)
+    policy, held_back = in_force.policy, in_force.problem is not None
     facts = facts_needed(policy, name)
     stored = services.ledger.read(name)
     repository = services.registry.read(name, facts)
@@ -76,7 +78,7 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         left = evaluate(repository, policy, now)
     opened = follow(before.findings, found, now)
     remaining = follow(opened, left, now)
-    refused = bool(outcomes) and all(outcome.status is OutcomeStatus.REFUSED for outcome in outcomes)
+    refused = {operation_of(outcome.remedy) for outcome in outcomes if outcome.status is OutcomeStatus.REFUSED}
     change = Change(
         repository=name,
         at=now,
@@ -86,8 +88,9 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         origin=repository.provenance.origin,
         opened=_newly_open((*opened, *remaining), before.findings),
         resolved=tuple(finding for finding in remaining if _is_resolved(finding) and _was_open(finding, (*before.findings, *opened))),
-        outcomes=() if refused and before.paused_at else outcomes,
+        outcomes=tuple(outcome for outcome in outcomes if operation_of(outcome.remedy) not in refused & before.paused.keys()),
         recovered=_recovered(before, found),
+        held_back=held_back,
     )
     updated = replace(
         record,
@@ -99,11 +102,11 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
             judgement.rule: judgement.verdict.why for judgement in left.judgements if isinstance(judgement.verdict, Undetermined)
         },
         pending=(),
-        paused_at=(before.paused_at or now) if refused else None,
+        paused={operation: before.paused.get(operation, now) for operation in sorted(refused)},
         policy_hash=policy.hash,
         mode=policy.mode,
     )
-    return _commit(stored, replace(updated, due_at=next_look(updated, repository, policy, now)), change, services)
+    return _commit(stored, replace(updated, due_at=next_look(updated, repository, policy, now, held_back=held_back)), change, services)
 
 
 def _incarnation(repository: Repository, stored: RepositoryRecord | None) -> RepositoryRecord:
@@ -138,22 +141,21 @@ def _put_right(
     record: RepositoryRecord, repository: Repository, evaluation: Evaluation, services: Services, now: datetime
 ) -> tuple[RepositoryRecord, tuple[Outcome, ...]]:
     """Apply what the evaluation permits, each remedy with its intent in the ledger first."""
-    remedies = evaluation.remedies
+    remedies = [remedy for remedy in evaluation.remedies if record.budget_left(operation_of(remedy), now)]
+    refused = tuple(Outcome(remedy, OutcomeStatus.REFUSED, TOO_OFTEN) for remedy in evaluation.remedies if remedy not in remedies)
     if not remedies:
-        return record, ()
-    if not record.budget_left(now):
-        why = f"put right {WRITE_ROUNDS_PER_HOUR} times within an hour and changed back each time: something else manages this setting"
-        return record, tuple(Outcome(remedy, OutcomeStatus.REFUSED, why) for remedy in remedies)
+        return record, refused
     # An interrupted look's intents stay pending beside the new ones, and the round counts now: a crash must not make it free.
     pending = tuple(dict.fromkeys((*record.pending, *(describe(remedy) for remedy in remedies))))
-    intended = replace(record, pending=pending, write_rounds=(*record.recent_rounds(now), now))
+    rounds = {operation: (*record.recent_rounds(operation, now), now) for operation in {operation_of(remedy) for remedy in remedies}}
+    intended = replace(record, pending=pending, write_rounds={**record.write_rounds, **rounds})
     intended, entry = append(intended, "intent", {"at": now.isoformat(), "remedies": [as_data(remedy) for remedy in remedies]})
     intended = services.ledger.write(intended, entry)
     outcomes = tuple(services.registry.apply(repository, remedy) for remedy in remedies)
     for outcome in outcomes:
         extra = {"repository": repository.name, "remedy": describe(outcome.remedy), "status": outcome.status.value, "why": outcome.why}
         logger.info("remedy", extra=extra)
-    return intended, outcomes
+    return intended, outcomes + refused
 
 
 def _recovered(before: RepositoryRecord, found: Evaluation) -> tuple[str, ...]:
@@ -179,7 +181,7 @@ def _gone(
         resolved=tuple(finding for finding in closed if _was_open(finding, stored.findings)),
         outcomes=outcomes,
     )
-    updated = replace(stored, gone_at=now, findings=closed, undetermined={}, pending=(), paused_at=None, due_at=None)
+    updated = replace(stored, gone_at=now, findings=closed, undetermined={}, pending=(), paused={}, due_at=None)
     return _commit(stored, updated, change, services)
 
 

@@ -39,6 +39,7 @@ class Announcement:
     actor: str
     policy_hash: str
     record: RepositoryRecord | None
+    held_back: bool = False
 
     @property
     def worth_a_message(self) -> bool:
@@ -88,6 +89,7 @@ def announce(told: Iterable[Told], record: RepositoryRecord | None, least: Sever
         actor=first["trigger"]["actor"],
         policy_hash=entries[-1].body["policy_hash"],
         record=record,
+        held_back=any(entry.body.get("held_back", False) for entry in entries),
     )
 
 

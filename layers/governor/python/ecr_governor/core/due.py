@@ -7,17 +7,21 @@ from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.repository import Repository
 from ecr_governor.core.rules import auto_created, required_tags
 
+AGAIN_AFTER = timedelta(hours=1)
 
-def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, now: datetime) -> datetime | None:
+
+def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, now: datetime, *, held_back: bool) -> datetime | None:
     """Give the first time after `now` at which a verdict may change by time alone; None if none can.
 
-    A grace period ends, an exemption expires, or the pause after too many remedies is over.
+    A grace period ends, an exemption expires, or the pause after too many remedies is over. What was judged while the policy file
+    was invalid (`held_back`) is looked at again until it is mended.
     """
     expectation = policy.expectation_for(repository.name)
     moments = (
         auto_created.due(repository, expectation, now),
         required_tags.due(repository, expectation, now),
         policy.next_expiry(repository.name, now),
-        record.paused_at + timedelta(hours=1) if record.paused_at else None,
+        *(since + AGAIN_AFTER for since in record.paused.values()),
+        now + AGAIN_AFTER if held_back else None,
     )
     return min((moment for moment in moments if moment and moment > now), default=None)

@@ -67,14 +67,14 @@ def _carry(known: Finding | None, judgement: Judgement, repository: str, now: da
         case Compliant():
             return _resolve(known, "the convention is kept", now) if known else None
         case Violation(reason, remedies):
-            lives_on = known is not None and known.state is not FindingState.RESOLVED
+            state = FindingState.EXEMPT if judgement.exemption else FindingState.OPEN
             return Finding(
                 repository=repository,
                 rule=judgement.rule,
                 severity=judgement.severity,
-                state=FindingState.EXEMPT if judgement.exemption else FindingState.OPEN,
+                state=state,
                 mode=judgement.mode,
                 reason=reason,
                 remedies=tuple(describe(remedy) for remedy in remedies),
-                opened_at=known.opened_at if known and lives_on else now,
+                opened_at=known.opened_at if known and known.state is state else now,
             )

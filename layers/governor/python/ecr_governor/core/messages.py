@@ -15,6 +15,7 @@ SECTION_LIMIT = 3000
 FIELD_LIMIT = 2000
 TEXT_LIMIT = 4000
 LISTED = 6
+PROBLEMS_LISTED = 10
 EXAMPLES = 4
 
 _MARK = {
@@ -89,9 +90,12 @@ def digest(announcements: Sequence[Announcement], account: str, region: str) -> 
 def policy_problem(problem: str, version: str, account: str, region: str) -> dict[str, Any]:
     """Tell that the policy file cannot be used."""
     title = ":rotating_light: The policy file is invalid"
+    lines = [_no_backticks(plain(line, 400)) for line in problem.splitlines()]
+    shown = lines[:PROBLEMS_LISTED] + ([f"…and {len(lines) - PROBLEMS_LISTED} more"] if len(lines) > PROBLEMS_LISTED else [])
+    listed = "\n".join(shown)
     body = (
-        "The last good policy goes on judging. *Nothing is put right until this is mended.*\n"
-        f"```{_no_backticks(plain(problem, 2000))}```\nCheck the file with `ecr-governor policy validate FILE` and upload it again."
+        "The last good policy goes on judging. *Nothing is put right until this is mended*, and then within the hour.\n"
+        f"```{_cut(listed, 2500)}```\nCheck the file with `ecr-governor policy validate FILE` and upload it again."
     )
     return {
         "text": _cut(plain(f"The policy file is invalid: {problem}"), TEXT_LIMIT),
@@ -181,7 +185,8 @@ def _fields(announcement: Announcement) -> list[dict[str, str]]:
 
 def _cause(announcement: Announcement) -> str:
     by = f" by {announcement.actor}" if announcement.actor else ""
-    return f"{announcement.trigger}{by}"
+    waits = " · nothing is put right while the policy file is invalid" if announcement.held_back else ""
+    return f"{announcement.trigger}{by}{waits}"
 
 
 def _context(account: str, region: str, policy_hash: str, cause: str) -> dict[str, Any]:

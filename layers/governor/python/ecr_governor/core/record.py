@@ -13,7 +13,7 @@ from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.remedy import Outcome, OutcomeStatus, as_data, describe
 
 WRITE_ROUNDS_PER_HOUR = 5
-"""How often an hour one repository is put right before something else is believed to be fighting back."""
+"""How often an hour one setting of a repository is put right before something else is believed to be fighting back."""
 
 GENESIS = "0" * 64
 
@@ -22,8 +22,8 @@ GENESIS = "0" * 64
 class RepositoryRecord:
     """The present state of one repository in the ledger. `version` counts the writes and guards each of them.
 
-    `pending` are remedies, in words, that were intended and whose outcome is not recorded yet; `write_rounds` are the times at
-    which the repository was last put right, `paused_at` when that stopped because something else kept changing it back;
+    `pending` are remedies, in words, that were intended and whose outcome is not recorded yet. `write_rounds` are, by ECR operation,
+    the times at which a setting was last put right; `paused` when that stopped because something else kept changing it back.
     `due_at` is when a verdict may change by time alone; `policy_hash` and `mode` are the policy that it was last judged by, and how
     far that went; `head` is the hash of the newest ledger entry, `entries` their number.
     """
@@ -37,8 +37,8 @@ class RepositoryRecord:
     findings: tuple[Finding, ...] = ()
     undetermined: Mapping[str, str] = field(default_factory=dict)
     pending: tuple[str, ...] = ()
-    write_rounds: tuple[datetime, ...] = ()
-    paused_at: datetime | None = None
+    write_rounds: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
+    paused: Mapping[str, datetime] = field(default_factory=dict)
     due_at: datetime | None = None
     policy_hash: str = ""
     mode: Mode = Mode.AUDIT
@@ -53,13 +53,13 @@ class RepositoryRecord:
         """Findings that are open now."""
         return tuple(finding for finding in self.findings if finding.state is FindingState.OPEN)
 
-    def budget_left(self, now: datetime) -> bool:
-        """Whether the repository may be put right again, or was so often within the hour that somebody must be fighting back."""
-        return len(self.recent_rounds(now)) < WRITE_ROUNDS_PER_HOUR
+    def budget_left(self, operation: str, now: datetime) -> bool:
+        """Whether a setting may be put right again, or was so often within the hour that somebody must be fighting back."""
+        return len(self.recent_rounds(operation, now)) < WRITE_ROUNDS_PER_HOUR
 
-    def recent_rounds(self, now: datetime) -> tuple[datetime, ...]:
-        """The times within the last hour at which the repository was put right."""
-        return tuple(at for at in self.write_rounds if at > now - timedelta(hours=1))
+    def recent_rounds(self, operation: str, now: datetime) -> tuple[datetime, ...]:
+        """The times within the last hour at which the setting was put right."""
+        return tuple(at for at in self.write_rounds.get(operation, ()) if at > now - timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class Trigger:
 class Change:
     """What one look at a repository changed: the unit that people and the event bus are told of.
 
-    `recovered` are remedies, in words, whose outcome an interrupted look left unrecorded and that were found done.
+    `recovered` are remedies, in words, whose outcome an interrupted look left unrecorded and that were found done. `held_back`: the
+    policy file is invalid, so that nothing was put right that otherwise might have been.
     """
 
     repository: str
@@ -88,6 +89,7 @@ class Change:
     resolved: tuple[Finding, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     recovered: tuple[str, ...] = ()
+    held_back: bool = False
 
     @property
     def announced(self) -> bool:
@@ -150,6 +152,7 @@ def change_as_data(change: Change) -> dict[str, Any]:
         "resolved": [finding_as_data(finding) for finding in change.resolved],
         "outcomes": [outcome_as_data(outcome) for outcome in change.outcomes],
         "recovered": list(change.recovered),
+        "held_back": change.held_back,
     }
 
 

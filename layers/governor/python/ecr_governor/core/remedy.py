@@ -78,6 +78,11 @@ def as_data(remedy: Remedy) -> dict[str, Any]:
             assert_never(remedy)
 
 
+def operation_of(remedy: Remedy) -> str:
+    """Name the ECR operation that carries out a remedy."""
+    return type(remedy).__name__
+
+
 CHANGES: Mapping[type[Remedy], frozenset[Fact]] = {
     PutLifecyclePolicy: frozenset({Fact.LIFECYCLE_POLICY}),
     SetRepositoryPolicy: frozenset({Fact.REPOSITORY_POLICY}),

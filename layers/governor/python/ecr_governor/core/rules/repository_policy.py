@@ -60,7 +60,8 @@ RULE: Final = Rule(
     id="repository-policy",
     summary="The repository policy has the expected statements and admits only trusted accounts",
     why="A statement for everybody, or for a forgotten account, lets strangers pull or overwrite images.",
-    fix="Narrow the named statement to trusted accounts or to the organization (aws:PrincipalOrgID); statements are never removed for you.",
+    fix="Add the expected statements (enforce adds them). Narrow a statement that admits strangers to trusted accounts or to the "
+    "organization (aws:PrincipalOrgID); statements are never removed for you.",
     severity=Severity.HIGH,
     needs=frozenset({Fact.REPOSITORY_POLICY}),
     applies=_applies,
