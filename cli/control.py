@@ -1,35 +1,52 @@
 """Talk to a running embedded AWS."""
 
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from cli.build import ROOT
 from cli.trouble import Exit, Trouble
 
-STATE = ROOT / ".build" / "local-aws.json"
+RUNNING = ROOT / ".build" / "running"
+LONGEST_SPAN = 400 * 86400
 
 
 def remember(ready: dict[str, Any]) -> None:
-    """Note where the embedded AWS runs, for the other commands."""
-    STATE.parent.mkdir(parents=True, exist_ok=True)
-    STATE.write_text(json.dumps(ready))
+    """Note where the embedded AWS of this process runs, for the other commands."""
+    RUNNING.mkdir(parents=True, exist_ok=True)
+    (RUNNING / f"{os.getpid()}.json").write_text(json.dumps(ready))
 
 
-def forget(pid: int) -> None:
+def forget() -> None:
     """Forget the embedded AWS of this process."""
-    if STATE.exists() and json.loads(STATE.read_text()).get("pid") == pid:
-        STATE.unlink()
+    (RUNNING / f"{os.getpid()}.json").unlink(missing_ok=True)
+
+
+def newest() -> str:
+    """Give the endpoint of the embedded AWS that was started last and still runs. Raises Trouble if none does."""
+    for note in sorted(RUNNING.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            os.kill(int(note.stem), 0)
+        except OSError:
+            note.unlink(missing_ok=True)
+            continue
+        return str(json.loads(note.read_text())["aws_endpoint"])
+    raise Trouble(
+        "no embedded AWS is running",
+        "none was started from this checkout, or it has ended",
+        "start it: ecr-governor local up",
+        Exit.INCOMPLETE,
+    )
 
 
 def ask(path: str, body: dict[str, Any] | None = None, timeout: float = 30.0) -> dict[str, Any]:
     """Call the control API. Raises Trouble if no embedded AWS runs."""
+    endpoint = newest()
     try:
-        endpoint = json.loads(Path(STATE).read_text())["aws_endpoint"]
         request = urllib.request.Request(  # noqa: S310 - an address on this machine that we wrote ourselves
             f"{endpoint}/_local/{path}",
             data=json.dumps(body).encode() if body is not None else None,
@@ -45,7 +62,7 @@ def ask(path: str, body: dict[str, Any] | None = None, timeout: float = 30.0) ->
             ) from error
         raise
     except (OSError, ValueError) as error:
-        raise Trouble("no embedded AWS is running", str(error), "start it: ecr-governor local up", Exit.INCOMPLETE) from error
+        raise Trouble("the embedded AWS does not answer", str(error), "start it anew: ecr-governor local up", Exit.INCOMPLETE) from error
 
 
 def settle(timeout: float) -> Exit:
@@ -62,7 +79,10 @@ def advance(span: str) -> None:
         raise Trouble(
             f"{span} is no time span", "a span is a number with m, h or d behind it", "for example: ecr-governor local advance 14d"
         )
-    _print(ask("advance", {"seconds": int(span[:-1]) * seconds[span[-1]], "timeout": 540}, timeout=600))
+    wanted = int(span[:-1]) * seconds[span[-1]]
+    if wanted > LONGEST_SPAN:
+        raise Trouble(f"{span} is too far", "every hour on the way has its schedules to fire", "advance by at most 400d at once")
+    _print(ask("advance", {"seconds": wanted, "timeout": 540}, timeout=600))
 
 
 def status() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ REGION = "eu-west-1"
 STACK = "ecr-governor"
 SLACK_SECRET = "ecr-governor/slack"  # noqa: S105 - a name, not a secret
 NOTIFICATION_WINDOW = 1
+MAX_PORT = 65535
 RECORDS = ("service_linked_role", "caller", "custom_role")
 
 
@@ -85,6 +87,17 @@ def ready(aws: EmbeddedAws) -> dict[str, Any]:
     }
 
 
+def _check_port(port: int) -> None:
+    if not 0 <= port <= MAX_PORT:
+        raise Trouble(f"{port} is no port", f"a port is a number up to {MAX_PORT}", "--port 0 takes a free one")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Trouble(f"port {port} is not to be had", error.strerror or str(error), "--port 0 takes a free one") from error
+
+
 def up(policy_path: Path | None, start_time: datetime | None, port: int, mode: str, create_on_push_record: str) -> None:
     """Run in the foreground until stopped. Prints one line of JSON when ready."""
     if mode not in {"audit", "enforce"}:
@@ -93,6 +106,7 @@ def up(policy_path: Path | None, start_time: datetime | None, port: int, mode: s
         raise Trouble(
             f"there is no record form {create_on_push_record}", f"known: {', '.join(RECORDS)}", f"--create-on-push-record {RECORDS[0]}"
         )
+    _check_port(port)
     policy = None
     if policy_path is not None:
         read_policy(policy_path)
@@ -112,4 +126,4 @@ def up(policy_path: Path | None, start_time: datetime | None, port: int, mode: s
         )
         while not (signalled.wait(0.2) or aws.stopped.is_set()):
             pass
-        control.forget(os.getpid())
+        control.forget()

@@ -20,11 +20,12 @@ from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.ecr import EcrRegistry
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.app.errors import GovernorError
-from ecr_governor.core.origin import Actor, Provenance
+from ecr_governor.core.origin import Actor, Provenance, Push
 from ecr_governor.core.record import RepositoryRecord, finding_as_data
 from ecr_governor.core.repository import Fact, Repository, Unreadable
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "blue"}
 STATES = ("open", "resolved", "exempt", "all")
 SHOWN = frozenset({Fact.TAGS, Fact.LIFECYCLE_POLICY, Fact.REPOSITORY_POLICY, Fact.SCAN_FREQUENCY})
@@ -77,38 +78,42 @@ def list_findings(deployment: Deployment, repository: str | None, state: str, ou
     ledger = deployment.ledger()
     try:
         records = [ledger.read(repository)] if repository else list(ledger.records())
-    except (ClientError, GovernorError) as error:
+    except (ClientError, BotoCoreError, GovernorError) as error:
         raise _refused(error) from error
-    rows = sorted(
-        (finding_as_data(finding) for record in records if record for finding in record.findings if state in ("all", finding.state)),
-        key=lambda row: (row["repository"], row["rule"]),
-    )
+    if records == [None]:
+        raise Trouble(f"the ledger does not know {repository}", "no event of it has been seen", "check the name")
+    known = [finding_as_data(finding) for record in records if record for finding in record.findings]
+    rows = sorted((row for row in known if state in ("all", row["state"])), key=lambda row: (row["repository"], row["rule"]))
     if output == "json":
         _print_json(rows)
     else:
         _findings_table(rows)
-    return Exit.VIOLATIONS if any(row["state"] == "open" for row in rows) else Exit.CLEAN
+    if unknown := sum(len(record.undetermined) for record in records if record):
+        sys.stderr.write(f"{unknown} verdicts are undetermined: a fact could not be read; see ecr-governor repository NAME\n")
+    return Exit.VIOLATIONS if any(row["state"] == "open" for row in known) else Exit.CLEAN
 
 
 def show_repository(deployment: Deployment, name: str, output: str) -> None:
     """Print what is known of one repository: facts as ECR has them now, the rest from the ledger."""
     _check_output(output)
     try:
-        record = deployment.ledger().read(name)
+        ledger = deployment.ledger()
+        record, noted = ledger.read(name), ledger.noted_push(name)
         facts = EcrRegistry(lambda: deployment.client("ecr")).read(name, SHOWN)
-    except (ClientError, GovernorError) as error:
+    except (ClientError, BotoCoreError, GovernorError) as error:
         raise _refused(error) from error
     if record is None and facts is None:
         raise Trouble(f"there is no repository {name}", "neither ECR nor the ledger knows it", "check the name", Exit.USAGE)
-    shown = _as_data(name, record, facts)
+    shown = _as_data(name, record, noted, facts)
     if output == "json":
         _print_json(shown)
     else:
         _repository_page(shown)
 
 
-def _as_data(name: str, record: RepositoryRecord | None, facts: Repository | None) -> dict[str, Any]:
+def _as_data(name: str, record: RepositoryRecord | None, noted: Push | None, facts: Repository | None) -> dict[str, Any]:
     provenance = record.provenance if record else Provenance()
+    pushes = [push.at for push in (provenance.last_push, noted) if push and record and not record.gone_at]
     return {
         "repository": name,
         "exists": facts is not None,
@@ -122,10 +127,11 @@ def _as_data(name: str, record: RepositoryRecord | None, facts: Repository | Non
         "creator": _actor(provenance.creation.actor if provenance.creation else None),
         "pusher": _actor(provenance.pusher),
         "first_push": _time(provenance.first_push.at) if provenance.first_push else None,
-        "last_push": _time(provenance.last_push.at) if provenance.last_push else None,
+        "last_push": _time(max(pushes, default=None)),
         "owner": record.owner if record else None,
         "findings": [finding_as_data(finding) for finding in record.findings] if record else [],
         "undetermined": dict(record.undetermined) if record else {},
+        "paused": {operation: at.isoformat() for operation, at in record.paused.items()} if record else {},
         "policy_hash": record.policy_hash if record else None,
         "ledger_entries": record.entries if record else 0,
     }
@@ -135,14 +141,21 @@ def _facts(facts: Repository) -> dict[str, Any]:
     return {
         "arn": facts.arn,
         "created_at": _time(facts.created_at),
-        "tag_mutability": facts.tag_mutability.mutability.value,
-        "tag_mutability_exclusion_filters": sorted(facts.tag_mutability.exclusion_filters),
-        "encryption": facts.encryption.type.value,
-        "kms_key": facts.encryption.kms_key,
+        **_settings(facts),
         "tags": _readable(facts.tags),
         "lifecycle_policy": _document(facts.lifecycle_policy),
         "repository_policy": _document(facts.repository_policy),
         "scan_frequency": _readable(facts.scan_frequency),
+    }
+
+
+def _settings(facts: Repository) -> dict[str, Any]:
+    mutability, encryption = facts.tag_mutability, facts.encryption
+    return {
+        "tag_mutability": _readable(mutability) if isinstance(mutability, Unreadable) else mutability.mutability.value,
+        "tag_mutability_exclusion_filters": [] if isinstance(mutability, Unreadable) else sorted(mutability.exclusion_filters),
+        "encryption": _readable(encryption) if isinstance(encryption, Unreadable) else encryption.type.value,
+        "kms_key": None if isinstance(encryption, Unreadable) else encryption.kms_key,
     }
 
 
@@ -175,6 +188,8 @@ def _check_output(output: str) -> None:
 
 
 def _refused(error: Exception) -> Trouble:
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] in EXPIRED:
+        return Trouble("the AWS credentials are no longer valid", str(error), "log in again, or give --profile", Exit.CREDENTIALS)
     return Trouble("AWS refused", str(error), "check the credentials' permissions and --region", Exit.INCOMPLETE)
 
 
@@ -183,7 +198,7 @@ def _print_json(value: Any) -> None:
 
 
 def _findings_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     if not rows:
         console.print("no findings")
         return
@@ -203,16 +218,20 @@ def _minute(time: str) -> str:
 
 
 def _repository_page(shown: Mapping[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     console.print(Text(shown["repository"], style="bold"))
     for label in ("origin", "creator", "pusher", "owner", "first_push", "last_push"):
         value = shown[label]
         text = value["arn"] if isinstance(value, dict) else value or "not known"
         console.print(Text(f"  {label.replace('_', ' '):<12}{text}"))
+    if shown["evidence"]:
+        console.print(Text("  evidence of the origin, by weight"))
     for signal in shown["evidence"]:
         console.print(Text(f"    {signal['weight']} for {', '.join(signal['points_to'])}: {signal['seen']}", style="dim"))
     for label, value in (shown["facts"] or {"in ECR": "does not exist"}).items():
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-        console.print(Text(f"  {label.replace('_', ' '):<34}{text}"), overflow="ellipsis", no_wrap=True)
+        console.print(Text(f"  {label.replace('_', ' '):<34}{text}"))
+    for operation, since in shown["paused"].items():
+        console.print(Text(f"  {operation} is paused since {_minute(since)}: something else keeps changing it back"))
     for finding in shown["findings"]:
         console.print(Text(f"  {finding['state']:<9}{finding['rule']} ({finding['severity']}): {finding['reason']}"))

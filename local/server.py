@@ -88,6 +88,8 @@ class EmbeddedAws:
         self.slack = Slack()
         self.stack: Stack | None = None
         self.stopped = threading.Event()
+        self._moving = threading.Lock()
+        self._function_writes = 0
         self._clients: dict[str, Any] = {}
         self._session = boto3.session.Session()
         self._server: BaseWSGIServer | None = None
@@ -210,6 +212,10 @@ class EmbeddedAws:
 
     def advance(self, delta: timedelta, *, timeout: float = 60) -> dict[str, Any]:
         """Let time pass: stop at each due schedule and delayed message, let what it causes settle, go on."""
+        with self._moving:
+            return self._advance(delta, timeout)
+
+    def _advance(self, delta: timedelta, timeout: float) -> dict[str, Any]:
         target = self.clock.now() + delta
         begun = time.monotonic()
         idle = self._wait_idle(timeout)
@@ -239,7 +245,13 @@ class EmbeddedAws:
     def settle(self, timeout: float = 60) -> dict[str, Any]:
         """Wait until nothing is under way, and say what happened since the last report; `idle` is False after the timeout."""
         begun = time.monotonic()
-        return self._report(begun, idle=self._wait_idle(timeout))
+        # While the clock is being moved there is always more to come.
+        if not self._moving.acquire(timeout=timeout):
+            return self._report(begun, idle=False)
+        try:
+            return self._report(begun, idle=self._wait_idle(timeout))
+        finally:
+            self._moving.release()
 
     def _wait_idle(self, timeout: float) -> bool:
         end = time.monotonic() + timeout
@@ -265,6 +277,7 @@ class EmbeddedAws:
             "dead_lettered": counts.dead_lettered,
             "lost": len(self.bus.lost),
             "ecr_writes": self.trail.writes(),
+            "function_writes": self._function_writes,
         }
 
     def _report(self, begun: float, *, idle: bool) -> dict[str, Any]:
@@ -295,7 +308,7 @@ class EmbeddedAws:
         """Everything at a glance."""
         counters = self._counters()
         return {
-            "endpoint": self.endpoint,
+            "aws_endpoint": self.endpoint,
             "registry": self.registry_address,
             "slack": self.slack.url,
             "account": self.account,
@@ -311,6 +324,11 @@ class EmbeddedAws:
     # What the parts need of each other
 
     def _publish(self, event: dict[str, Any]) -> None:
+        detail = event["detail"]
+        issuer = detail.get("userIdentity", {}).get("sessionContext", {}).get("sessionIssuer", {}).get("arn")
+        changed = detail.get("readOnly") is False and "errorCode" not in detail
+        if changed and self.stack and any(function.config.role_arn == issuer for function in self.lambdas):
+            self._function_writes += 1
         self.bus.publish(event)
 
     def _credentials(self, config: FunctionConfig) -> Mapping[str, str]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from ecr_governor.app.errors import Contended, Throttled, Undeliverable
 from ecr_governor.app.ports import PolicyInForce
-from ecr_governor.core.origin import AutomaticCreation
+from ecr_governor.core.origin import AutomaticCreation, Push
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.remedy import (
+    CHANGES,
     Outcome,
     OutcomeStatus,
     PutImageTagMutability,
@@ -26,6 +27,7 @@ from ecr_governor.core.repository import (
     Encryption,
     EncryptionType,
     Fact,
+    Image,
     Repository,
     ScanFrequency,
     TagMutability,
@@ -35,6 +37,7 @@ from ecr_governor.core.repository import (
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 T0 = datetime(2026, 11, 2, 9, 14, 7, tzinfo=UTC)
+OF_IMAGES = frozenset({Fact.IMAGES, Fact.HOLDS_IMAGE})
 
 
 def a_repository(name: str = "payments/api", **but: Any) -> Repository:
@@ -54,7 +57,12 @@ def a_repository(name: str = "payments/api", **but: Any) -> Repository:
         "images": (),
         "creation_templates": (),
     }
-    return Repository(**{**facts, **but})
+    facts |= but
+    return Repository(**{"holds_image": _holds_image(facts["images"]), **facts})
+
+
+def _holds_image(images: tuple[Image, ...] | Unreadable) -> bool | Unreadable:
+    return images if isinstance(images, Unreadable) else bool(images)
 
 
 class FakeRegistry:
@@ -83,8 +91,12 @@ class FakeRegistry:
             return None
         if self.templates is not None:
             found = replace(found, creation_templates=self.templates)
+        if not isinstance(found.images, Unreadable):
+            found = replace(found, holds_image=_holds_image(found.images))
+        # One permission brings both.
+        denied = self.denied | (OF_IMAGES if self.denied & OF_IMAGES else set())
         hidden: dict[str, Any] = {fact.value: Unreadable("not fetched") for fact in Fact if fact not in facts}
-        hidden |= {fact.value: Unreadable(f"{fact.value}: AccessDeniedException") for fact in self.denied if fact in facts}
+        hidden |= {fact.value: Unreadable(f"{fact.value}: AccessDeniedException") for fact in denied if fact in facts}
         return replace(found, **hidden)
 
     def automatic_creation(self) -> AutomaticCreation:
@@ -94,11 +106,15 @@ class FakeRegistry:
 
     def apply(self, repository: Repository, remedy: Remedy) -> Outcome:
         self._call("apply")
-        if self.refuse_writes:
-            return Outcome(remedy, OutcomeStatus.FAILED, self.refuse_writes)
         found = self.repositories.get(repository.name)
         if found is None:
             return Outcome(remedy, OutcomeStatus.GONE)
+        if denied := CHANGES[type(remedy)] & self.denied:
+            return Outcome(remedy, OutcomeStatus.FAILED, f"{min(denied)}: AccessDeniedException")
+        if not _is_as_judged(found, remedy):
+            return Outcome(remedy, OutcomeStatus.UNCHANGED, "changed meanwhile by somebody else")
+        if self.refuse_writes:
+            return Outcome(remedy, OutcomeStatus.FAILED, self.refuse_writes)
         match remedy:
             case PutLifecyclePolicy(after=text):
                 found = replace(found, lifecycle_policy=text)
@@ -115,12 +131,26 @@ class FakeRegistry:
         return Outcome(remedy, OutcomeStatus.APPLIED)
 
 
+def _is_as_judged(found: Repository, remedy: Remedy) -> bool:
+    match remedy:
+        case PutLifecyclePolicy(before=text):
+            return found.lifecycle_policy == text
+        case SetRepositoryPolicy(before=text):
+            return found.repository_policy == text
+        case PutImageTagMutability(before=setting):
+            return found.tag_mutability == setting
+        case TagResource(before=former, after=tags):
+            assert not isinstance(found.tags, Unreadable)
+            return all(found.tags.get(key) == former.get(key) for key in tags)
+
+
 class InMemoryLedger:
     """A ledger in memory, with the conditional writes of the real one."""
 
     def __init__(self) -> None:
         self.records_by_name: dict[str, RepositoryRecord] = {}
         self.all_entries: list[Entry] = []
+        self.pushes: dict[str, Push] = {}
         self.told: dict[tuple[str, int], frozenset[str]] = {}
         self.policy: tuple[str, str | None, str | None] = ("", None, None)
         self.writes = 0
@@ -141,6 +171,14 @@ class InMemoryLedger:
         if entry:
             self.all_entries.append(entry)
         return written
+
+    def note_push(self, name: str, push: Push) -> None:
+        known = self.pushes.get(name)
+        if known is None or known.at < push.at:
+            self.pushes[name] = push
+
+    def noted_push(self, name: str) -> Push | None:
+        return self.pushes.get(name)
 
     def delivered(self, repository: str, number: int) -> frozenset[str]:
         return self.told.get((repository, number), frozenset())

@@ -1,6 +1,7 @@
 """The scenes. Each does something to the registry, waits, and holds what came out against what should."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ Play = Callable[[Stage], Iterator[str]]
 
 def tell(out: Path) -> None:
     """Tell the story; write `summary.json`, `slack.html` and `ledger.jsonl`. Exit code 1 if anything did not come out as it should."""
-    console = Console(highlight=False, stderr=False)
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     console.print(Text("ECR Governor, on an embedded AWS: no account, no Docker, nothing leaves this machine\n", style="bold"))
     with console.status("building the functions as AWS would run them"):
         ensure_built()

@@ -1,10 +1,10 @@
-"""The ledger has new entries: tell Slack and the event bus."""
+"""The ledger has new entries: tell people in Slack."""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ecr_governor.bootstrap import tell
+from ecr_governor.bootstrap import tell_people
 from ecr_governor.observability import logger, metrics
 
 
@@ -12,4 +12,4 @@ from ecr_governor.observability import logger, metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Answer a batch of the ledger's stream with the entries that must come again."""
-    return tell(event)
+    return tell_people(event)

@@ -100,6 +100,7 @@ class Bus:
         self.account = account
         self.region = region
         self.strict_sources = strict_sources
+        self.refuse_puts = False
         self.history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
         self.lost: deque[Lost] = deque(maxlen=HISTORY)
         self.counts = Counts()
@@ -255,7 +256,9 @@ class Bus:
             self._deliveries.put(Delivery(rule, target, event))
 
     def put_events(self, entries: list[Mapping[str, Any]]) -> list[dict[str, str]]:
-        """The `PutEvents` of a client: one result for each entry."""
+        """The `PutEvents` of a client: one result for each entry; none is taken while `refuse_puts` is set, as in a bad minute of AWS."""
+        if self.refuse_puts:
+            return [{"ErrorCode": "InternalFailure", "ErrorMessage": "Unexpected error occurred"} for _ in entries]
         return [self._put_entry(entry) for entry in entries]
 
     def _put_entry(self, entry: Mapping[str, Any]) -> dict[str, str]:

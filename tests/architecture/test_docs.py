@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -375,12 +376,17 @@ def put_on_the_bus() -> dict[str, dict[str, Any]]:
         trigger=Trigger("CreateRepository", "alice"),
         policy_hash="0" * 12,
         discovered=True,
+        created=True,
         origin=Origin.CREATE_ON_PUSH,
         opened=(finding,),
+        changed=(finding,),
         resolved=(finding,),
         outcomes=(Outcome(PutImageTagMutability(before, after), OutcomeStatus.APPLIED),),
     )
-    return dict(bus_events(Told("payments/api", 1, "change", change_as_data(change)), "123456789012", "eu-west-1"))
+    both = (change, replace(change, created=False))
+    return dict(
+        event for each in both for event in bus_events(Told("payments/api", 1, "change", change_as_data(each)), "123456789012", "eu-west-1")
+    )
 
 
 def test_the_events_in_the_documentation_have_the_keys_of_those_on_the_bus() -> None:

@@ -20,6 +20,7 @@ SETTINGS = {
     "ImageEventsFunction": (settings.JudgingSettings, settings.EventSettings, settings.AskingSettings),
     "DueChecksFunction": (settings.Settings, settings.AskingSettings),
     "NotifyFunction": (settings.NotifySettings,),
+    "PublishFunction": (settings.PublishSettings,),
 }
 OPERATIONS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 FROM_LAMBDA = {"AWS_REGION"}
@@ -77,7 +78,7 @@ def test_a_queue_is_invisible_for_six_times_as_long_as_its_function_may_run() ->
         if source in queues:
             timeout = functions[mapping["FunctionName"]["Ref"]]["Timeout"]
             assert queues[source]["VisibilityTimeout"] >= 6 * timeout
-            assert queues[source]["RedrivePolicy"]["maxReceiveCount"] == 5
+            assert queues[source]["RedrivePolicy"]["maxReceiveCount"] == 10
             assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
             checked += 1
     assert checked == 2

@@ -219,11 +219,13 @@ def test_throttling_is_tried_again_later(world: World, operation: str) -> None:
     assert world.noted() == ["policy-accepted"]
 
 
-def test_a_deleted_file_is_none(world: World) -> None:
+def test_a_deleted_file_stops_every_remedy_and_the_last_good_one_goes_on_judging(world: World) -> None:
     world.upload(GOOD)
-    world.at()
+    good = world.at()
     world.admin.delete_object(Bucket=world.bucket, Key=KEY)
-    assert world.at(20).version == BUNDLED
+    in_force = world.at(20)
+    assert (in_force.policy.hash, in_force.policy.mode) == (good.policy.hash, Mode.AUDIT)
+    assert in_force.problem == f"{KEY} is gone from the policy bucket"
 
 
 def test_the_bucket_is_asked_again_only_when_the_answer_is_stale(world: World) -> None:

@@ -2,19 +2,31 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ecr_governor.adapters.ecr import ACTION_OF, EcrRegistry
+from ecr_governor.adapters.ecr import ACTION_OF, IMAGE_PAGES, PAGE, EcrRegistry
 from ecr_governor.app.errors import Denied, Throttled
 from ecr_governor.app.ports import Registry
 from ecr_governor.core.origin import AutomaticCreation
-from ecr_governor.core.remedy import OutcomeStatus, PutImageTagMutability, PutLifecyclePolicy, Remedy, SetRepositoryPolicy, TagResource
+from ecr_governor.core.remedy import (
+    CHANGES,
+    Outcome,
+    OutcomeStatus,
+    PutImageTagMutability,
+    PutLifecyclePolicy,
+    Remedy,
+    SetRepositoryPolicy,
+    TagResource,
+)
 from ecr_governor.core.repository import (
     NOT_FETCHED,
     CreationTemplate,
+    Encryption,
     EncryptionType,
     Fact,
     Image,
@@ -106,6 +118,17 @@ class Ecr(Bench):
         self._ecr = aws.client("ecr")
         self.registry = EcrRegistry(lambda: self._ecr)
 
+    @contextmanager
+    def answering(self, change: Callable[[str, Any], object]) -> Iterator[None]:
+        """Show every answer of ECR's to `change`, which may alter it."""
+
+        def show(parsed: Any, model: Any, **_: Any) -> None:
+            change(model.name, parsed)
+
+        self._ecr.meta.events.register("after-call.ecr", show)
+        yield
+        self._ecr.meta.events.unregister("after-call.ecr", show)
+
     def create(self, name: str, **facts: Any) -> None:
         ecr.seed(
             [
@@ -170,8 +193,8 @@ def test_a_bare_repository_has_every_fact_and_nothing_set(bench: Bench, name: st
     assert (found.name, found.account, found.region, found.created_at) == (name, ACCOUNT, REGION, T0)
     assert found.arn == f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
     assert found.tag_mutability == TagMutabilitySetting(TagMutability.MUTABLE)
-    assert found.encryption.type is EncryptionType.AES256
-    assert (found.tags, found.lifecycle_policy, found.repository_policy, found.images) == ({}, None, None, ())
+    assert found.encryption == Encryption(EncryptionType.AES256)
+    assert (found.tags, found.lifecycle_policy, found.repository_policy, found.images, found.holds_image) == ({}, None, None, (), False)
     assert found.scan_frequency is ScanFrequency.MANUAL
     assert not isinstance(found.creation_templates, Unreadable)
 
@@ -196,6 +219,7 @@ def test_every_fact_that_is_set_is_read(bench: Bench, name: str) -> None:
     assert not isinstance(found.images, Unreadable)
     assert {tag for each in found.images for tag in each.tags} == {"v1", "latest"}
     assert {each.pushed_at for each in found.images} == {T0}
+    assert found.holds_image is True
 
 
 def test_a_template_is_a_fact_of_every_repository(bench: Bench, name: str) -> None:
@@ -223,7 +247,15 @@ def test_a_denied_fact_is_unreadable_and_the_others_are_read(bench: Bench, name:
     denied = getattr(found, fact.value)
     assert isinstance(denied, Unreadable)
     assert "AccessDenied" in denied.why
-    assert not any(isinstance(getattr(found, other.value), Unreadable) for other in Fact if other is not fact)
+    others = [other for other in Fact if ACTION_OF[other] != ACTION_OF[fact]]
+    assert not any(isinstance(getattr(found, other.value), Unreadable) for other in others)
+
+
+@pytest.mark.parametrize("images", [(), (Image("sha256:1", (), T0), Image("sha256:2", ("v1",), T0))])
+def test_whether_there_is_an_image_is_told_without_the_images(bench: Bench, name: str, images: tuple[Image, ...]) -> None:
+    bench.create(name, images=images)
+    found = bench.read(name, Fact.HOLDS_IMAGE)
+    assert (found.holds_image, found.images) == (bool(images), NOT_FETCHED)
 
 
 def test_throttling_fails_the_whole_read_and_the_next_one_succeeds(bench: Bench, name: str) -> None:
@@ -238,9 +270,8 @@ def test_throttling_fails_the_whole_read_and_the_next_one_succeeds(bench: Bench,
 def test_a_remedy_is_applied_and_seen_in_the_next_read(bench: Bench, name: str, remedy: Remedy) -> None:
     bench.create(name, tags={"kept": "yes"})
     before = bench.read(name)
-    for _ in range(2):
-        outcome = bench.registry.apply(before, remedy)
-        assert (outcome.status, outcome.remedy) == (OutcomeStatus.APPLIED, remedy)
+    outcome = bench.registry.apply(before, remedy)
+    assert (outcome.status, outcome.remedy) == (OutcomeStatus.APPLIED, remedy)
     after = bench.read(name)
     match remedy:
         case PutLifecyclePolicy(after=text):
@@ -253,6 +284,82 @@ def test_a_remedy_is_applied_and_seen_in_the_next_read(bench: Bench, name: str, 
             assert after == replace(before, tag_mutability=setting)
         case TagResource(after=tags):
             assert after == replace(before, tags={"kept": "yes", **tags})
+
+
+LIFECYCLE_OF_TWO_WEEKS = json.dumps(LIFECYCLE)
+LIFECYCLE_OF_TWO_DAYS = LIFECYCLE_OF_TWO_WEEKS.replace("14", "2")
+# What was judged, what somebody made of it, and the remedy for what was judged.
+CHANGED: list[tuple[dict[str, Any], dict[str, Any], Remedy]] = [
+    ({}, {"lifecycle_policy": LIFECYCLE_OF_TWO_DAYS}, PutLifecyclePolicy(None, LIFECYCLE_OF_TWO_WEEKS)),
+    ({}, {"repository_policy": POLICY}, SetRepositoryPolicy(None, POLICY.replace("Pull", "Other"))),
+    (
+        {},
+        {"tag_mutability": IMMUTABLE_BUT},
+        PutImageTagMutability(TagMutabilitySetting(TagMutability.MUTABLE), TagMutabilitySetting(TagMutability.IMMUTABLE)),
+    ),
+    (
+        {"tag_mutability": IMMUTABLE_BUT},
+        {"tag_mutability": replace(IMMUTABLE_BUT, exclusion_filters=frozenset({"latest"}))},
+        PutImageTagMutability(IMMUTABLE_BUT, TagMutabilitySetting(TagMutability.IMMUTABLE)),
+    ),
+    ({"tags": {"kept": "yes"}}, {"tags": {"kept": "yes", "team": ""}}, TagResource({}, {"owner": "ci", "team": "payments"})),
+    ({"tags": {"team": "search"}}, {"tags": {"team": "web"}}, TagResource({"team": "search"}, {"team": "payments"})),
+    ({"tags": {"team": "search"}}, {"tags": {}}, TagResource({"team": "search"}, {"team": "payments"})),
+]
+
+
+@pytest.mark.parametrize(("judged", "meanwhile", "remedy"), CHANGED)
+def test_what_somebody_changed_meanwhile_stays_as_it_is(
+    bench: Bench, name: str, judged: dict[str, Any], meanwhile: dict[str, Any], remedy: Remedy
+) -> None:
+    bench.create(name, **judged)
+    before = bench.read(name)
+    bench.delete(name)
+    bench.create(name, **{**judged, **meanwhile})
+    changed = bench.read(name)
+    assert bench.registry.apply(before, remedy) == Outcome(remedy, OutcomeStatus.UNCHANGED, "changed meanwhile by somebody else")
+    assert bench.read(name) == changed
+
+
+@pytest.mark.parametrize(
+    ("judged", "meanwhile", "remedy"),
+    [
+        ({"lifecycle_policy": LIFECYCLE_OF_TWO_DAYS}, {"tags": {"owner": "bob"}}, PutLifecyclePolicy),
+        ({"repository_policy": POLICY}, {"tag_mutability": IMMUTABLE_BUT}, SetRepositoryPolicy),
+    ],
+)
+def test_a_change_of_anything_else_hinders_nothing(
+    bench: Bench, name: str, judged: dict[str, Any], meanwhile: dict[str, Any], remedy: type[PutLifecyclePolicy | SetRepositoryPolicy]
+) -> None:
+    bench.create(name, **judged)
+    before = bench.read(name)
+    bench.delete(name)
+    bench.create(name, **{**judged, **meanwhile})
+    (text,) = (value for value in (before.lifecycle_policy, before.repository_policy) if value is not None)
+    assert isinstance(text, str)
+    wanted = remedy(text, LIFECYCLE_OF_TWO_WEEKS if remedy is PutLifecyclePolicy else POLICY.replace("Pull", "Other"))
+    assert bench.registry.apply(before, wanted).status is OutcomeStatus.APPLIED
+
+
+def test_a_tag_is_set_whatever_became_of_the_others(bench: Bench, name: str) -> None:
+    bench.create(name, tags={"kept": "yes"})
+    before = bench.read(name)
+    assert bench.registry.apply(before, TagResource({}, {"owner": "ci"})).status is OutcomeStatus.APPLIED
+    assert bench.registry.apply(before, TagResource({}, {"team": "payments"})).status is OutcomeStatus.APPLIED
+    assert bench.read(name).tags == {"kept": "yes", "owner": "ci", "team": "payments"}
+
+
+@pytest.mark.parametrize("remedy", [remedy for remedy in REMEDIES if CHANGES[type(remedy)]])
+def test_nothing_is_written_where_the_present_state_may_not_be_read_again(bench: Bench, name: str, remedy: Remedy) -> None:
+    bench.create(name)
+    before = bench.read(name)
+    (fact,) = CHANGES[type(remedy)]
+    bench.deny(fact)
+    outcome = bench.registry.apply(before, remedy)
+    assert outcome.status is OutcomeStatus.FAILED
+    assert "AccessDeniedException" in outcome.why
+    unread: dict[str, Any] = {fact.value: NOT_FETCHED}
+    assert bench.registry.read(name, EVERY_FACT - {fact}) == replace(before, **unread)
 
 
 @pytest.mark.parametrize("remedy", REMEDIES)
@@ -321,11 +428,84 @@ def test_more_than_a_page_of_images_is_read_to_its_end(real: Ecr, name: str) -> 
     assert {tag for image in found.images for tag in image.tags} == {f"v{number}" for number in range(2300)}
 
 
-def test_an_archived_image_is_an_image(real: Ecr, name: str) -> None:
-    ecr.seed([ecr.SeedRepository(name=name, images=[ecr.SeedImage(tags=["v1"], pushed_at=T0, archived_at=T0)])])
+def test_more_images_than_there_is_time_for_are_not_read(real: Ecr, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecr_governor.adapters.ecr.PAGE", 2)
+    real.create(name, images=[Image(f"content {number}", (f"v{number}",), T0) for number in range(20)])
     found = real.read(name, Fact.IMAGES)
     assert not isinstance(found.images, Unreadable)
-    assert len(found.images) == 1
+    assert len(found.images) == 20
+    real.create(f"{name}-more", images=[Image(f"content {number}", (f"v{number}",), T0) for number in range(21)])
+    found = real.read(f"{name}-more", Fact.IMAGES, Fact.HOLDS_IMAGE)
+    assert (found.images, found.holds_image) == (Unreadable("more than 20 images"), True)
+
+
+def test_ten_thousand_images_are_the_limit() -> None:
+    assert PAGE * IMAGE_PAGES == 10_000
+
+
+@pytest.mark.parametrize("facts", [{Fact.IMAGES}, {Fact.HOLDS_IMAGE}, {Fact.IMAGES, Fact.HOLDS_IMAGE}])
+def test_images_are_asked_for_once(real: Ecr, name: str, facts: set[Fact]) -> None:
+    real.create(name, images=[Image("content", ("v1",), T0), Image("more content", ("v2",), T0)])
+    asked: list[str] = []
+    with real.answering(lambda operation, _answer: asked.append(operation)):
+        real.read(name, *facts)
+    assert asked == ["DescribeRepositories", "DescribeImages"]
+
+
+@pytest.mark.parametrize("fact", [Fact.IMAGES, Fact.HOLDS_IMAGE])
+def test_an_archived_image_is_an_image(real: Ecr, name: str, fact: Fact) -> None:
+    ecr.seed([ecr.SeedRepository(name=name, images=[ecr.SeedImage(tags=["v1"], pushed_at=T0, archived_at=T0)])])
+    found = getattr(real.read(name, fact), fact.value)
+    assert found is True or len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "fact"),
+    [("imageTagMutability", "tag_mutability"), ("encryptionType", "encryption"), ("scanFrequency", "scan_frequency")],
+)
+def test_a_value_that_is_newer_than_this_release_is_unreadable_and_the_rest_is_read(real: Ecr, name: str, field: str, fact: str) -> None:
+    real.create(name)
+    before = real.read(name)
+
+    def renew(_operation: str, answer: Any) -> None:
+        for found in (*answer.get("repositories", ()), *answer.get("scanningConfigurations", ())):
+            for part in (found, found.get("encryptionConfiguration", {})):
+                part.update({key: "X" for key in part if key == field})
+
+    with real.answering(renew):
+        found = real.read(name)
+    unknown: dict[str, Any] = {fact: Unreadable(f"{field}: unknown value 'X'")}
+    assert found == replace(before, **unknown)
+
+
+def test_a_setting_that_is_newer_than_this_release_was_made_by_somebody_else(real: Ecr, name: str) -> None:
+    real.create(name)
+    before = real.read(name)
+    remedy = PutImageTagMutability(TagMutabilitySetting(TagMutability.MUTABLE), TagMutabilitySetting(TagMutability.IMMUTABLE))
+    with real.answering(lambda _operation, answer: [found.update(imageTagMutability="X") for found in answer.get("repositories", ())]):
+        assert real.registry.apply(before, remedy).status is OutcomeStatus.UNCHANGED
+    assert real.read(name) == before
+
+
+def test_nothing_is_written_where_repositories_may_not_be_described_again(real: Ecr, name: str) -> None:
+    real.create(name)
+    before = real.read(name)
+    remedy = PutImageTagMutability(TagMutabilitySetting(TagMutability.MUTABLE), TagMutabilitySetting(TagMutability.IMMUTABLE))
+    ecr.faults.add("DescribeRepositories", "AccessDeniedException")
+    outcome = real.registry.apply(before, remedy)
+    assert outcome.status is OutcomeStatus.FAILED
+    assert outcome.why.startswith("ecr:DescribeRepositories: AccessDeniedException")
+    assert real.read(name) == before
+
+
+@pytest.mark.parametrize("remedy", REMEDIES)
+def test_a_throttled_write_is_tried_again_later(real: Ecr, name: str, remedy: Remedy) -> None:
+    real.create(name)
+    before = real.read(name)
+    ecr.faults.add(type(remedy).__name__, "ThrottlingException")
+    with pytest.raises(Throttled):
+        real.registry.apply(before, remedy)
+    assert real.registry.apply(before, remedy).status is OutcomeStatus.APPLIED
 
 
 @pytest.mark.parametrize("fact", [fact for fact in Fact if fact not in {Fact.CREATION_TEMPLATES, Fact.SCAN_FREQUENCY}])

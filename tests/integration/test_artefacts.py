@@ -15,7 +15,7 @@ from local.lambdas.runtime_directory import runtime_directory
 from local.lambdas.service import Lambdas
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("RepositoryEventsFunction", "ImageEventsFunction", "DueChecksFunction", "NotifyFunction")
+FUNCTIONS = ("RepositoryEventsFunction", "ImageEventsFunction", "DueChecksFunction", "NotifyFunction", "PublishFunction")
 Run = Callable[..., str]
 
 

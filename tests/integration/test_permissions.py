@@ -12,7 +12,7 @@ from local.ecr import faults
 from tests.integration.conftest import POLICY
 
 CI = "ci-payments/build-1"
-ROLES = ("RepositoryEventsRole", "ImageEventsRole", "DueChecksRole", "DueChecksScheduleRole", "NotifyRole")
+ROLES = ("RepositoryEventsRole", "ImageEventsRole", "DueChecksRole", "DueChecksScheduleRole", "NotifyRole", "PublishRole")
 Use = tuple[str, str, str]
 
 
@@ -47,12 +47,15 @@ def everything_happens(stage: Stage) -> None:
     upload_policy(aws, everything())
     aws.advance(timedelta(minutes=1))
     # Slack stays down for longer than the stream keeps records.
+    # … and so does the event bus.
     aws.slack.behave("down")
+    aws.bus.refuse_puts = True
     ecr.create_repository(repositoryName="payments/left_over")
     stage.aws.settle(3)
     aws.clock.move_to(aws.clock.now() + timedelta(hours=24))
     stage.aws.settle(10)
     aws.slack.behave("ok")
+    aws.bus.refuse_puts = False
     stage.settle()
     # A push that never finishes leaves a blank repository; time passes, its grace period ends, schedules fire.
     stage.begin_push("payments/blank", CI)
@@ -109,5 +112,6 @@ def test_no_role_uses_wildcards_where_a_resource_can_be_named(journal: tuple[set
         ("RepositoryEventsRole", "ecr:DescribePullThroughCacheRules"),
         ("RepositoryEventsRole", "ecr:DescribeRepositoryCreationTemplates"),
         ("NotifyRole", "dynamodb:ListStreams"),
+        ("PublishRole", "dynamodb:ListStreams"),
     }
     assert not any("*" in action for _, action, _ in journal[0])

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from ecr_governor.app.errors import Contended, Denied, Throttled, Undeliverable
-from ecr_governor.app.notify import Channels, notify
+from ecr_governor.app.notify import People, tell_people, tell_programs
 from ecr_governor.app.ports import PolicyInForce
 from ecr_governor.app.pushes import take_note
 from ecr_governor.app.reconcile import Services, reconcile
@@ -245,7 +245,8 @@ class World:
         entries = [entry for entry in self.ledger.all_entries if entry.kind == "change"]
         batch = entries[self._told : self._told + 4]
         told = [Told(entry.repository, entry.number, entry.kind, entry.body) for entry in batch]
-        failed = notify(told, Channels(self.ledger, self.policies, self.bus, self.chat, ACCOUNT, REGION), self.clock)
+        failed = tell_programs(told, self.bus, self.ledger, ACCOUNT, REGION, self.clock)
+        failed |= tell_people(told, People(self.ledger, self.policies, self.chat, ACCOUNT, REGION), self.clock)
         self._told += next((at for at, entry in enumerate(batch) if (entry.repository, entry.number) in failed), len(batch))
         return self._told < len(entries)
 

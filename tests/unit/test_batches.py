@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ecr_governor.app.errors import Throttled
 from ecr_governor.batches import Arrival, settle
 from ecr_governor.core.origin import Origin
 from tests.fakes import ACCOUNT, REGION, T0
@@ -162,9 +163,21 @@ def test_of_two_creations_the_first_counts_and_the_last_event_is_the_cause(order
 def test_what_ecr_reported_of_its_own_doing_is_noticed() -> None:
     take = Taker()
     settled(batch(body("pull-through-cache-action"), body("replication-action")), take)
-    assert {origin for arrival in take.taken for origin in arrival.news.noticed} == {Origin.PULL_THROUGH_CACHE, Origin.REPLICATION}
+    assert {origin for arrival in take.taken for origin, _ in arrival.news.noticed} == {Origin.PULL_THROUGH_CACHE, Origin.REPLICATION}
 
 
 def test_repositories_are_taken_side_by_side() -> None:
     barrier = threading.Barrier(2, timeout=10)
     assert settled(batch(body("put-image", "payments/a"), body("put-image", "payments/b")), lambda _: barrier.wait()) == []
+
+
+def test_a_rejected_message_that_cannot_be_set_aside_comes_again_and_the_others_are_taken() -> None:
+    class Full:
+        def send(self, body: str, reason: str) -> None:
+            raise Throttled("sqs:SendMessage: ThrottlingException")
+
+    take = Taker()
+    event = batch("no event at all", body("put-image", "payments/a"))
+    answer = settle(event, take, Full(), ACCOUNT, REGION)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+    assert [arrival.repository for arrival in take.taken] == ["payments/a"]

@@ -1,6 +1,7 @@
 """Events as they arrive: real shapes, truncated ones, forged ones."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_tagging_names_the_repository_by_its_arn() -> None:
 def test_ecrs_own_events_tell_the_origin() -> None:
     happening = read(load("pull-through-cache-action"))
     assert happening is not None
-    assert happening.news.noticed == {Origin.PULL_THROUGH_CACHE}
+    assert happening.news.noticed == {(Origin.PULL_THROUGH_CACHE, datetime(2026, 11, 2, 9, 14, 20, tzinfo=UTC))}
 
 
 def test_a_repository_of_another_account_in_the_arn_is_rejected() -> None:
@@ -92,6 +93,83 @@ def test_a_repository_of_another_account_in_the_arn_is_rejected() -> None:
     event["detail"]["requestParameters"]["resourceArn"] = "arn:aws:ecr:eu-west-1:999999999999:repository/payments/api"
     with pytest.raises(Rejected, match="account 999999999999"):
         read(event)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("userAgent",),
+        ("sourceIPAddress",),
+        ("eventType",),
+        ("recipientAccountId",),
+        ("resources",),
+        ("resources", 0, "ARN"),
+        ("userIdentity",),
+        ("userIdentity", "arn"),
+        ("userIdentity", "accountId"),
+        ("userIdentity", "userName"),
+        ("userIdentity", "invokedBy"),
+        ("userIdentity", "type"),
+        ("userIdentity", "sessionContext"),
+        ("userIdentity", "sessionContext", "sessionIssuer"),
+        ("userIdentity", "sessionContext", "sessionIssuer", "arn"),
+    ],
+)
+@pytest.mark.parametrize("name", ["create-on-push-caller", "put-image"])
+def test_null_is_read_as_absent(name: str, path: tuple[str | int, ...]) -> None:
+    null, absent = load(name), load(name)
+    for event in (null, absent):
+        parent: Any = event["detail"]
+        for step in path[:-1]:
+            parent = parent[step]
+        parent[path[-1]] = None
+    del parent[path[-1]]
+    assert read(null) == read(absent) is not None
+
+
+@pytest.mark.parametrize(("field", "value"), [("account", "999999999999"), ("region", "eu-central-1")])
+def test_an_event_of_elsewhere_is_rejected(field: str, value: str) -> None:
+    event = load("put-image") | {field: value}
+    with pytest.raises(Rejected, match=rf"^event of account .*{value}.*, but this is {ACCOUNT} in {REGION}$"):
+        read(event)
+
+
+@pytest.mark.parametrize("arn", ["x:repository/a", ":repository/", "arn:aws:ecr:eu-west-1:repository/payments/api"])
+def test_a_short_arn_is_rejected(arn: str) -> None:
+    event = load("tag-resource")
+    event["detail"]["requestParameters"]["resourceArn"] = arn
+    with pytest.raises(Rejected, match=f"^'{arn}' is no ARN of a repository$"):
+        read(event)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("account",),
+        ("region",),
+        ("detail-type",),
+        ("time",),
+        ("detail", "eventVersion"),
+        ("detail", "eventName"),
+        ("detail", "eventTime"),
+        ("detail", "recipientAccountId"),
+        ("detail", "requestParameters", "registryId"),
+        ("detail", "requestParameters", "repositoryName"),
+        ("detail", "resources", 0, "ARN"),
+    ],
+)
+@pytest.mark.parametrize("foreign", ["\x1b[2J\n\u202e", "a:b:c:d:\x1b[2J\n\u202e:repository/a", "\x07:repository/a", "1.0\n"])
+def test_a_reason_holds_no_control_characters(path: tuple[str | int, ...], foreign: str) -> None:
+    event: Any = load("nameless")
+    event["detail"]["requestParameters"] = {}
+    event["detail"]["resources"] = [{}]
+    parent = event
+    for step in path[:-1]:
+        parent = parent[step]
+    parent[path[-1]] = foreign
+    with pytest.raises(Rejected) as rejected:
+        read(event)
+    assert str(rejected.value).isprintable()
 
 
 @pytest.mark.parametrize("body", ["", "{", "null", "[]", '"text"', "{}", "\x00", '{"detail": 1}', "9" * 5000])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecr_governor.app.errors import Undeliverable
-from ecr_governor.app.notify import Channels, notify
+from ecr_governor.app.notify import People, tell_people, tell_programs
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.core import messages
 from ecr_governor.core.announcement import Told, announce
@@ -42,8 +42,9 @@ class World:
         return [Told(entry.repository, entry.number, entry.kind, entry.body) for entry in self.ledger.all_entries if entry.kind == "change"]
 
     def tell(self, entries: list[Told] | None = None) -> frozenset[tuple[str, int]]:
-        channels = Channels(self.ledger, self.policies, self.bus, self.chat, ACCOUNT, REGION)
-        return notify(self.entries if entries is None else entries, channels, T0)
+        told = self.entries if entries is None else entries
+        programs = tell_programs(told, self.bus, self.ledger, ACCOUNT, REGION, T0)
+        return programs | tell_people(told, People(self.ledger, self.policies, self.chat, ACCOUNT, REGION), T0)
 
 
 def test_one_change_is_one_message_however_often_it_comes() -> None:
@@ -171,7 +172,7 @@ def test_foreign_text_is_text_and_every_message_keeps_slacks_limits(name: str, r
         for text in texts(message):
             assert not [character for character in text if unicodedata.category(character) in {"Cf", "Cc"} and character != "\n"]
         mrkdwn = [text for text in texts(message) if "rule-" in text or "PutImage" in text]
-        assert all("<" not in text and ">" not in text for text in mrkdwn)
+        assert all("<" not in text and ">" not in text and "://" not in text for text in mrkdwn)
 
 
 def check_slack_limits(message: dict[str, Any]) -> None:

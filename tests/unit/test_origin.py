@@ -1,5 +1,6 @@
 """Where repositories come from: each record shape that CloudTrail may plausibly show, weighed with and without the push that follows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
@@ -59,9 +60,14 @@ def news(*names: str) -> News:
         (["create-pull-through-cache-puller"], CACHE, AutomaticCreation(("ROOT",), ("docker-hub",)), Origin.PULL_THROUGH_CACHE),
         (["create-pull-through-cache-custom-role"], CACHE, NOTHING_READABLE, Origin.PULL_THROUGH_CACHE),
         (["create-pull-through-cache-service-role"], CACHE, NONE, Origin.PULL_THROUGH_CACHE),
-        (["pull-through-cache-action"], CACHE, NOTHING_READABLE, Origin.PULL_THROUGH_CACHE),
+        (["pull-through-cache-action"], CACHE, TEMPLATES, Origin.PULL_THROUGH_CACHE),
+        (["pull-through-cache-action"], CACHE, NOTHING_READABLE, Origin.UNKNOWN),
+        (["create-pull-through-cache-puller", "pull-through-cache-action"], CACHE, NONE, Origin.PULL_THROUGH_CACHE),
+        (["create-repository", "pull-through-cache-action"], CACHE, TEMPLATES, Origin.API),
         (["create-replication"], PAYMENTS, TEMPLATES, Origin.REPLICATION),
-        (["replication-action"], PAYMENTS, NONE, Origin.REPLICATION),
+        (["create-replication", "replication-action"], PAYMENTS, TEMPLATES, Origin.REPLICATION),
+        (["replication-action"], PAYMENTS, NONE, Origin.UNKNOWN),
+        (["put-image", "replication-action"], PAYMENTS, TEMPLATES, Origin.UNKNOWN),
         (["create-repository", "replication-action"], PAYMENTS, NONE, Origin.API),
         (["put-image"], PAYMENTS, TEMPLATES, Origin.UNKNOWN),
         ([], PAYMENTS, TEMPLATES, Origin.UNKNOWN),
@@ -74,10 +80,90 @@ def test_each_plausible_record_is_classified_or_called_unknown(
     assert provenance.origin is expected, provenance.evidence
 
 
+ROLE = "arn:aws:iam::123456789012:role"
+SESSION = "arn:aws:sts::123456789012:assumed-role/ci/ECRPullThroughCacheWithTemplate"
+
+
+def created_by(
+    arn: str = SESSION, *, invoked_by: str = "", issuer: str = f"{ROLE}/ci", ip: str = "203.0.113.12", kind: str = "AwsApiCall"
+) -> Creation:
+    return Creation("c", T0, Actor(arn, "123456789012", "AssumedRole", invoked_by, issuer), kind, ip, "pullthroughcache.ecr.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    ("creation", "expected"),
+    [
+        (created_by(), Origin.API),
+        (created_by(invoked_by="cloudformation.amazonaws.com", ip="cloudformation.amazonaws.com"), Origin.API),
+        (created_by(invoked_by="notecr.amazonaws.com"), Origin.API),
+        (created_by(ip="ecr.amazonaws.com.example.org"), Origin.API),
+        (created_by(issuer=f"{ROLE}/AWSServiceRoleForECRTemplate"), Origin.API),
+        (replace(created_by(), actor=Actor("cloudformation.amazonaws.com", "", "AWSService", "cloudformation.amazonaws.com")), Origin.API),
+        (created_by(issuer=f"{ROLE}/replication.ecr.amazonaws.com/x"), Origin.API),
+        (created_by(issuer=f"{ROLE}/a/aws-service-role/replication.ecr.amazonaws.com/x"), Origin.API),
+        (created_by(issuer=f"{ROLE}/aws-service-role/replication.ecr.amazonaws.com/AWSServiceRoleForECRReplication"), Origin.REPLICATION),
+        (created_by(invoked_by="ecr.amazonaws.com"), Origin.PULL_THROUGH_CACHE),
+        (created_by(ip="ecr.amazonaws.com"), Origin.PULL_THROUGH_CACHE),
+        (created_by("", ip="pullthroughcache.ecr.amazonaws.com"), Origin.PULL_THROUGH_CACHE),
+        (created_by(kind="AwsServiceEvent"), Origin.UNKNOWN),
+    ],
+)
+def test_what_a_caller_may_choose_forges_no_origin(creation: Creation, expected: Origin) -> None:
+    provenance = classify(learn(Provenance(), News(creation)), PAYMENTS, NONE)
+    assert provenance.origin is expected, provenance.evidence
+    if expected is Origin.API:
+        assert classify(learn(provenance, news("put-image")), PAYMENTS, TEMPLATES).origin is Origin.API
+    assert any(signal.points_to == (Origin.API,) for signal in provenance.evidence) is (expected is Origin.API)
+
+
+@pytest.mark.parametrize("session", ["AWSServiceRoleForECRTemplate", "a/aws-service-role/ecr.amazonaws.com/x", "ecr.amazonaws.com/x"])
+def test_a_pusher_cannot_pass_for_a_service_by_the_name_of_the_role(session: str) -> None:
+    pusher = Actor("arn:aws:sts::1:assumed-role/x/y", "1", "AssumedRole", "", f"{ROLE}/{session}")
+    told = News(created_by("", invoked_by="ecr.amazonaws.com"), (Push("p", T0, pusher),))
+    assert classify(learn(Provenance(), told), PAYMENTS, NONE).origin is Origin.CREATE_ON_PUSH
+
+
+@pytest.mark.parametrize(
+    ("events", "weight"),
+    [([], 2), (["create-repository"], 2), (["create-on-push-caller"], 4), (["create-replication"], 4)],
+)
+def test_activity_weighs_much_only_where_ecr_made_the_creation(events: list[str], weight: int) -> None:
+    provenance = classify(learn(Provenance(), news(*events, "replication-action")), PAYMENTS, NONE)
+    assert [signal.weight for signal in provenance.evidence if "action" in signal.seen] == [weight]
+
+
+@pytest.mark.parametrize(
+    ("events", "name", "registry", "expected"),
+    [
+        ([], CACHE, TEMPLATES, True),
+        ([], PAYMENTS, TEMPLATES, False),
+        ([], PAYMENTS, NOTHING_READABLE, True),
+        (["pull-through-cache-action"], CACHE, NONE, False),
+        (["create-repository"], CACHE, TEMPLATES, False),
+        (["create-repository"], CACHE, NOTHING_READABLE, False),
+        (["create-on-push-caller", "put-image"], PAYMENTS, NOTHING_READABLE, False),
+        (["create-replication"], CACHE, TEMPLATES, True),
+        (["create-replication"], PAYMENTS, NONE, False),
+        (["create-pull-through-cache-service-role"], CACHE, NONE, True),
+    ],
+)
+def test_what_may_be_a_cache_is_known_by_the_rules(events: list[str], name: str, registry: AutomaticCreation, *, expected: bool) -> None:
+    assert classify(learn(Provenance(), news(*events)), name, registry).may_be_cache is expected
+
+
+def test_unreadable_cache_rules_are_named_and_weigh_nothing() -> None:
+    (signal,) = classify(Provenance(), PAYMENTS, NOTHING_READABLE).evidence
+    assert (signal.seen, signal.points_to, signal.weight) == (
+        "the pull through cache rules could not be read",
+        (Origin.PULL_THROUGH_CACHE,),
+        0,
+    )
+
+
 def test_the_evidence_is_kept_with_its_weight() -> None:
     provenance = classify(learn(Provenance(), news("create-on-push-caller", "put-image")), PAYMENTS, TEMPLATES)
     assert [(signal.seen, signal.weight) for signal in provenance.evidence] == [
-        ("CreateRepository came through ecr.amazonaws.com (invokedBy, sourceIPAddress, userAgent)", 2),
+        ("CreateRepository came through ecr.amazonaws.com (invokedBy, sourceIPAddress)", 2),
         ("the creation template payments with CREATE_ON_PUSH covers the name", 1),
         ("ci-deploy/build-812 pushed 4 s after the creation", 2),
     ]

@@ -1,5 +1,6 @@
 """One look at one repository: findings open, stay and resolve; remedies are applied once; every trouble leaves the ledger true."""
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
@@ -14,7 +15,7 @@ from ecr_governor.core.origin import Actor, Creation, News, Origin, Push
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import GENESIS, WRITE_ROUNDS_PER_HOUR, Change, Trigger, entry_hash
 from ecr_governor.core.remedy import OutcomeStatus
-from ecr_governor.core.repository import CreationTemplate, Fact, Image
+from ecr_governor.core.repository import CreationTemplate, Fact, Image, TagMutability, TagMutabilitySetting
 from tests.fakes import ENFORCING, HOUR, T0, FakeRegistry, FixedPolicy, InMemoryLedger, a_policy, a_repository
 
 CI = Actor("arn:aws:sts::123456789012:assumed-role/ci/build-1", "123456789012", "AssumedRole", "", "arn:aws:iam::123456789012:role/ci")
@@ -251,22 +252,19 @@ def test_an_exemption_holds_until_it_expires_and_then_reports_itself() -> None:
     assert [finding.rule for finding in change.opened] == ["naming"]
 
 
-def test_a_push_that_follows_the_scheme_costs_no_call() -> None:
+def test_a_push_that_follows_the_scheme_costs_no_call_and_leaves_the_record_alone() -> None:
     world = World(ENFORCING.replace("    tag_mutability", "    image_tags: {regex: 'v[0-9]+'}\n    tag_mutability"))
     assert not world.note(news=PUSHED)
     world.look(news=PUSHED)
-    calls = len(world.registry.calls)
+    calls, record = len(world.registry.calls), world.ledger.read("payments/api")
     later = News(pushes=(Push("p2", T0 + HOUR, CI, "v2", "sha256:2"),))
-    assert world.note(news=later)
+    for _ in range(2):
+        assert world.note(news=later)
     assert len(world.registry.calls) == calls
-    record = world.ledger.read("payments/api")
-    assert record is not None
-    assert record.provenance.last_push == later.pushes[0]
-    versions = record.version
-    assert world.note(news=later)
-    again = world.ledger.read("payments/api")
-    assert again is not None
-    assert again.version == versions
+    assert world.ledger.read("payments/api") == record
+    assert world.ledger.noted_push("payments/api") == later.pushes[0]
+    assert world.note(news=PUSHED)
+    assert world.ledger.noted_push("payments/api") == later.pushes[0]
 
 
 def test_a_push_that_breaks_the_scheme_is_looked_at_and_its_deletion_too() -> None:
@@ -318,3 +316,103 @@ def test_a_push_after_the_policy_may_act_again_is_looked_at() -> None:
     assert not world.note(news=later)
     world.look(news=later)
     assert world.states()["lifecycle-policy"] is FindingState.RESOLVED
+
+
+def test_an_exempt_repository_is_not_put_right() -> None:
+    exemption = "exemptions:\n  - {match: 'payments/*', rules: ['*'], reason: 'moves next quarter', owner: platform, expires: 2026-12-31}\n"
+    world = World(ENFORCING + exemption)
+    world.look(news=PUSHED)
+    assert world.states()["lifecycle-policy"] is FindingState.EXEMPT
+    assert world.registry.writes == []
+
+
+def test_a_creation_of_a_former_repository_tells_nothing_of_this_one() -> None:
+    world = World()
+    stale = News(creation=replace(CREATED.creation, at=T0 - HOUR)) if CREATED.creation else News()
+    world.look(news=stale)
+    record = world.ledger.read("payments/api")
+    assert record is not None
+    assert record.provenance.creation is None
+
+
+def test_of_a_name_that_was_used_before_even_a_push_of_a_minute_earlier_is_the_former_ones() -> None:
+    world = World()
+    world.look()
+    del world.registry.repositories["payments/api"]
+    world.look(at=T0 + HOUR)
+    world.registry.repositories["payments/api"] = a_repository("payments/api", created_at=T0 + HOUR)
+    world.look(news=News(pushes=(Push("p0", T0 + HOUR - timedelta(minutes=1), CI, "v0"),)), at=T0 + HOUR)
+    record = world.ledger.read("payments/api")
+    assert record is not None
+    assert record.provenance.pusher is None
+
+
+def test_the_owner_is_remembered_while_the_tags_may_not_be_read() -> None:
+    world = World()
+    world.look(news=PUSHED)
+    world.registry.denied = {Fact.TAGS}
+    world.look(at=T0 + HOUR, news=News(pushes=(Push("p9", T0 + HOUR, CI, "v9"),)))
+    record = world.ledger.read("payments/api")
+    assert record is not None
+    assert record.owner == "ci/build-1"
+
+
+def test_an_open_finding_does_not_hide_what_comes_on_top_of_it() -> None:
+    def policy_for(who: str) -> str:
+        statement = {"Sid": "A", "Effect": "Allow", "Principal": {"AWS": who}, "Action": "ecr:*"}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    world = World("mode: audit\n")
+    world.registry.repositories["payments/api"] = a_repository(repository_policy=policy_for("222222222222"))
+    world.look()
+    world.registry.repositories["payments/api"] = a_repository(repository_policy=policy_for("*"))
+    change = world.look(at=T0 + HOUR)
+    assert change is not None
+    assert [finding.rule for finding in change.changed] == ["repository-policy"]
+    assert change.announced
+
+
+def test_a_remedy_that_keeps_failing_is_told_once() -> None:
+    world = World()
+    world.registry.refuse_writes = "ecr:PutLifecyclePolicy: AccessDeniedException"
+    told = [world.look(news=PUSHED, at=T0 + timedelta(minutes=minute)) for minute in range(0, 240, 15)]
+    assert sum(bool(change and any(outcome.status is OutcomeStatus.FAILED for outcome in change.outcomes)) for change in told) == 1
+
+
+def test_one_setting_that_is_fought_over_does_not_keep_another_from_being_put_right() -> None:
+    world = World()
+    for minute in range(8):
+        world.registry.repositories["payments/api"] = replace(world.registry.repositories["payments/api"], lifecycle_policy=None)
+        world.look(news=PUSHED, at=T0 + timedelta(minutes=minute))
+    world.registry.repositories["payments/api"] = replace(
+        world.registry.repositories["payments/api"], tag_mutability=TagMutabilitySetting(TagMutability.MUTABLE)
+    )
+    world.look(at=T0 + timedelta(minutes=9))
+    assert world.registry.repositories["payments/api"].tag_mutability == TagMutabilitySetting(TagMutability.IMMUTABLE)
+
+
+def test_what_waited_for_the_policy_file_is_looked_at_again_within_the_hour() -> None:
+    world = World()
+    world.policies.policy, world.policies.problem = a_policy(ENFORCING).limited_to(Mode.AUDIT), "policy.yaml:4:7: broken"
+    change = world.look(news=PUSHED)
+    assert change is not None
+    assert change.held_back
+    record = world.ledger.read("payments/api")
+    assert record is not None
+    assert record.due_at == T0 + HOUR
+
+
+def test_a_repository_that_was_there_before_us_is_not_called_created() -> None:
+    world = World()
+    world.registry.repositories["payments/api"] = a_repository(created_at=T0 - 24 * 1000 * HOUR)
+    change = world.look()
+    assert change is not None
+    assert (change.discovered, change.created) == (True, False)
+
+
+def test_a_push_is_looked_at_while_the_repository_is_held_to_be_empty() -> None:
+    world = World(ENFORCING.replace("    tag_mutability", "    auto_created: {grace: 24h}\n    tag_mutability"))
+    world.look(news=News(creation=CREATED.creation, pushes=PUSHED.pushes))
+    world.look(at=T0 + 25 * HOUR)
+    assert world.states()["auto-created"] is FindingState.OPEN
+    assert not world.note(news=News(pushes=(Push("p2", T0 + 26 * HOUR, CI, "v2", "sha256:2"),)), at=T0 + 26 * HOUR)

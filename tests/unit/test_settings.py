@@ -4,7 +4,15 @@ import pytest
 from pydantic import ValidationError
 
 from ecr_governor.core.policy.model import Mode
-from ecr_governor.settings import AskingSettings, EventSettings, JudgingSettings, NotifySettings, Settings, from_environment
+from ecr_governor.settings import (
+    AskingSettings,
+    EventSettings,
+    JudgingSettings,
+    NotifySettings,
+    PublishSettings,
+    Settings,
+    from_environment,
+)
 
 BASE = {"ACCOUNT_ID": "123456789012", "AWS_REGION": "eu-west-1", "LEDGER_TABLE": "ledger"}
 JUDGING = {**BASE, "POLICY_BUCKET": "bucket", "POLICY_KEY": "policy.yaml"}
@@ -13,7 +21,8 @@ MODELS: list[tuple[type[Settings], dict[str, str]]] = [
     (JudgingSettings, JUDGING),
     (EventSettings, {**BASE, "DEAD_LETTER_QUEUE_URL": "https://dead"}),
     (AskingSettings, {**BASE, "REPOSITORY_EVENTS_QUEUE_URL": "https://events"}),
-    (NotifySettings, {**JUDGING, "EVENT_BUS": "default"}),
+    (NotifySettings, JUDGING),
+    (PublishSettings, {**BASE, "EVENT_BUS": "default"}),
 ]
 
 
@@ -50,7 +59,7 @@ def test_a_value_that_means_nothing_is_refused(wrong: dict[str, str]) -> None:
 
 
 def test_slack_is_a_choice() -> None:
-    environment = {**JUDGING, "EVENT_BUS": "default"}
+    environment = JUDGING
     assert from_environment(NotifySettings, environment).slack_secret == ""
     assert from_environment(NotifySettings, {**environment, "SLACK_SECRET": "slack"}).slack_secret == "slack"
 

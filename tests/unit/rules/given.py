@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ecr_governor.core.origin import Actor, Origin, Provenance, Push
+from ecr_governor.core.origin import Actor, Origin, Provenance, Push, Signal
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.model import Expectation
 from ecr_governor.core.repository import (
@@ -43,6 +43,12 @@ def provenance(origin: Origin = Origin.UNKNOWN, pusher: str | None = None) -> Pr
         return Provenance(origin=origin)
     push = Push("event-1", NOW, Actor(arn=f"arn:aws:iam::{OURS}:user/{pusher}", account=OURS, type="IAMUser"))
     return Provenance(origin=origin, first_push=push)
+
+
+def under_cache_rules(origin: Origin) -> Provenance:
+    """Of that origin, with a name that a cache rule covers."""
+    evidence = Signal("the pull through cache rule payments covers the name", (Origin.PULL_THROUGH_CACHE,), 2, cache_rules=True)
+    return Provenance(origin=origin, evidence=(evidence,))
 
 
 def image(*tags: str) -> Image:

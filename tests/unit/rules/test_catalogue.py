@@ -78,7 +78,8 @@ def test_where_nothing_is_asked_for_nothing_is_found(rule_id: str) -> None:
 
     assert rule.applies(asked) is (rule_id == "repository-policy")  # strangers are never welcome
     assert isinstance(
-        rule.check(repository(tags={}, repository_policy=None, lifecycle_policy=None, images=()), asked, NOW), Compliant | Undetermined
+        rule.check(repository(tags={}, repository_policy=None, lifecycle_policy=None, images=(), holds_image=False), asked, NOW),
+        Compliant | Undetermined,
     )
 
 
@@ -107,7 +108,9 @@ def test_a_policy_may_name_every_rule() -> None:
 
 
 def test_all_that_is_wrong_is_found() -> None:
-    bare = repository("api", tags={}, lifecycle_policy=None, repository_policy=None, scan_frequency=ScanFrequency.MANUAL, images=())
+    bare = repository(
+        "api", tags={}, lifecycle_policy=None, repository_policy=None, scan_frequency=ScanFrequency.MANUAL, images=(), holds_image=False
+    )
     found = {
         rule_id for rule_id, rule in RULES.items() if isinstance(rule.check(bare, expectation(EVERYTHING, "api", NAMING), NOW), Violation)
     }

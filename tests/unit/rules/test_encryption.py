@@ -1,7 +1,7 @@
 import pytest
 
-from ecr_governor.core.repository import Encryption, EncryptionType
-from ecr_governor.core.verdict import Compliant, Violation
+from ecr_governor.core.repository import Encryption, EncryptionType, Unreadable
+from ecr_governor.core.verdict import Compliant, Undetermined, Violation
 from tests.unit.rules.given import expectation, repository, verdict
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1-2"
@@ -28,3 +28,9 @@ def test_images_are_encrypted_as_expected_or_better(actual: Encryption, wanted: 
     found = verdict("encryption", repository(encryption=actual), expectation(f"encryption: {wanted}"))
 
     assert found == (Compliant() if reason is None else Violation(reason))
+
+
+def test_an_encryption_that_is_not_known_is_neither_fine_nor_wrong() -> None:
+    found = verdict("encryption", repository(encryption=Unreadable("encryptionType: unknown value 'X'")), expectation("encryption: AES256"))
+
+    assert found == Undetermined("its encryption could not be read: encryptionType: unknown value 'X'")

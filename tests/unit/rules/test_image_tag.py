@@ -6,7 +6,7 @@ from ecr_governor.core.origin import Origin
 from ecr_governor.core.repository import Unreadable
 from ecr_governor.core.rules.image_tag import violating_tags
 from ecr_governor.core.verdict import Compliant, Undetermined, Violation
-from tests.unit.rules.given import expectation, image, provenance, repository, verdict
+from tests.unit.rules.given import expectation, image, provenance, repository, under_cache_rules, verdict
 
 VERSIONS = 'image_tags: {regex: "v[0-9]+[.][0-9]+"}'
 DIGEST = "sha256-" + "0123456789abcdef" * 4
@@ -33,16 +33,32 @@ def test_every_tag_has_the_expected_form(images: Any, settings: str, reason: str
     assert found == (Compliant() if reason is None else Violation(reason))
 
 
-def test_unread_images_are_neither_fine_nor_wrong() -> None:
-    found = verdict("image-tag", repository(images=Unreadable("throttled")), expectation(VERSIONS))
+@pytest.mark.parametrize("why", ["throttled", "more than 10,000 images"])
+def test_unread_images_are_neither_fine_nor_wrong(why: str) -> None:
+    found = verdict("image-tag", repository(images=Unreadable(why)), expectation(VERSIONS))
 
-    assert found == Undetermined("its images could not be read: throttled")
+    assert found == Undetermined(f"its images could not be read: {why}")
 
 
 def test_what_a_cache_holds_is_tagged_by_its_upstream() -> None:
     cached = repository(images=(image("latest"),), provenance=provenance(Origin.PULL_THROUGH_CACHE))
 
     assert verdict("image-tag", cached, expectation(VERSIONS)) == Compliant()
+
+
+@pytest.mark.parametrize("origin", Origin)
+def test_what_may_be_a_cache_is_not_accused(origin: Origin) -> None:
+    def found(tag: str) -> Any:
+        return verdict("image-tag", repository(images=(image(tag),), provenance=under_cache_rules(origin)), expectation(VERSIONS))
+
+    match origin:
+        case Origin.PULL_THROUGH_CACHE:
+            assert found("latest") == Compliant()
+        case Origin.API | Origin.CREATE_ON_PUSH:
+            assert isinstance(found("latest"), Violation)
+        case _:
+            assert found("latest") == Undetermined("it may be a pull through cache: its tags would be its upstream's")
+    assert found("v1.0") == Compliant()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
+from typing import Any
+
 import pytest
 
 from ecr_governor.core.origin import Origin
 from ecr_governor.core.rules import RULES
-from ecr_governor.core.verdict import Compliant, Violation
-from tests.unit.rules.given import expectation, provenance, repository, verdict
+from ecr_governor.core.verdict import Compliant, Undetermined, Violation
+from tests.unit.rules.given import expectation, provenance, repository, under_cache_rules, verdict
 
 CONVENTION = 'naming: {convention: "{team}/{service}", segments: {team: [payments, search]}, ignore: ["docker-hub/*"]}'
 
@@ -35,6 +37,21 @@ def test_every_other_name_is_judged(origin: Origin) -> None:
 
     assert isinstance(found, Violation)
     assert found.remedies == ()
+
+
+@pytest.mark.parametrize("origin", Origin)
+def test_what_may_be_a_cache_is_not_accused(origin: Origin) -> None:
+    def found(name: str) -> Any:
+        return verdict("naming", repository(name, provenance=under_cache_rules(origin)), expectation(name=name, top=CONVENTION))
+
+    match origin:
+        case Origin.PULL_THROUGH_CACHE:
+            assert found("payments/x/y") == Compliant()
+        case Origin.API | Origin.CREATE_ON_PUSH:
+            assert isinstance(found("payments/x/y"), Violation)
+        case _:
+            assert found("payments/x/y") == Undetermined("it may be a pull through cache: its name would be its upstream's")
+    assert found("payments/api") == Compliant()
 
 
 def test_an_ignored_name_is_not_judged() -> None:

@@ -97,6 +97,7 @@ def test_no_value_is_overwritten_and_every_value_set_is_fine(tags: dict[str, str
     for remedy in verdict_now.remedies:
         assert isinstance(remedy, TagResource)
         assert not set(remedy.after) & set(tags)
+        assert remedy.before == {key: tags[key] for key in remedy.after if key in tags}
         assert all(value.strip() and is_tag_value(value) for value in remedy.after.values())
         healed = found({**tags, **remedy.after}, name=name, pusher=pusher)
         assert not isinstance(healed, Violation) or healed.remedies == ()

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ecr_governor.app.errors import Rejected
+from ecr_governor.app.errors import GovernorError, Rejected
 from ecr_governor.core.origin import News
 from ecr_governor.core.record import Trigger
 from ecr_governor.events import Happening, parse
@@ -39,16 +39,20 @@ def settle(
     A message that can never be decided goes to the dead-letter queue with the reason and is done with.
     """
     by_repository: dict[str, list[tuple[Mapping[str, Any], Happening]]] = {}
+    failed: list[str] = []
     for record in event["Records"]:
         try:
             happening = parse(record["body"], account, region)
         except Rejected as rejected:
             logger.error("event rejected", extra={"why": str(rejected), "message_id": record["messageId"]})  # noqa: TRY400 - the reason says it all
-            dead_letters.send(record["body"], str(rejected))
+            try:
+                dead_letters.send(record["body"], str(rejected))
+            except GovernorError:
+                logger.exception("not set aside, it will come again", extra={"message_id": record["messageId"]})
+                failed.append(record["messageId"])
             continue
         if happening:
             by_repository.setdefault(happening.repository, []).append((record, happening))
-    failed: list[str] = []
     with ThreadPoolExecutor(REPOSITORIES_AT_ONCE) as pool:
         taken = {name: pool.submit(take, _arrival(name, told)) for name, told in by_repository.items()}
         for name, done in taken.items():
@@ -67,7 +71,7 @@ def _arrival(name: str, told: list[tuple[Mapping[str, Any], Happening]]) -> Arri
         news=News(
             creation=min(creations, key=lambda creation: creation.at, default=None),
             pushes=tuple(push for happening in happenings for push in happening.news.pushes),
-            noticed=frozenset(origin for happening in happenings for origin in happening.news.noticed),
+            noticed=frozenset(noticed for happening in happenings for noticed in happening.news.noticed),
         ),
         trigger=max(happenings, key=lambda happening: happening.at).trigger,
         bodies=tuple(record["body"] for record, _ in told),

@@ -22,7 +22,15 @@ from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.batches import Arrival
 from ecr_governor.core.record import Change
 from ecr_governor.observability import count
-from ecr_governor.settings import AskingSettings, EventSettings, JudgingSettings, NotifySettings, Settings, from_environment
+from ecr_governor.settings import (
+    AskingSettings,
+    EventSettings,
+    JudgingSettings,
+    NotifySettings,
+    PublishSettings,
+    Settings,
+    from_environment,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -76,15 +84,26 @@ def _settled(event: Mapping[str, Any], take: Callable[[Arrival], None]) -> dict[
     return batches.settle(event, take, DeadLetters(_sqs(), settings.dead_letter_queue_url), settings.account, settings.region)
 
 
-def tell(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
-    """Answer a batch of the ledger's stream with the entries that some channel could not be told of: Lambda goes on from the first."""
+def tell_people(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Answer a batch of the ledger's stream with the entries that Slack could not be told of: Lambda goes on from the first."""
+    people = _people()
+    return _told(event, lambda entries: telling.tell_people(entries, people, now()) if people else frozenset())
+
+
+def tell_programs(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Answer a batch of the ledger's stream with the entries that the bus did not take: Lambda goes on from the first."""
+    settings = from_environment(PublishSettings, os.environ)
+    return _told(event, lambda entries: telling.tell_programs(entries, _bus(), _ledger(), settings.account, settings.region, now()))
+
+
+def _told(event: Mapping[str, Any], tell: Callable[["list[Told]"], telling.Failed]) -> dict[str, list[dict[str, str]]]:
     sequence_numbers: dict[tuple[str, int], str] = {}
     entries: list[Told] = []
     for record in event["Records"]:
         told = told_from_image(record["dynamodb"]["NewImage"])
         entries.append(told)
         sequence_numbers[told.repository, told.number] = record["dynamodb"]["SequenceNumber"]
-    failed = telling.notify(entries, _channels(), now())
+    failed = tell(entries)
     count("EntriesTold", len(entries) - len(failed))
     count("EntriesWaiting", len(failed))
     return {"batchItemFailures": [{"itemIdentifier": number} for entry, number in sequence_numbers.items() if entry in failed]}
@@ -152,14 +171,14 @@ def _policies() -> S3PolicySource:
 
 
 @cache
-def _channels() -> telling.Channels:
+def _bus() -> EventBridgeBus:
+    return EventBridgeBus(_client("events"), from_environment(PublishSettings, os.environ).event_bus)
+
+
+@cache
+def _people() -> telling.People | None:
     settings = from_environment(NotifySettings, os.environ)
-    secrets = _client("secretsmanager") if settings.slack_secret else None
-    return telling.Channels(
-        ledger=_ledger(),
-        policies=_policies(),
-        bus=EventBridgeBus(_client("events"), settings.event_bus),
-        chat=SlackWebhook(secrets, settings.slack_secret) if secrets else None,
-        account=settings.account,
-        region=settings.region,
-    )
+    if not settings.slack_secret:
+        return None
+    chat = SlackWebhook(_client("secretsmanager"), settings.slack_secret)
+    return telling.People(_ledger(), _policies(), chat, settings.account, settings.region)

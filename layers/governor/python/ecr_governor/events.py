@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
 
 from ecr_governor.app.errors import Rejected
 from ecr_governor.core.documents.names import is_repository_name
@@ -30,6 +30,8 @@ DUE_CHECK = "Due Check"
 SUPPORTED_RECORD_VERSION = "1"
 """CloudTrail raises the major version only for incompatible changes; a higher minor version adds fields."""
 
+ARN_PARTS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Happening:
@@ -41,15 +43,22 @@ class Happening:
     at: datetime
 
 
-class _SessionIssuer(BaseModel):
+class _Tolerant(BaseModel):
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, fields: object) -> object:
+        return {name: value for name, value in fields.items() if value is not None} if isinstance(fields, dict) else fields
+
+
+class _SessionIssuer(_Tolerant):
     arn: str = ""
 
 
-class _SessionContext(BaseModel):
+class _SessionContext(_Tolerant):
     session_issuer: _SessionIssuer | None = Field(None, alias="sessionIssuer")
 
 
-class _UserIdentity(BaseModel):
+class _UserIdentity(_Tolerant):
     type: str = ""
     arn: str = ""
     account_id: str = Field("", alias="accountId")
@@ -68,14 +77,14 @@ class _UserIdentity(BaseModel):
         )
 
 
-class _Resource(BaseModel):
+class _Resource(_Tolerant):
     arn: str = Field("", alias="ARN")
 
 
-class _Record(BaseModel):
+class _Record(_Tolerant):
     """A CloudTrail record. `requestParameters` and `responseElements` are left out above 100 KB and null on failure."""
 
-    event_version: str = Field(alias="eventVersion", pattern=r"^\d+\.\d+$")
+    event_version: str = Field(alias="eventVersion", pattern=r"^[0-9]{1,9}\.[0-9]{1,9}$")
     event_name: str = Field(alias="eventName")
     event_time: AwareDatetime = Field(alias="eventTime")
     event_id: str = Field(alias="eventID")
@@ -108,7 +117,7 @@ def parse(body: str, account: str, region: str) -> Happening | None:
     except ValidationError as invalid:
         raise Rejected(f"not an EventBridge event: {_first(invalid)}") from invalid
     if (envelope.account, envelope.region) != (account, region):
-        raise Rejected(f"event of account {envelope.account[:20]} in {envelope.region[:20]}, but this is {account} in {region}")
+        raise Rejected(f"event of account {_shown(envelope.account)} in {_shown(envelope.region)}, but this is {account} in {region}")
     if envelope.detail_type in {API_CALL, SERVICE_EVENT}:
         return _from_cloudtrail(envelope, account)
     if envelope.detail_type in {DUE_CHECK, *NATIVE_ORIGIN}:
@@ -128,7 +137,7 @@ def _from_cloudtrail(envelope: _Envelope, account: str) -> Happening | None:
     request = record.request_parameters or {}
     owner = request.get("registryId") or record.recipient_account
     if owner and owner != account:
-        raise Rejected(f"record is of registry {str(owner)[:20]}, but this is {account}")
+        raise Rejected(f"record is of registry {_shown(owner)}, but this is {account}")
     name = _name(request, record, account)
     actor = record.user_identity.actor()
     return Happening(name, _news(record, actor), Trigger(record.event_name, actor.name), record.event_time)
@@ -154,11 +163,13 @@ def _name(request: Mapping[str, Any], record: _Record, account: str) -> str:
     """The repository's name: from the request, or from an ARN where the request has none or was left out for its size."""
     if (name := _text(request.get("repositoryName"))) is None:
         arns = [_text(request.get("resourceArn")), *(resource.arn for resource in record.resources or ())]
-        parts = next((arn.split(":", 5) for arn in arns if arn and ":repository/" in arn), None)
+        parts = next((arn.split(":", ARN_PARTS - 1) for arn in arns if arn and ":repository/" in arn), None)
         if parts is None:
-            raise Rejected(f"{record.event_name[:80]} names no repository: neither requestParameters nor resources[].ARN")
+            raise Rejected(f"{_shown(record.event_name)} names no repository: neither requestParameters nor resources[].ARN")
+        if len(parts) != ARN_PARTS:
+            raise Rejected(f"'{_shown(':'.join(parts))}' is no ARN of a repository")
         if parts[4] != account:
-            raise Rejected(f"record is of a repository in account {parts[4][:20]}, but this is {account}")
+            raise Rejected(f"record is of a repository in account {_shown(parts[4])}, but this is {account}")
         name = parts[5].removeprefix("repository/")
     if not is_repository_name(name):
         raise Rejected(f"{name[:80]!r} is no name that ECR accepts")
@@ -172,9 +183,10 @@ def _from_native(envelope: _Envelope) -> Happening | None:
     name = detail.get("repository-name")
     if not isinstance(name, str) or not is_repository_name(name):
         raise Rejected(f"{envelope.detail_type} names no repository that ECR accepts")
-    noticed = NATIVE_ORIGIN.get(envelope.detail_type)
-    news = News(noticed=frozenset({noticed} if noticed else ()))
-    return Happening(name, news, Trigger(envelope.detail_type), envelope.time.astimezone(UTC))
+    at = envelope.time.astimezone(UTC)
+    origin = NATIVE_ORIGIN.get(envelope.detail_type)
+    news = News(noticed=frozenset({(origin, at)} if origin else ()))
+    return Happening(name, news, Trigger(envelope.detail_type), at)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -183,6 +195,11 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _shown(foreign: object) -> str:
+    """Foreign text for a reason: cut short, with control and direction characters escaped."""
+    return repr(str(foreign)[:80])[1:-1]
 
 
 def _first(invalid: ValidationError) -> str:

@@ -39,10 +39,15 @@ class AskingSettings(Settings):
 
 
 class NotifySettings(JudgingSettings):
-    """What `notify` is told: the bus, and the name of the secret that holds Slack's webhook, if there is one."""
+    """What `notify` is told: the name of the secret that holds Slack's webhook, if there is one."""
+
+    slack_secret: str = Field("", alias="SLACK_SECRET")
+
+
+class PublishSettings(Settings):
+    """What `publish` is told: the bus."""
 
     event_bus: str = Field(alias="EVENT_BUS", min_length=1)
-    slack_secret: str = Field("", alias="SLACK_SECRET")
 
 
 Model = TypeVar("Model", bound=Settings)

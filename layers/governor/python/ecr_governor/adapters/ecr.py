@@ -1,6 +1,7 @@
 """Amazon ECR: reads the facts that are asked for, and carries out remedies."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
 
 from botocore.exceptions import ClientError
@@ -32,9 +33,10 @@ from ecr_governor.core.repository import (
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
-    from mypy_boto3_ecr.type_defs import ImageTagMutabilityExclusionFilterTypeDef
+    from mypy_boto3_ecr.type_defs import ImageTagMutabilityExclusionFilterTypeDef, RepositoryTypeDef
 
 Value = TypeVar("Value")
+Kind = TypeVar("Kind", bound=StrEnum)
 
 ACTION_OF: Final[Mapping[Fact, str]] = {
     Fact.TAGS: "ecr:ListTagsForResource",
@@ -42,9 +44,10 @@ ACTION_OF: Final[Mapping[Fact, str]] = {
     Fact.REPOSITORY_POLICY: "ecr:GetRepositoryPolicy",
     Fact.SCAN_FREQUENCY: "ecr:BatchGetRepositoryScanningConfiguration",
     Fact.IMAGES: "ecr:DescribeImages",
+    Fact.HOLDS_IMAGE: "ecr:DescribeImages",
     Fact.CREATION_TEMPLATES: "ecr:DescribeRepositoryCreationTemplates",
 }
-"""What each fact costs: the one call, by the name of its IAM action."""
+"""What each fact costs, by the name of its IAM action: one call, or as many as there are pages."""
 
 ACTION_OF_REMEDY: Final[Mapping[type[Remedy], str]] = {
     PutLifecyclePolicy: "ecr:PutLifecyclePolicy",
@@ -53,7 +56,16 @@ ACTION_OF_REMEDY: Final[Mapping[type[Remedy], str]] = {
     TagResource: "ecr:TagResource",
 }
 
+_JUDGED_BY: Final[Mapping[type[Remedy], str]] = {
+    PutLifecyclePolicy: ACTION_OF[Fact.LIFECYCLE_POLICY],
+    SetRepositoryPolicy: ACTION_OF[Fact.REPOSITORY_POLICY],
+    PutImageTagMutability: "ecr:DescribeRepositories",
+    TagResource: ACTION_OF[Fact.TAGS],
+}
+
 PAGE = 1000
+IMAGE_PAGES = 10
+"""No more pages are read: a repository may hold far more images, and a look must end within its function's time."""
 
 
 class _Gone(Exception):
@@ -80,23 +92,25 @@ class EcrRegistry:
         A fact whose call is denied is `Unreadable`; one whose call is throttled makes the whole read fail, to be tried again.
         """
         try:
-            found = self._ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
+            found = self._described(name)
         except ClientError as error:
             if code_of(error) == "RepositoryNotFoundException":
                 return None
             raise_translated(error, "ecr:DescribeRepositories")
-        encryption = found.get("encryptionConfiguration") or {"encryptionType": "AES256"}
         arn = found["repositoryArn"]
+        fetched: dict[str, Any] = {}
         reads: dict[Fact, Callable[[], Any]] = {
             Fact.TAGS: lambda: self._tags(arn),
             Fact.LIFECYCLE_POLICY: lambda: self._lifecycle_policy(name),
             Fact.REPOSITORY_POLICY: lambda: self._repository_policy(name),
             Fact.SCAN_FREQUENCY: lambda: self._scan_frequency(name),
-            Fact.IMAGES: lambda: tuple(self._images(name)),
+            Fact.IMAGES: lambda: self._images(name),
+            Fact.HOLDS_IMAGE: lambda: bool(images) if isinstance(images := fetched.get("images"), tuple) else self._holds_image(name),
             Fact.CREATION_TEMPLATES: self._creation_templates,
         }
         try:
-            fetched: dict[str, Any] = {fact.value: _or_unreadable(ACTION_OF[fact], reads[fact]) for fact in sorted(facts)}
+            for fact in (each for each in reads if each in facts):  # in this order: images that were read tell whether there is one
+                fetched[fact.value] = _or_unreadable(ACTION_OF[fact], reads[fact])
         except _Gone:
             return None
         return Repository(
@@ -105,11 +119,8 @@ class EcrRegistry:
             account=found["registryId"],
             region=arn.split(":")[3],
             created_at=found["createdAt"],
-            tag_mutability=TagMutabilitySetting(
-                TagMutability(found.get("imageTagMutability", "MUTABLE")),
-                frozenset(each["filter"] for each in found.get("imageTagMutabilityExclusionFilters", ())),
-            ),
-            encryption=Encryption(EncryptionType(encryption["encryptionType"]), encryption.get("kmsKey")),
+            tag_mutability=_tag_mutability(found),
+            encryption=_encryption(found),
             **fetched,
         )
 
@@ -125,9 +136,17 @@ class EcrRegistry:
         )
 
     def apply(self, repository: Repository, remedy: Remedy) -> Outcome:
-        """Carry out one remedy. What ECR answers is the outcome; a refusal is never tried in another way. Raises Throttled."""
-        action = ACTION_OF_REMEDY[type(remedy)]
+        """Carry out one remedy, unless what it changes was changed since it was judged.
+
+        What ECR answers is the outcome; a refusal is never tried in another way. Raises Throttled.
+        """
+        action = _JUDGED_BY[type(remedy)]
         try:
+            # ECR has no conditional writes. Reading again just before narrows the window, in which somebody else's change would be
+            # overwritten, from the length of a look to milliseconds.
+            if not self._is_as_judged(repository, remedy):
+                return Outcome(remedy, OutcomeStatus.UNCHANGED, "changed meanwhile by somebody else")
+            action = ACTION_OF_REMEDY[type(remedy)]
             self._carry_out(repository, remedy)
         except ClientError as error:
             code = code_of(error)
@@ -137,6 +156,20 @@ class EcrRegistry:
                 return Outcome(remedy, OutcomeStatus.FAILED, f"{action}: {code}: {error.response['Error'].get('Message', '')[:300]}")
             raise_translated(error, action)
         return Outcome(remedy, OutcomeStatus.APPLIED)
+
+    def _is_as_judged(self, repository: Repository, remedy: Remedy) -> bool:
+        match remedy:
+            case PutLifecyclePolicy(before=text):
+                return self._lifecycle_policy(repository.name) == text
+            case SetRepositoryPolicy(before=text):
+                return self._repository_policy(repository.name) == text
+            case PutImageTagMutability(before=setting):
+                return _tag_mutability(self._described(repository.name)) == setting
+            case TagResource(before=former, after=tags):
+                present = self._tags(repository.arn)
+                return all(present.get(key) == former.get(key) for key in tags)
+            case _:
+                assert_never(remedy)
 
     def _carry_out(self, repository: Repository, remedy: Remedy) -> None:
         match remedy:
@@ -161,6 +194,9 @@ class EcrRegistry:
                 self._ecr.tag_resource(resourceArn=repository.arn, tags=pairs)  # type: ignore[arg-type]  # the stub wants its own TypedDict
             case _:
                 assert_never(remedy)
+
+    def _described(self, name: str) -> "RepositoryTypeDef":
+        return self._ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
 
     def _tags(self, arn: str) -> Mapping[str, str]:
         answer = self._ecr.list_tags_for_resource(resourceArn=arn)
@@ -187,18 +223,24 @@ class EcrRegistry:
         answer = self._ecr.batch_get_repository_scanning_configuration(repositoryNames=[name])
         for found in answer.get("scanningConfigurations", ()):
             if found.get("repositoryName") == name:
-                return ScanFrequency(found.get("scanFrequency", "MANUAL"))
+                return _known(ScanFrequency, "scanFrequency", found.get("scanFrequency", "MANUAL"))
         why = next((failure.get("failureReason", "") for failure in answer.get("failures", ())), "no answer")
         return Unreadable(f"ecr:BatchGetRepositoryScanningConfiguration: {why}")
 
-    def _images(self, name: str) -> Iterator[Image]:
+    def _images(self, name: str) -> tuple[Image, ...] | Unreadable:
         # Without imageStatus ANY, archived images are hidden and a full repository looks empty.
         pages = self._ecr.get_paginator("describe_images").paginate(
             repositoryName=name, filter={"imageStatus": "ANY"}, PaginationConfig={"PageSize": PAGE}
         )
-        for page in pages:
-            for image in page["imageDetails"]:
-                yield Image(digest=image["imageDigest"], tags=tuple(image.get("imageTags", ())), pushed_at=image["imagePushedAt"])
+        images: list[Image] = []
+        for number, page in enumerate(pages, start=1):
+            images += (Image(each["imageDigest"], tuple(each.get("imageTags", ())), each["imagePushedAt"]) for each in page["imageDetails"])
+            if number == IMAGE_PAGES and page.get("nextToken"):
+                return Unreadable(f"more than {IMAGE_PAGES * PAGE:,} images")
+        return tuple(images)
+
+    def _holds_image(self, name: str) -> bool:
+        return bool(self._ecr.describe_images(repositoryName=name, filter={"imageStatus": "ANY"}, maxResults=1)["imageDetails"])
 
     def _creation_templates(self) -> tuple[CreationTemplate, ...]:
         pages = self._ecr.get_paginator("describe_repository_creation_templates").paginate(PaginationConfig={"PageSize": PAGE})
@@ -211,6 +253,27 @@ class EcrRegistry:
     def _pull_through_cache_prefixes(self) -> tuple[str, ...]:
         pages = self._ecr.get_paginator("describe_pull_through_cache_rules").paginate(PaginationConfig={"PageSize": PAGE})
         return tuple(rule["ecrRepositoryPrefix"] for page in pages for rule in page.get("pullThroughCacheRules", ()))
+
+
+def _tag_mutability(found: "RepositoryTypeDef") -> TagMutabilitySetting | Unreadable:
+    mutability = _known(TagMutability, "imageTagMutability", found.get("imageTagMutability", "MUTABLE"))
+    if isinstance(mutability, Unreadable):
+        return mutability
+    return TagMutabilitySetting(mutability, frozenset(each["filter"] for each in found.get("imageTagMutabilityExclusionFilters", ())))
+
+
+def _encryption(found: "RepositoryTypeDef") -> Encryption | Unreadable:
+    configured = found.get("encryptionConfiguration") or {"encryptionType": "AES256"}
+    kind = _known(EncryptionType, "encryptionType", configured["encryptionType"])
+    return kind if isinstance(kind, Unreadable) else Encryption(kind, configured.get("kmsKey"))
+
+
+def _known(kind: type[Kind], field: str, value: str) -> Kind | Unreadable:
+    """Read one of ECR's values. A value that is newer than this release stops one verdict, not every look."""
+    try:
+        return kind(value)
+    except ValueError:
+        return Unreadable(f"{field}: unknown value {value!r}")
 
 
 def _or_unreadable(action: str, read: Callable[[], Value]) -> Value | Unreadable:

@@ -4,6 +4,7 @@
 |---|---|---|
 | `repository#NAME` | `record` | the record as JSON, its `version`; `due`/`due_at` index what needs a later look |
 | `repository#NAME` | `entry#000000000007` | one entry of the hash chain; never overwritten |
+| `repository#NAME` | `push` | the newest push that an event told of |
 | `repository#NAME` | `told#000000000007` | the channels that were told of that entry |
 | `repository#@policy` | `record` | the policy versions last judged and last good; `@` occurs in no ECR name |
 """
@@ -11,15 +12,16 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from ecr_governor.adapters.aws import code_of, raise_translated
-from ecr_governor.app.errors import Contended
+from ecr_governor.app.errors import Contended, Unintelligible
 from ecr_governor.core.announcement import Told
+from ecr_governor.core.origin import Push
 from ecr_governor.core.record import GENESIS, Entry, RepositoryRecord, entry_hash
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 DUE_INDEX = "due"
 POLICY = "@policy"
 _RECORD = TypeAdapter(RepositoryRecord)
+_PUSH = TypeAdapter(Push)
 
 
 class DynamoDbLedger:
@@ -40,7 +43,12 @@ class DynamoDbLedger:
     def read(self, name: str) -> RepositoryRecord | None:
         """Read a repository's record as last written."""
         item = self._get(_key(name, "record"))
-        return _RECORD.validate_json(item["document"]["S"]) if item else None
+        try:
+            return _RECORD.validate_json(item["document"]["S"]) if item else None
+        except ValidationError as error:
+            raise Unintelligible(
+                f"the record of {name} was written by another release: {error.error_count()} fields are not understood"
+            ) from error
 
     def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
         """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended, Throttled."""
@@ -56,6 +64,27 @@ class DynamoDbLedger:
                 raise Contended(f"{record.name}: version {record.version} was written over") from error
             raise_translated(error, "dynamodb:PutItem")
         return written
+
+    def note_push(self, name: str, push: Push) -> None:
+        """Keep the newest push to a repository that an event told of, apart from the record. Raises Throttled, Denied."""
+        at = push.at.astimezone(UTC).isoformat()
+        item = {**_key(name, "push"), "at": {"S": at}, "document": {"S": _PUSH.dump_json(push).decode()}}
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(pk) OR #at < :at",
+                ExpressionAttributeNames={"#at": "at"},
+                ExpressionAttributeValues={":at": {"S": at}},
+            )
+        except ClientError as error:
+            if not _lost_the_race(error):
+                raise_translated(error, "dynamodb:PutItem")
+
+    def noted_push(self, name: str) -> Push | None:
+        """Give the newest push that was noted."""
+        item = self._get(_key(name, "push"))
+        return _PUSH.validate_json(item["document"]["S"]) if item else None
 
     def delivered(self, repository: str, number: int) -> frozenset[str]:
         """The channels that were told of an entry."""
@@ -81,7 +110,7 @@ class DynamoDbLedger:
                 TableName=self._table,
                 IndexName=DUE_INDEX,
                 KeyConditionExpression="due = :due AND due_at <= :until",
-                ExpressionAttributeValues={":due": {"S": "due"}, ":until": {"S": until.isoformat()}},
+                ExpressionAttributeValues={":due": {"S": "due"}, ":until": {"S": until.astimezone(UTC).isoformat()}},
                 Limit=limit,
             )
         except ClientError as error:
@@ -166,7 +195,7 @@ class DynamoDbLedger:
             "document": {"S": _RECORD.dump_json(record).decode()},
         }
         if record.due_at:
-            item |= {"due": {"S": "due"}, "due_at": {"S": record.due_at.isoformat()}}
+            item |= {"due": {"S": "due"}, "due_at": {"S": record.due_at.astimezone(UTC).isoformat()}}
         return self._conditional(item, read_at)
 
     def _conditional(self, item: Mapping[str, Any], read_at: int) -> dict[str, Any]:

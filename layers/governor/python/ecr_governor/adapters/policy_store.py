@@ -71,6 +71,8 @@ class S3PolicySource:
 
     def _load(self, etag: str, now: datetime) -> PolicyInForce:
         if not etag:
+            if self._ledger.last_good_policy():
+                return self._last_good("deleted", f"{self._key} is gone from the policy bucket", now)
             return self._limited(bundled_policy(), BUNDLED)
         version = "unknown"
         try:

@@ -5,6 +5,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+from ecr_governor.adapters.aws import raise_translated
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
@@ -22,13 +26,17 @@ class DeadLetters:
         self._queue_url = queue_url
 
     def send(self, body: str, reason: str) -> None:
-        """Put a message there, its reason in the attribute `ERROR_MESSAGE` as EventBridge does it."""
+        """Put a message there, its reason in the attribute `ERROR_MESSAGE` as EventBridge does it. Raises Throttled, Denied."""
+        printable = "".join(character if character.isprintable() else "?" for character in reason[:REASON_LIMIT])
         attributes: dict[str, Any] = {
             "ERROR_CODE": {"DataType": "String", "StringValue": "REJECTED"},
-            "ERROR_MESSAGE": {"DataType": "String", "StringValue": reason[:REASON_LIMIT]},
+            "ERROR_MESSAGE": {"DataType": "String", "StringValue": printable or "no reason"},
         }
         kept = body.encode()[: MESSAGE_LIMIT - ROOM_FOR_ATTRIBUTES].decode("utf-8", "ignore") or "(empty)"
-        self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=kept, MessageAttributes=attributes)
+        try:
+            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=kept, MessageAttributes=attributes)
+        except ClientError as error:
+            raise_translated(error, "sqs:SendMessage")
 
 
 class Looks:

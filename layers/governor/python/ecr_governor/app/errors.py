@@ -17,6 +17,10 @@ class Contended(GovernorError):
     """Somebody else wrote the same ledger record first: read again and decide again."""
 
 
+class Unintelligible(GovernorError):
+    """A ledger record holds what this release does not know. It is left as it is."""
+
+
 class Undeliverable(GovernorError):
     """A message was not delivered. It must be tried again: `retry_after` seconds from now where the receiver said so.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from ecr_governor.core.origin import AutomaticCreation
+from ecr_governor.core.origin import AutomaticCreation, Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.remedy import Outcome, Remedy
@@ -33,6 +33,12 @@ class Ledger(Protocol):
 
     def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
         """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended."""
+
+    def note_push(self, name: str, push: Push) -> None:
+        """Keep the newest push to a repository that an event told of, apart from the record."""
+
+    def noted_push(self, name: str) -> Push | None:
+        """Give the newest push that was noted."""
 
     def delivered(self, repository: str, number: int) -> frozenset[str]:
         """The channels that were told of an entry."""

@@ -1,9 +1,7 @@
 """Images were pushed or deleted: judge what the event alone can tell, and ask for a look at the repository only if more is needed."""
 
-from dataclasses import replace
 from datetime import datetime
 
-from ecr_governor.app.errors import Contended
 from ecr_governor.app.ports import Ledger, PolicySource
 from ecr_governor.core.origin import News, learn, milestones
 from ecr_governor.core.policy.model import Policy
@@ -12,7 +10,7 @@ from ecr_governor.core.repository import Fact
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.rules.image_tag import violating_tags
 
-_IMAGE_RULES = frozenset(rule.id for rule in RULES.values() if Fact.IMAGES in rule.needs)
+_IMAGE_RULES = frozenset(rule.id for rule in RULES.values() if rule.needs & {Fact.IMAGES, Fact.HOLDS_IMAGE})
 """Rules whose open findings a push, or the deletion of an image, may resolve."""
 
 
@@ -23,15 +21,10 @@ def take_note(name: str, news: News, ledger: Ledger, policies: PolicySource, now
     """
     policy = policies.current(now).policy
     record = ledger.read(name)
-    if record is None or _needs_a_look(record, news, policy):
-        return False
-    updated = replace(record, provenance=learn(record.provenance, news))
-    if updated != record:
-        try:
-            ledger.write(updated)
-        except Contended:
-            return False
-    return True
+    # The newest push is kept apart from the record: who pushes often must not keep a look from writing it.
+    if news.pushes:
+        ledger.note_push(name, max(news.pushes, key=lambda push: (push.at, push.event_id)))
+    return record is not None and not _needs_a_look(record, news, policy)
 
 
 def _needs_a_look(record: RepositoryRecord, news: News, policy: Policy) -> bool:

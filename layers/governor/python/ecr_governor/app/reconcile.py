@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 TOO_OFTEN = f"put right {WRITE_ROUNDS_PER_HOUR} times within an hour and changed back each time: something else manages this setting"
+NEW_FOR = timedelta(hours=1)
+"""A repository that is older when it is first seen was there before us."""
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """CloudTrail's times and ECR's are whole seconds of different clocks."""
 
@@ -63,18 +65,19 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         # Deleted and created again before we looked: the end of the old one first, then the new one from its beginning.
         _gone(stored, trigger, policy, services, now)
         return _look(name, news, trigger, services, now)
-    before = _incarnation(repository, stored)
-    repository = replace(repository, provenance=_provenance(before.provenance, repository, news, services.registry))
+    before = _incarnation(repository, stored, services.ledger)
+    again = stored is not None and stored.gone_at is not None
+    repository = replace(repository, provenance=_provenance(before.provenance, repository, news, services.registry, again=again))
     found = evaluate(repository, policy, now)
     record, outcomes = _put_right(before, repository, found, services, now)
     left = found
     if applied(outcomes):
         touched = facts & frozenset(fact for outcome in outcomes for fact in CHANGES[type(outcome.remedy)])
-        again = services.registry.read(name, touched)
-        if again is None or again.created_at != repository.created_at:
+        reread = services.registry.read(name, touched)
+        if reread is None or reread.created_at != repository.created_at:
             return _gone(record, trigger, policy, services, now, outcomes)
         kept: dict[str, Any] = {fact.value: getattr(repository, fact.value) for fact in facts - touched}
-        repository = replace(again, provenance=repository.provenance, **kept)
+        repository = replace(reread, provenance=repository.provenance, **kept)
         left = evaluate(repository, policy, now)
     opened = follow(before.findings, found, now)
     remaining = follow(opened, left, now)
@@ -85,13 +88,17 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         trigger=trigger,
         policy_hash=policy.hash,
         discovered=not before.policy_hash,
+        created=repository.provenance.creation is not None or now - repository.created_at < NEW_FOR,
         origin=repository.provenance.origin,
         opened=_newly_open((*opened, *remaining), before.findings),
+        changed=_changed(remaining, before.findings),
         resolved=tuple(finding for finding in remaining if _is_resolved(finding) and _was_open(finding, (*before.findings, *opened))),
-        outcomes=tuple(outcome for outcome in outcomes if operation_of(outcome.remedy) not in refused & before.paused.keys()),
+        outcomes=tuple(outcome for outcome in outcomes if _is_news(outcome, before)),
         recovered=_recovered(before, found),
         held_back=held_back,
     )
+    # Somebody was quicker, so their event will bring us back; if it should be lost, the hour does.
+    waiting = held_back or any(outcome.status is OutcomeStatus.UNCHANGED for outcome in outcomes)
     updated = replace(
         record,
         created_at=repository.created_at,
@@ -103,36 +110,39 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         },
         pending=(),
         paused={operation: before.paused.get(operation, now) for operation in sorted(refused)},
+        failing=tuple(describe(outcome.remedy) for outcome in outcomes if outcome.status is OutcomeStatus.FAILED),
         policy_hash=policy.hash,
         mode=policy.mode,
     )
-    return _commit(stored, replace(updated, due_at=next_look(updated, repository, policy, now, held_back=held_back)), change, services)
+    return _commit(stored, replace(updated, due_at=next_look(updated, repository, policy, now, waiting=waiting)), change, services)
 
 
-def _incarnation(repository: Repository, stored: RepositoryRecord | None) -> RepositoryRecord:
+def _incarnation(repository: Repository, stored: RepositoryRecord | None, ledger: Ledger) -> RepositoryRecord:
     """The record of this very repository: a name that was deleted and created again starts anew, on the same ledger."""
+    fresh = RepositoryRecord(repository.name, created_at=repository.created_at)
     if stored is None:
-        return RepositoryRecord(repository.name, created_at=repository.created_at)
+        return fresh
     if stored.gone_at is None and stored.created_at == repository.created_at:
         return stored
-    fresh = RepositoryRecord(repository.name, created_at=repository.created_at)
     # A push to the new repository may have been noted before its creation was.
-    known = (stored.provenance.first_push, stored.provenance.last_push)
-    pushes = tuple(push for push in known if push and push.at >= repository.created_at)
-    return replace(
-        fresh, version=stored.version, entries=stored.entries, head=stored.head, provenance=learn(Provenance(), News(pushes=pushes))
-    )
+    noted = ledger.noted_push(repository.name)
+    pushes = (noted,) if noted and noted.at >= repository.created_at else ()
+    provenance = learn(Provenance(), News(pushes=pushes))
+    return replace(fresh, version=stored.version, entries=stored.entries, head=stored.head, provenance=provenance)
 
 
-def _provenance(known: Provenance, repository: Repository, news: News, registry: Registry) -> Provenance:
-    earliest = repository.created_at - CLOCK_TOLERANCE
+def _provenance(known: Provenance, repository: Repository, news: News, registry: Registry, *, again: bool) -> Provenance:
+    # Of a name that was used before, even a push of a minute earlier belongs to the former repository.
+    earliest = repository.created_at.replace(microsecond=0) if again else repository.created_at - CLOCK_TOLERANCE
     ours = News(
         creation=news.creation if news.creation and news.creation.at >= earliest else None,
         pushes=tuple(push for push in news.pushes if push.at >= earliest),
-        noticed=news.noticed,
+        noticed=frozenset((origin, at) for origin, at in news.noticed if at >= earliest),
     )
     learned = learn(known, ours)
-    if known.evidence and milestones(learned) == milestones(known):
+    # Evidence without weight says what could not be read: it may be readable by now.
+    settled = known.evidence and all(signal.weight for signal in known.evidence)
+    if settled and milestones(learned) == milestones(known):
         return learned
     return classify(learned, repository.name, registry.automatic_creation())
 
@@ -213,6 +223,29 @@ def _owner(repository: Repository, policy: Policy, known: str | None) -> str | N
     if isinstance(repository.tags, Unreadable):
         return known
     return repository.tags.get(policy.owner_tag)
+
+
+def _is_news(outcome: Outcome, before: RepositoryRecord) -> bool:
+    """Whether an outcome is worth telling: a remedy that still fails, or still waits, was told the first time."""
+    match outcome.status:
+        case OutcomeStatus.REFUSED:
+            return operation_of(outcome.remedy) not in before.paused
+        case OutcomeStatus.FAILED:
+            return describe(outcome.remedy) not in before.failing
+        case _:
+            return True
+
+
+def _changed(after: Iterable[Finding], before: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that stay open and say something else than before: an open finding must not hide what comes on top of it."""
+    earlier = {finding.rule: finding for finding in before if _is_open(finding)}
+    return tuple(
+        finding
+        for finding in after
+        if _is_open(finding)
+        and (known := earlier.get(finding.rule))
+        and (known.reason, known.severity) != (finding.reason, finding.severity)
+    )
 
 
 def _newly_open(seen: Iterable[Finding], before: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -68,6 +68,11 @@ def announce(told: Iterable[Told], record: RepositoryRecord | None, least: Sever
             finding = finding_from_data(data)
             resolved.pop(finding.rule, None)
             opened[finding.rule] = finding
+        for data in entry.body.get("changed", ()):
+            finding = finding_from_data(data)
+            # Told again only if it is grave: a list of bad tags that grows by one is no news.
+            if finding.rule in opened or _matters(finding, Severity.HIGH):
+                opened[finding.rule] = finding
         for data in entry.body["resolved"]:
             finding = finding_from_data(data)
             if opened.pop(finding.rule, None) is None:
@@ -83,7 +88,7 @@ def announce(told: Iterable[Told], record: RepositoryRecord | None, least: Sever
         not_put_right=tuple(
             (outcome["words"], outcome["why"]) for outcome in outcomes if outcome["status"] in {OutcomeStatus.FAILED, OutcomeStatus.REFUSED}
         ),
-        discovered=any(entry.body["discovered"] for entry in entries),
+        discovered=any(entry.body["discovered"] and entry.body.get("created", True) for entry in entries),
         gone=bool(entries[-1].body["gone"]),
         trigger=first["trigger"]["event"],
         actor=first["trigger"]["actor"],
@@ -131,7 +136,8 @@ def bus_events(entry: Told, account: str, region: str) -> tuple[tuple[str, dict[
     }
     events: list[tuple[str, dict[str, Any]]] = []
     if body["discovered"]:
-        events.append(("Repository Created", {**common, "origin": body["origin"], "trigger": body["trigger"]}))
+        kind = "Repository Created" if body.get("created", True) else "Repository Discovered"
+        events.append((kind, {**common, "origin": body["origin"], "trigger": body["trigger"]}))
     events += [("Finding Opened", {**common, "finding": finding}) for finding in body["opened"]]
     events += [
         ("Remedy Applied", {**common, "remedy": outcome["remedy"]}) for outcome in body["outcomes"] if outcome["status"] == "applied"

@@ -10,11 +10,11 @@ from ecr_governor.core.rules import auto_created, required_tags
 AGAIN_AFTER = timedelta(hours=1)
 
 
-def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, now: datetime, *, held_back: bool) -> datetime | None:
+def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, now: datetime, *, waiting: bool) -> datetime | None:
     """Give the first time after `now` at which a verdict may change by time alone; None if none can.
 
-    A grace period ends, an exemption expires, or the pause after too many remedies is over. What was judged while the policy file
-    was invalid (`held_back`) is looked at again until it is mended.
+    A grace period ends, an exemption expires, or the pause after too many remedies is over. What could not be put right for a
+    passing reason (`waiting`), for example an invalid policy file, is looked at again.
     """
     expectation = policy.expectation_for(repository.name)
     moments = (
@@ -22,6 +22,6 @@ def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, 
         required_tags.due(repository, expectation, now),
         policy.next_expiry(repository.name, now),
         *(since + AGAIN_AFTER for since in record.paused.values()),
-        now + AGAIN_AFTER if held_back else None,
+        now + AGAIN_AFTER if waiting else None,
     )
     return min((moment for moment in moments if moment and moment > now), default=None)

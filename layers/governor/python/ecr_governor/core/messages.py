@@ -31,6 +31,8 @@ def plain(text: str, limit: int = SECTION_LIMIT) -> str:
     visible = "".join(" " if character in "\n\r\t" else character for character in text if character in "\n\r\t" or _printable(character))
     if len(visible) > limit:
         visible = visible[: limit - 1] + "…"
+    # Slack makes links of addresses even where it is told not to: in the text of a notification.
+    visible = visible.replace("://", ":\u2215\u2215")
     return visible.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -101,7 +103,7 @@ def policy_problem(problem: str, version: str, account: str, region: str) -> dic
         "text": _cut(plain(f"The policy file is invalid: {problem}"), TEXT_LIMIT),
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}},
-            {"type": "section", "text": {"type": "mrkdwn", "text": body}},
+            {"type": "section", "text": {"type": "mrkdwn", "verbatim": True, "text": body}},
             _context(account, region, "last good", f"file version {version}"),
         ],
     }
@@ -164,10 +166,10 @@ def _list(title: str, mark: str, lines: Iterable[str]) -> str:
 
 
 def _section(text: str) -> list[dict[str, Any]]:
-    return [{"type": "section", "text": {"type": "mrkdwn", "text": _cut(text, SECTION_LIMIT)}}] if text else []
+    return [{"type": "section", "text": {"type": "mrkdwn", "verbatim": True, "text": _cut(text, SECTION_LIMIT)}}] if text else []
 
 
-def _fields(announcement: Announcement) -> list[dict[str, str]]:
+def _fields(announcement: Announcement) -> list[dict[str, Any]]:
     record = announcement.record
     provenance = record.provenance if record else None
     pusher = provenance.pusher if provenance else None
@@ -180,7 +182,7 @@ def _fields(announcement: Announcement) -> list[dict[str, str]]:
     ]
     if creator and provenance and provenance.origin == "api":
         shown.insert(2, ("Created by", code(creator.name)))
-    return [{"type": "mrkdwn", "text": _cut(f"*{label}*\n{value}", FIELD_LIMIT)} for label, value in shown]
+    return [{"type": "mrkdwn", "verbatim": True, "text": _cut(f"*{label}*\n{value}", FIELD_LIMIT)} for label, value in shown]
 
 
 def _cause(announcement: Announcement) -> str:
@@ -191,7 +193,7 @@ def _cause(announcement: Announcement) -> str:
 
 def _context(account: str, region: str, policy_hash: str, cause: str) -> dict[str, Any]:
     text = f"{plain(cause, 300)} · account {account} · {region} · policy {policy_hash}"
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
+    return {"type": "context", "elements": [{"type": "mrkdwn", "verbatim": True, "text": text}]}
 
 
 def _examples(announcements: Sequence[Announcement], rule: str) -> str:

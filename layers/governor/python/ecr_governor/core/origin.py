@@ -2,6 +2,7 @@
 
 No single CloudTrail field says that ECR made a repository by itself: `invokedBy: ecr.amazonaws.com` also marks calls that
 ECR makes on behalf of a client. So each signal has a weight, contradictions are kept, and the answer may be `unknown`.
+What a caller may choose, the user agent, a session's name, a role's name or path, never counts on its own.
 """
 
 from collections.abc import Iterable
@@ -71,11 +72,15 @@ AUTOMATIC = frozenset({Origin.CREATE_ON_PUSH, Origin.PULL_THROUGH_CACHE, Origin.
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One piece of evidence: what was seen, which origins it speaks for, and how strongly (1 weak to 5 strong)."""
+    """One piece of evidence: what was seen, which origins it speaks for, and how strongly (1 weak to 5 strong, 0 not at all).
+
+    `cache_rules`: it is of the registry's pull through cache rules, that one covers the name or that they could not be read.
+    """
 
     seen: str
     points_to: tuple[Origin, ...]
     weight: int
+    cache_rules: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,13 @@ class Provenance:
         """The principal of the first push that was seen: with create on push, the real author of the repository."""
         return self.first_push.actor if self.first_push else None
 
+    @property
+    def may_be_cache(self) -> bool:
+        """Whether it is a pull through cache, or may be one for all that is known."""
+        if self.origin in {Origin.API, Origin.CREATE_ON_PUSH}:
+            return False
+        return self.origin is Origin.PULL_THROUGH_CACHE or any(signal.cache_rules for signal in self.evidence)
+
 
 @dataclass(frozen=True, slots=True)
 class News:
@@ -104,7 +116,7 @@ class News:
 
     creation: Creation | None = None
     pushes: tuple[Push, ...] = ()
-    noticed: frozenset[Origin] = frozenset()
+    noticed: frozenset[tuple[Origin, datetime]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +147,7 @@ def learn(known: Provenance, news: News) -> Provenance:
         creation=min(creations, key=lambda creation: (creation.at, creation.event_id), default=None),
         first_push=min(pushes, key=lambda push: (push.at, push.event_id), default=None),
         last_push=max(pushes, key=lambda push: (push.at, push.event_id), default=None),
-        noticed=tuple(sorted({*known.noticed, *news.noticed})),
+        noticed=tuple(sorted({*known.noticed, *(origin for origin, _ in news.noticed)})),
     )
 
 
@@ -159,45 +171,68 @@ _ECR = "ecr.amazonaws.com"
 
 
 def _signals(provenance: Provenance, name: str, automatic: AutomaticCreation) -> Iterable[Signal]:
-    if creation := provenance.creation:
+    creation = provenance.creation
+    if creation:
         yield from _creation_signals(creation)
+    # Caches are refreshed and images replicated in old repositories too: activity tells of the beginning only where ECR began it.
+    weight = 4 if creation and _ecr_services(creation) else 2
     for origin in provenance.noticed:
-        yield Signal(f"ECR reported a {origin.value.replace('_', ' ')} action for the repository", (origin,), 4)
+        yield Signal(f"ECR reported a {origin.value.replace('_', ' ')} action for the repository", (origin,), weight)
     if prefix := longest_prefix(automatic.create_on_push_prefixes or (), name):
         yield Signal(f"the creation template {prefix} with CREATE_ON_PUSH covers the name", (Origin.CREATE_ON_PUSH,), 1)
-    if prefix := longest_prefix(automatic.pull_through_cache_prefixes or (), name):
-        yield Signal(f"the pull through cache rule {prefix} covers the name", (Origin.PULL_THROUGH_CACHE,), 2)
-    if (push := provenance.first_push) and provenance.creation and not _is_service(push.actor):
-        gap = push.at - provenance.creation.at
+    if automatic.pull_through_cache_prefixes is None:
+        yield Signal("the pull through cache rules could not be read", (Origin.PULL_THROUGH_CACHE,), 0, cache_rules=True)
+    elif prefix := longest_prefix(automatic.pull_through_cache_prefixes, name):
+        yield Signal(f"the pull through cache rule {prefix} covers the name", (Origin.PULL_THROUGH_CACHE,), 2, cache_rules=True)
+    if (push := provenance.first_push) and creation and not _is_service(push.actor):
+        gap = push.at - creation.at
         if timedelta(0) <= gap <= PUSH_FOLLOWS_WITHIN:
             seen = f"{push.actor.name} pushed {int(gap.total_seconds())} s after the creation"
             yield Signal(seen, (Origin.CREATE_ON_PUSH,), 2)
 
 
 def _creation_signals(creation: Creation) -> Iterable[Signal]:
-    actor = creation.actor
-    services = {actor.invoked_by, *(part for part in actor.session_issuer.split("/") if part.endswith("amazonaws.com"))}
+    actor, services, proxies = creation.actor, _ecr_services(creation), _proxies(creation)
     every_kind = tuple(sorted(AUTOMATIC))
-    if any(service.startswith("replication.ecr.") for service in services):
+    if f"replication.{_ECR}" in services:
         yield Signal("CreateRepository was made by ECR's replication role", (Origin.REPLICATION,), 5)
-    if any(service.startswith("pullthroughcache.ecr.") for service in services) or actor.arn.endswith("/ECRPullThroughCacheWithTemplate"):
+    if f"pullthroughcache.{_ECR}" in services or (proxies and actor.arn.endswith("/ECRPullThroughCacheWithTemplate")):
         yield Signal("CreateRepository was made by ECR's pull through cache", (Origin.PULL_THROUGH_CACHE,), 5)
-    if actor.session_issuer.endswith("/AWSServiceRoleForECRTemplate"):
+    if _linked_service(actor) == _ECR and actor.session_issuer.endswith("/AWSServiceRoleForECRTemplate"):
         yield Signal("CreateRepository was made by ECR's creation template role", every_kind, 2)
-    proxied = [what for what, value in _proxies(creation) if value == _ECR]
-    if proxied:
+    if proxies:
         # Also true of calls that ECR makes for a client, so it only says "not by hand", never which kind.
-        yield Signal(f"CreateRepository came through {_ECR} ({', '.join(proxied)})", every_kind, 2)
+        yield Signal(f"CreateRepository came through {' and '.join(sorted({*proxies.values()}))} ({', '.join(proxies)})", every_kind, 2)
     elif creation.event_type == "AwsServiceEvent":
         yield Signal("CreateRepository was recorded as an event of the service, not as an API call", every_kind, 2)
-    elif not _is_service(actor):
+    elif not _linked_service(actor):
         via = f" through {actor.invoked_by}" if actor.invoked_by else ""
         yield Signal(f"{actor.name} called CreateRepository{via}", (Origin.API,), 5)
 
 
-def _proxies(creation: Creation) -> tuple[tuple[str, str], ...]:
-    return ("invokedBy", creation.actor.invoked_by), ("sourceIPAddress", creation.source_ip), ("userAgent", creation.user_agent)
+def _proxies(creation: Creation) -> dict[str, str]:
+    """The fields that name ECR as what the call came through. Both are set by AWS; `userAgent` is the caller's choice."""
+    fields = {"invokedBy": creation.actor.invoked_by, "sourceIPAddress": creation.source_ip}
+    return {field: value for field, value in fields.items() if _is_ecr(value)}
+
+
+def _ecr_services(creation: Creation) -> frozenset[str]:
+    """The names under which ECR itself was at work, as far as AWS vouches for them."""
+    return frozenset(filter(_is_ecr, (*_proxies(creation).values(), _linked_service(creation.actor))))
+
+
+def _is_ecr(host: str) -> bool:
+    return host == _ECR or host.endswith(f".{_ECR}")
+
+
+def _linked_service(actor: Actor) -> str:
+    """The service whose service-linked role acted, or "". Only AWS makes roles right under this path; elsewhere the words are free."""
+    match actor.session_issuer.rpartition(":")[2].split("/"):
+        case ["role", "aws-service-role", service, _]:
+            return service
+        case _:
+            return ""
 
 
 def _is_service(actor: Actor) -> bool:
-    return actor.type == "AWSService" or "/aws-service-role/" in actor.session_issuer or "ecr.amazonaws.com" in actor.session_issuer
+    return actor.type == "AWSService" or _linked_service(actor) != ""

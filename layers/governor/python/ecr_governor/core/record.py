@@ -23,7 +23,7 @@ class RepositoryRecord:
     """The present state of one repository in the ledger. `version` counts the writes and guards each of them.
 
     `pending` are remedies, in words, that were intended and whose outcome is not recorded yet. `write_rounds` are, by ECR operation,
-    the times at which a setting was last put right; `paused` when that stopped because something else kept changing it back.
+    the times at which a setting was last put right; `paused` when that stopped because something else kept changing it back; `failing` are remedies, in words, that ECR refused.
     `due_at` is when a verdict may change by time alone; `policy_hash` and `mode` are the policy that it was last judged by, and how
     far that went; `head` is the hash of the newest ledger entry, `entries` their number.
     """
@@ -39,6 +39,7 @@ class RepositoryRecord:
     pending: tuple[str, ...] = ()
     write_rounds: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
     paused: Mapping[str, datetime] = field(default_factory=dict)
+    failing: tuple[str, ...] = ()
     due_at: datetime | None = None
     policy_hash: str = ""
     mode: Mode = Mode.AUDIT
@@ -75,7 +76,8 @@ class Change:
     """What one look at a repository changed: the unit that people and the event bus are told of.
 
     `recovered` are remedies, in words, whose outcome an interrupted look left unrecorded and that were found done. `held_back`: the
-    policy file is invalid, so that nothing was put right that otherwise might have been.
+    policy file is invalid, so that nothing was put right that otherwise might have been. `discovered`: first seen; `created`: and new.
+    `changed` are findings that stay open for another reason than before.
     """
 
     repository: str
@@ -90,11 +92,13 @@ class Change:
     outcomes: tuple[Outcome, ...] = ()
     recovered: tuple[str, ...] = ()
     held_back: bool = False
+    created: bool = False
+    changed: tuple[Finding, ...] = ()
 
     @property
     def announced(self) -> bool:
         """Whether anybody should be told. Learning where a repository came from is kept, but is no news in itself."""
-        return bool(self.discovered or self.gone or self.opened or self.resolved or self.outcomes)
+        return bool(self.discovered or self.gone or self.opened or self.changed or self.resolved or self.outcomes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,8 @@ def change_as_data(change: Change) -> dict[str, Any]:
         "outcomes": [outcome_as_data(outcome) for outcome in change.outcomes],
         "recovered": list(change.recovered),
         "held_back": change.held_back,
+        "created": change.created,
+        "changed": [finding_as_data(finding) for finding in change.changed],
     }
 
 

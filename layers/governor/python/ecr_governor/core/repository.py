@@ -26,6 +26,7 @@ class Fact(StrEnum):
     REPOSITORY_POLICY = "repository_policy"
     SCAN_FREQUENCY = "scan_frequency"
     IMAGES = "images"
+    HOLDS_IMAGE = "holds_image"
     CREATION_TEMPLATES = "creation_templates"
 
 
@@ -91,6 +92,7 @@ class CreationTemplate:
 class Repository:
     """The facts of one repository. Those that cost a call of their own are `Unreadable` until they are fetched.
 
+    `tag_mutability` and `encryption` come with every read, and are `Unreadable` where ECR's value is one that we do not know.
     `lifecycle_policy` and `repository_policy` are the documents' texts as ECR returned them, None where there is none.
     """
 
@@ -99,12 +101,13 @@ class Repository:
     account: str
     region: str
     created_at: datetime
-    tag_mutability: TagMutabilitySetting
-    encryption: Encryption
+    tag_mutability: TagMutabilitySetting | Unreadable
+    encryption: Encryption | Unreadable
     tags: Mapping[str, str] | Unreadable = NOT_FETCHED
     lifecycle_policy: str | Unreadable | None = NOT_FETCHED
     repository_policy: str | Unreadable | None = NOT_FETCHED
     scan_frequency: ScanFrequency | Unreadable = NOT_FETCHED
     images: tuple[Image, ...] | Unreadable = NOT_FETCHED
+    holds_image: bool | Unreadable = NOT_FETCHED
     creation_templates: tuple[CreationTemplate, ...] | Unreadable = NOT_FETCHED
     provenance: Provenance = field(default_factory=Provenance)

@@ -168,6 +168,20 @@ def _texts(value: object) -> list[str]:
 # Operators that compare the caller's own value and fail where the request has none. IfExists, the negated ones and ForAllValues let
 # such a request pass; ForAnyValue does not (IAM user guide, condition operators and set operators).
 _EXACT: Final = frozenset({"stringequals", "stringequalsignorecase", "arnequals", "arnlike", "stringlike"})
+# What anybody can meet, by the operator alone: to be nobody in particular, to send a key or not, to choose the time.
+_NEGATED: Final = frozenset(
+    {
+        "stringnotequals",
+        "stringnotequalsignorecase",
+        "stringnotlike",
+        "numericnotequals",
+        "datenotequals",
+        "arnnotequals",
+        "arnnotlike",
+        "notipaddress",
+    }
+)
+_LIKE: Final = frozenset({"stringlike", "arnlike", "arnequals"})  # ArnEquals matches wildcards too (IAM user guide, ARN operators)
 # Conditions on the circumstances of a call, true for anybody who arranges them.
 _NOT_ON_CALLERS: Final = frozenset(
     {"aws:securetransport", "aws:currenttime", "aws:epochtime", "aws:multifactorauthpresent", "aws:useragent", "aws:referer"}
@@ -176,6 +190,8 @@ _ACCOUNT_KEYS: Final = frozenset({"aws:principalaccount", "aws:sourceaccount"})
 _ORGANIZATION_KEYS: Final = frozenset({"aws:principalorgid", "aws:sourceorgid"})
 _ORGANIZATION_PATH_KEYS: Final = frozenset({"aws:principalorgpaths", "aws:sourceorgpaths"})
 _ARN_KEYS: Final = frozenset({"aws:principalarn", "aws:sourcearn"})
+# The one Bool that tells who calls: AWS services, or everybody else (IAM user guide, global condition keys).
+_IS_SERVICE: Final = "aws:principalisawsservice"
 _CALLER_KEYS: Final = _ACCOUNT_KEYS | _ORGANIZATION_KEYS | _ORGANIZATION_PATH_KEYS | _ARN_KEYS
 
 
@@ -194,7 +210,9 @@ def _conditions(condition: Mapping[str, Any]) -> Iterator[tuple[str, str, list[s
 
 
 def _one_restriction(operator: str, key: str, values: list[str], trust: Trust) -> _Restriction:
-    if key in _NOT_ON_CALLERS:
+    if not key:
+        return _Restriction.UNKNOWN
+    if key in _NOT_ON_CALLERS or _admits_anybody(operator, key, values):
         return _Restriction.NONE
     if key not in _CALLER_KEYS:
         return _Restriction.UNKNOWN
@@ -202,6 +220,24 @@ def _one_restriction(operator: str, key: str, values: list[str], trust: Trust) -
         return _Restriction.NONE
     trusted = all(_is_trusted(operator, key, value, trust) for value in values)
     return _Restriction.TRUSTED if trusted else _Restriction.NONE
+
+
+def _admits_anybody(operator: str, key: str, values: list[str]) -> bool:
+    """Whether the test says nothing of who calls. One value that matches everything is enough: values are combined by "or"."""
+    plain = operator.removeprefix("forallvalues:").removesuffix("ifexists")
+    if plain == "bool":
+        return key != _IS_SERVICE
+    if plain == "ipaddress":
+        return any(_is_every_address(value) for value in values)
+    if plain in _LIKE:
+        return any(value and not value.strip("*") for value in values)
+    return plain in _NEGATED or plain == "null" or plain.startswith("date")
+
+
+def _is_every_address(value: str) -> bool:
+    """Whether a range leaves no bit of an address fixed: `0.0.0.0/0`, `::/0`."""
+    _, slash, prefix = value.rpartition("/")
+    return bool(slash and prefix) and not prefix.strip("0")
 
 
 def _is_trusted(operator: str, key: str, value: str, trust: Trust) -> bool:

@@ -28,7 +28,7 @@ def due(repository: Repository, expectation: Expectation, now: datetime) -> date
     wanted = expectation.settings.auto_created
     if wanted is None or repository.provenance.origin not in _WORDS:
         return None
-    if not isinstance(repository.images, Unreadable) and repository.images and repository.provenance.pusher is not None:
+    if repository.holds_image is True and repository.provenance.pusher is not None:
         return None
     end = repository.created_at + wanted.grace
     return end if now < end else None
@@ -53,7 +53,7 @@ def _check(repository: Repository, expectation: Expectation, now: datetime) -> V
     if now >= repository.created_at + wanted.grace:
         if origin is Origin.CREATE_ON_PUSH:
             _judge_owner(repository, expectation, violations, unknowns)
-        _judge_images(repository, wanted, violations, unknowns)
+        _judge_image(repository, wanted, violations, unknowns)
     if violations:
         return Violation("; ".join(violations))
     return Undetermined("; ".join(unknowns)) if unknowns else Compliant()
@@ -80,11 +80,11 @@ def _judge_owner(repository: Repository, expectation: Expectation, violations: l
         violations.append(f"has no owner: no push was seen and the tag {expectation.owner_tag} is missing")
 
 
-def _judge_images(repository: Repository, wanted: AutoCreated, violations: list[str], unknowns: list[str]) -> None:
-    images = repository.images
-    if isinstance(images, Unreadable):
-        unknowns.append(f"its images could not be read: {images.why}")
-    elif not images:
+def _judge_image(repository: Repository, wanted: AutoCreated, violations: list[str], unknowns: list[str]) -> None:
+    holds_image = repository.holds_image
+    if isinstance(holds_image, Unreadable):
+        unknowns.append(f"its images could not be read: {holds_image.why}")
+    elif not holds_image:
         violations.append(f"holds no image {_hours(wanted)} after it was created")
 
 
@@ -99,7 +99,7 @@ RULE: Final = Rule(
     why="Anybody who may push can make ECR create a repository, wanted or not; even a denied push may leave an empty one behind.",
     fix="Push an image, tag the owner, and cover the name by a creation template; or delete the repository if nobody meant it to be.",
     severity=Severity.MEDIUM,
-    needs=frozenset({Fact.CREATION_TEMPLATES, Fact.TAGS, Fact.IMAGES}),
+    needs=frozenset({Fact.CREATION_TEMPLATES, Fact.TAGS, Fact.HOLDS_IMAGE}),
     applies=_applies,
     check=_check,
 )

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Final
 
 from ecr_governor.core.policy.model import Expectation
-from ecr_governor.core.repository import Encryption, EncryptionType, Repository
+from ecr_governor.core.repository import Encryption, EncryptionType, Repository, Unreadable
 from ecr_governor.core.rule import Rule
 from ecr_governor.core.severity import Severity
-from ecr_governor.core.verdict import Compliant, Verdict, Violation
+from ecr_governor.core.verdict import Compliant, Undetermined, Verdict, Violation
 
 # KMS_DSSE encrypts twice, so it is KMS and more.
 _STRENGTH: Final = {EncryptionType.AES256: 0, EncryptionType.KMS: 1, EncryptionType.KMS_DSSE: 2}
@@ -21,6 +21,8 @@ def _check(repository: Repository, expectation: Expectation, _now: datetime) -> 
     if expectation.settings.encryption is None:
         return Compliant()
     actual, wanted = repository.encryption, expectation.settings.encryption.wanted
+    if isinstance(actual, Unreadable):
+        return Undetermined(f"its encryption could not be read: {actual.why}")
     if _STRENGTH[actual.type] >= _STRENGTH[wanted.type] and wanted.kms_key in {None, actual.kms_key}:
         return Compliant()
     return Violation(f"is encrypted with {_described(actual)}, expected is {_described(wanted)}")

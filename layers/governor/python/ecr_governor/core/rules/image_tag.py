@@ -49,7 +49,11 @@ def _check(repository: Repository, expectation: Expectation, _now: datetime) -> 
     if isinstance(images, Unreadable):
         return Undetermined(f"its images could not be read: {images.why}")
     violating = violating_tags((tag for image in images for tag in image.tags), expectation)
-    return Violation(described(violating, expectation)) if violating else Compliant()
+    if not violating:
+        return Compliant()
+    if repository.provenance.may_be_cache:
+        return Undetermined("it may be a pull through cache: its tags would be its upstream's")
+    return Violation(described(violating, expectation))
 
 
 RULE: Final = Rule(

@@ -8,7 +8,7 @@ from ecr_governor.core.policy.model import Expectation
 from ecr_governor.core.repository import Repository
 from ecr_governor.core.rule import Rule
 from ecr_governor.core.severity import Severity
-from ecr_governor.core.verdict import Compliant, Verdict, Violation
+from ecr_governor.core.verdict import Compliant, Undetermined, Verdict, Violation
 
 
 def _applies(expectation: Expectation) -> bool:
@@ -22,6 +22,8 @@ def _check(repository: Repository, expectation: Expectation, _now: datetime) -> 
     convention = expectation.naming.compiled
     if convention.match(repository.name) is not None:
         return Compliant()
+    if repository.provenance.may_be_cache:
+        return Undetermined("it may be a pull through cache: its name would be its upstream's")
     nearest = convention.nearest(repository.name)
     hint = f"nearest allowed name: {nearest}" if nearest else f"the convention is {convention.text}"
     return Violation(f"{convention.diagnose(repository.name)}; {hint}")

@@ -84,6 +84,7 @@ def _remedies(missing: Mapping[str, RequiredTag], tags: Mapping[str, str], value
             after[key] = value
     # Tags that begin with aws: are AWS's own and do not count (general reference, tagging).
     present = sum(not key.startswith("aws:") for key in tags)
+    # None of the keys had a value before.
     return (TagResource({}, after),) if after and present + len(after) <= MAX_TAGS else ()
 
 

@@ -6,10 +6,10 @@ from typing import Final
 from ecr_governor.core.origin import Origin
 from ecr_governor.core.policy.model import Expectation
 from ecr_governor.core.remedy import PutImageTagMutability
-from ecr_governor.core.repository import Repository, TagMutability, TagMutabilitySetting
+from ecr_governor.core.repository import Repository, TagMutability, TagMutabilitySetting, Unreadable
 from ecr_governor.core.rule import Rule
 from ecr_governor.core.severity import Severity
-from ecr_governor.core.verdict import Compliant, Verdict, Violation
+from ecr_governor.core.verdict import Compliant, Undetermined, Verdict, Violation
 
 _IMMUTABLE: Final = frozenset({TagMutability.IMMUTABLE, TagMutability.IMMUTABLE_WITH_EXCLUSION})
 
@@ -22,11 +22,16 @@ def _check(repository: Repository, expectation: Expectation, _now: datetime) -> 
     if expectation.settings.tag_mutability is None:
         return Compliant()
     actual, wanted = repository.tag_mutability, expectation.settings.tag_mutability.setting
+    if isinstance(actual, Unreadable):
+        return Undetermined(f"its tag mutability could not be read: {actual.why}")
     if _satisfies(actual, wanted):
         return Compliant()
     # A cache refreshes its tags from upstream; immutable ones stop that (ECR user guide, pull through cache).
-    if wanted.mutability in _IMMUTABLE and repository.provenance.origin is Origin.PULL_THROUGH_CACHE:
-        return Compliant()
+    if wanted.mutability in _IMMUTABLE:
+        if repository.provenance.origin is Origin.PULL_THROUGH_CACHE:
+            return Compliant()
+        if repository.provenance.may_be_cache:
+            return Undetermined("it may be a pull through cache: immutable tags would stop its refresh")
     return Violation(f"its tags are {_described(actual)}, expected is {_described(wanted)}", (PutImageTagMutability(actual, wanted),))
 
 

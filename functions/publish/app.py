@@ -1,0 +1,15 @@
+"""The ledger has new entries: put them on the event bus, for other programs."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from ecr_governor.bootstrap import tell_programs
+from ecr_governor.observability import logger, metrics
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Answer a batch of the ledger's stream with the entries that must come again."""
+    return tell_programs(event)
