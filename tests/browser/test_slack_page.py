@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 def page(tmp_path: Path) -> Iterator[Path]:
     """A page with one message, in which every text that a stranger controls is hostile."""
     finding = Finding("payments/api", "naming", Severity.HIGH, FindingState.OPEN, Mode.AUDIT, HOSTILE, (), T0)
-    change = Change("payments/api", T0, Trigger("PutImage", HOSTILE), "abc", discovered=True, opened=(finding,))
+    change = Change("payments/api", T0, Trigger("PutImage", HOSTILE), "abc", discovered=True, created=True, opened=(finding,))
     told = Told("payments/api", 1, "change", change_as_data(change))
     slack = Slack()
     slack.start()

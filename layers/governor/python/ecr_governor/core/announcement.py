@@ -139,6 +139,7 @@ def bus_events(entry: Told, account: str, region: str) -> tuple[tuple[str, dict[
         kind = "Repository Created" if body.get("created", True) else "Repository Discovered"
         events.append((kind, {**common, "origin": body["origin"], "trigger": body["trigger"]}))
     events += [("Finding Opened", {**common, "finding": finding}) for finding in body["opened"]]
+    events += [("Finding Changed", {**common, "finding": finding}) for finding in body.get("changed", ())]
     events += [
         ("Remedy Applied", {**common, "remedy": outcome["remedy"]}) for outcome in body["outcomes"] if outcome["status"] == "applied"
     ]
