@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ecr_governor.adapters.ledger import DUE_INDEX, DynamoDbLedger, told_from_image
-from ecr_governor.app.errors import Contended
+from ecr_governor.app.errors import Contended, Unintelligible
 from ecr_governor.app.ports import Ledger
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Push, Signal
@@ -232,3 +232,36 @@ def test_the_table_here_is_the_templates(aws: EmbeddedAws, ledger_table: str) ->
     assert table["KeySchema"] == wanted["KeySchema"]
     assert [{key: index[key] for key in ("IndexName", "KeySchema", "Projection")}] == wanted["GlobalSecondaryIndexes"]
     assert index["IndexName"] == DUE_INDEX
+
+
+def test_an_entry_is_never_overwritten(bench: Bench) -> None:
+    """Not even by a writer whose record has the right version."""
+    record, entry = append(RepositoryRecord("payments/api"), "change", {"first": True})
+    written = bench.ledger.write(record, entry)
+    if isinstance(bench.ledger, DynamoDbLedger):
+        _, forged = append(RepositoryRecord("payments/api"), "change", {"second": True})
+        with pytest.raises(Contended):
+            bench.ledger.write(written, forged)
+        assert list(bench.entries("payments/api")) == [entry]
+
+
+def test_the_newest_push_is_kept_whatever_the_order(ledger: Ledger) -> None:
+    actor = Actor("arn:aws:iam::123456789012:user/alice", "123456789012", "IAMUser")
+    older, newer = Push("p1", T0, actor, "v1"), Push("p2", T0 + HOUR, actor, "v2", "sha256:2")
+    for push in (newer, older, newer):
+        ledger.note_push("payments/api", push)
+    assert ledger.noted_push("payments/api") == newer
+    assert ledger.noted_push("payments/other") is None
+
+
+def test_a_record_of_another_release_is_said_to_be_unintelligible(aws: EmbeddedAws, ledger_table: str) -> None:
+    ledger = DynamoDbLedger(aws.client("dynamodb"), ledger_table)
+    item = {
+        "pk": {"S": "repository#payments/api"},
+        "sk": {"S": "record"},
+        "version": {"N": "1"},
+        "document": {"S": '{"name": "payments/api", "mode": "tomorrow"}'},
+    }
+    aws.client("dynamodb").put_item(TableName=ledger_table, Item=item)
+    with pytest.raises(Unintelligible, match="written by another release"):
+        ledger.read("payments/api")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_governor.app.errors import Undeliverable
+from ecr_governor.app.errors import Undeliverable, Unintelligible
 from ecr_governor.app.notify import People, tell_people, tell_programs
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.core import messages
@@ -192,3 +192,28 @@ def check_slack_limits(message: dict[str, Any]) -> None:
                 assert all(1 <= len(element["text"]) <= 3000 for element in block["elements"])
             case kind:
                 pytest.fail(f"unexpected block {kind}")
+
+
+def test_a_message_that_slack_refuses_keeps_no_other_waiting() -> None:
+    world = World("paymets/one", "paymets/two")
+    world.chat.refusals = [Undeliverable("Slack answered 400 msg_blocks_too_long", only_this_one=True)]
+    assert world.tell() == {(entry.repository, entry.number) for entry in world.entries if entry.repository == "paymets/one"}
+    assert len(world.chat.posted) == 1
+
+
+def test_once_slack_refuses_for_its_rate_nothing_more_is_posted() -> None:
+    world = World("paymets/one", "paymets/two", "paymets/three")
+    world.chat.refusals = [Undeliverable("Slack answered 429", 30.0)]
+    world.tell()
+    assert world.chat.posted == []
+
+
+def test_a_record_that_cannot_be_read_does_not_keep_the_news_back() -> None:
+    world = World("paymets/api")
+
+    def unreadable(_name: str) -> None:
+        raise Unintelligible("written by another release")
+
+    world.ledger.read = unreadable  # type: ignore[method-assign,assignment]
+    assert world.tell() == frozenset()
+    assert len(world.chat.posted) == 1
