@@ -1,6 +1,6 @@
 """What the use cases need of the world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -23,6 +23,24 @@ class Registry(Protocol):
 
     def apply(self, repository: Repository, remedy: Remedy) -> Outcome:
         """Carry out one remedy. Every answer of ECR is an outcome; raises Throttled only."""
+
+
+class Inventory(Protocol):
+    """Amazon ECR in bulk, for looking at everything at once. Reads only."""
+
+    def pages(self) -> Iterator[Sequence[Repository]]:
+        """List every repository, at most 1,000 at a time, with no fact that costs a call of its own. Raises Throttled, Denied."""
+
+    def complete(self, page: Sequence[Repository], facts: frozenset[Fact], idle_since: datetime | None) -> Sequence[Repository]:
+        """Read facts of a page of repositories; those that vanished meanwhile are left out. Raises Throttled.
+
+        A fact that may not be read is `Unreadable`. Of `Fact.USAGE` only as much is read as tells whether anything happened after
+        `idle_since`; None asks for all of it.
+        """
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """Count the calls made so far, retries and refused ones included, by operation such as `ecr:DescribeImages`."""
 
 
 class Ledger(Protocol):

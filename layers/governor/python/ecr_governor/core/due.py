@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.repository import Repository
-from ecr_governor.core.rules import auto_created, required_tags
+from ecr_governor.core.rules import auto_created, required_tags, unused
 
 
 def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, now: datetime) -> datetime | None:
@@ -17,6 +17,7 @@ def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, 
     moments = (
         auto_created.due(repository, expectation, now),
         required_tags.due(repository, expectation, now),
+        unused.due(repository, expectation, now),
         policy.next_expiry(repository.name, now),
         record.paused_at + timedelta(hours=1) if record.paused_at else None,
     )

@@ -27,6 +27,7 @@ class Fact(StrEnum):
     SCAN_FREQUENCY = "scan_frequency"
     IMAGES = "images"
     CREATION_TEMPLATES = "creation_templates"
+    USAGE = "usage"
 
 
 class TagMutability(StrEnum):
@@ -80,6 +81,20 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a repository's images of any status say of its use.
+
+    ECR refreshes the time of the last pull at least once in 24 hours, so it may be a day old; None is no pull on record. `images` and
+    `size_bytes` (compressed, layers shared between images counted each time) are None where counting stopped once the use was clear.
+    """
+
+    last_push: datetime | None = None
+    last_pull: datetime | None = None
+    images: int | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CreationTemplate:
     """A repository creation template: what ECR applies to a repository that it creates itself."""
 
@@ -107,4 +122,5 @@ class Repository:
     scan_frequency: ScanFrequency | Unreadable = NOT_FETCHED
     images: tuple[Image, ...] | Unreadable = NOT_FETCHED
     creation_templates: tuple[CreationTemplate, ...] | Unreadable = NOT_FETCHED
+    usage: Usage | Unreadable = NOT_FETCHED
     provenance: Provenance = field(default_factory=Provenance)
