@@ -207,10 +207,15 @@ def _findings_table(rows: Sequence[Mapping[str, Any]]) -> None:
         for row in found:
             until = f" until {_minute(row['resolved_at'])}" if row["resolved_at"] else ""
             head = f"{row['severity']:<9}{row['rule']:<18}{row['state']} since {_minute(row['opened_at'])}{until}"
-            console.print(Padding(Text(head, style=STYLES.get(row["severity"], "") if row["state"] == "open" else "dim"), (0, 0, 0, 2)))
-            console.print(Padding(Text(row["reason"]), (0, 0, 0, 11)))
+            _indented(console, Text(head, style=STYLES.get(row["severity"], "") if row["state"] == "open" else "dim"), 2)
+            _indented(console, Text(row["reason"]), 11)
     states = Counter(row["state"] for row in rows)
     console.print(Text("\n" + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))))
+
+
+def _indented(console: Console, text: Text, columns: int) -> None:
+    """Print with an indent: wrapped below itself on a terminal, as one whole line elsewhere, where padding would crop it."""
+    console.print(Text(" " * columns) + text if console.soft_wrap else Padding(text, (0, 0, 0, columns)))
 
 
 def _minute(time: str) -> str:

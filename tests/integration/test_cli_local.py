@@ -88,6 +88,8 @@ def test_a_push_shows_in_findings_and_repository(ready: dict[str, Any]) -> None:
     (finding,) = [each for each in run("findings", "--output", "json", *endpoint, expect=1) if each["rule"] == "naming"]
     assert {"repository", "rule", "severity", "state", "mode", "reason", "remedies", "opened_at", "resolved_at"} <= set(finding)
     assert (finding["repository"], finding["state"], finding["resolved_at"]) == ("payments/check_out", "open", None)
+    listed = subprocess.run([COMMAND, "findings", *endpoint], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60).stdout
+    assert finding["reason"] in listed, "a pipe gets every line whole"
     shown = run("repository", "payments/check_out", "--output", "json", *endpoint)
     assert shown["origin"] == "create_on_push"
     assert shown["pusher"]["name"] == "alice"
