@@ -64,8 +64,15 @@ build: setup ## Build for AWS into .aws-sam, without Docker; ARCHITECTURE=arm64 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" AWS_DEFAULT_REGION=eu-west-1 AWS_ENDPOINT_URL=http://127.0.0.1:9 \
 		$(BIN)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
-bench: setup ## What an event costs: calls, CPU and memory
-	@$(BIN)/python benchmarks/event_path.py
+PEERS := .build/bench
+bench: setup $(PEERS)/.ready ## What a check and an event cost, compared with Cloud Custodian; ARGS="--help" tells more
+	@$(BIN)/python -m benchmarks.compare $(ARGS)
+
+$(PEERS)/.ready: $(READY) benchmarks/requirements-peers.txt
+	@echo "installing Cloud Custodian into $(PEERS)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PEERS)
+	@$(PIPS_INDEX) $(BIN)/uv pip sync --quiet --python $(PEERS)/bin/python --require-hashes --compile-bytecode benchmarks/requirements-peers.txt
+	@touch $@
 
 CHROMIUM := chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --window-size=900,830
 pictures: demo ## The README's pictures of the Slack page, anew; needs Chromium
@@ -79,6 +86,7 @@ lock: ## Lock all requirements anew, with hashes
 	$(LOCK) pyproject.toml -c requirements-dev.txt -o layers/dependencies/requirements.txt
 	echo 'uv>=0.13' | $(LOCK) - -o requirements-bootstrap.txt
 	printf 'awslambdaric>=4.2\ntime-machine>=3.6\n' | $(LOCK) - -c requirements-dev.txt -o local/lambdas/requirements.txt
+	echo 'c7n==0.9.53' | $(LOCK) - -o benchmarks/requirements-peers.txt
 
 clean: ## Remove all that was made
 	rm -rf .venv .build .aws-sam out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -77,7 +77,7 @@ def list_findings(deployment: Deployment, repository: str | None, state: str, ou
     _check_output(output)
     ledger = deployment.ledger()
     try:
-        records = [ledger.read(repository)] if repository else list(ledger.records())
+        records = [ledger.read(repository)] if repository else list(ledger.all_records())
     except (ClientError, BotoCoreError, GovernorError) as error:
         raise _refused(error) from error
     if records == [None]:

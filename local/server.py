@@ -38,10 +38,14 @@ from local.slack.server import Slack
 from local.stack.context import Rooms
 from local.stack.stack import Stack, may_invoke
 from local.stack.transform import transform
+from local.states import responses as states_api
+from local.states.service import States
 from local.trail import Trail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from local.access.journal import Authorization
 
 HOST = "127.0.0.1"
 CreateOnPushRecord = Literal["service_linked_role", "caller", "custom_role"]
@@ -69,6 +73,7 @@ class EmbeddedAws:
         pace: Pace | None = None,
         concurrency: int = 1,
         recycle_on_jump: bool = False,
+        untyped_timeouts: bool = False,
     ) -> None:
         self.account = account
         self.region = region
@@ -80,6 +85,15 @@ class EmbeddedAws:
         self.clock = VirtualClock(start_time)
         self.authorizations = Journal()
         self.lambdas = Lambdas(self.activity, retry_delay=self.pace.retry_delay, concurrency=concurrency)
+        self.states = States(
+            account,
+            region,
+            self.activity,
+            self.lambdas,
+            self._decide_for_role,
+            longest_pause=self.pace.retry_delay,
+            untyped_timeouts=untyped_timeouts,
+        )
         self.scheduler = Scheduler(self.activity)
         ports = Ports(self.lambdas.invoke_async, self._may_invoke, self._allowed_by_role)
         self.bus = Bus(account, region, self.activity, ports, strict_sources=strict_sources)
@@ -121,7 +135,7 @@ class EmbeddedAws:
         self._undo.append(enforcement.install(self.roles))
         ecr.install(self.trail)
         ecr.faults.clear()
-        self._undo += [events_api.install(self.bus), lambda_api.install(self.lambdas)]
+        self._undo += [events_api.install(self.bus), lambda_api.install(self.lambdas), states_api.install(self.states)]
         self._server = make_server(HOST, self._port, Gateway(Control(self)), threaded=True, request_handler=RequestHandler)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         threading.Thread(target=self._server.serve_forever, args=(POLL,), name="aws-endpoint", daemon=True).start()
@@ -144,6 +158,7 @@ class EmbeddedAws:
         if self.stack:
             self.stack.stop()
         self.bus.stop()
+        self.states.close()
         self.lambdas.close()
         self.slack.stop()
         self.registry.stop()
@@ -195,6 +210,7 @@ class EmbeddedAws:
             client=self.client,
             bus=self.bus,
             lambdas=self.lambdas,
+            states=self.states,
             host=Host(runtime_directory(self._state_dir), self.endpoint, self.region, self._credentials, lambda: self.clock.offset),
             roles=self.roles,
             scheduler=self.scheduler,
@@ -272,6 +288,7 @@ class EmbeddedAws:
         return {
             "invocations": {function.config.name: function.invocations for function in self.lambdas},
             "errors": {function.config.name: function.errors for function in self.lambdas},
+            "executions": dict(self.states.executions),
             "published": counts.published,
             "delivered": counts.delivered,
             "dead_lettered": counts.dead_lettered,
@@ -341,6 +358,9 @@ class EmbeddedAws:
 
     def _allowed_by_role(self, role_arn: str, access: Access) -> bool:
         return self.roles is not None and self.roles.decide(role_arn, access).allowed
+
+    def _decide_for_role(self, role_arn: str, access: Access) -> Authorization | None:
+        return self.roles.decide(role_arn, access) if self.roles is not None and self.roles.knows(role_arn) else None
 
     def _send(self, arn: str, document: str, attributes: Mapping[str, str]) -> None:
         service = arn.split(":")[2]

@@ -1,7 +1,7 @@
 """In-memory stand-ins for the ports, held to the same contract as the real adapters."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,11 +33,12 @@ from ecr_governor.core.repository import (
     TagMutability,
     TagMutabilitySetting,
     Unreadable,
+    Usage,
 )
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 T0 = datetime(2026, 11, 2, 9, 14, 7, tzinfo=UTC)
-OF_IMAGES = frozenset({Fact.IMAGES, Fact.HOLDS_IMAGE})
+OF_IMAGES = frozenset({Fact.IMAGES, Fact.HOLDS_IMAGE, Fact.USAGE})
 
 
 def a_repository(name: str = "payments/api", **but: Any) -> Repository:
@@ -56,6 +57,7 @@ def a_repository(name: str = "payments/api", **but: Any) -> Repository:
         "scan_frequency": ScanFrequency.MANUAL,
         "images": (),
         "creation_templates": (),
+        "usage": Usage(images=0, size_bytes=0),
     }
     facts |= but
     return Repository(**{"holds_image": _holds_image(facts["images"]), **facts})
@@ -84,7 +86,7 @@ class FakeRegistry:
         if len(self.calls) - 1 == self.fault_at:
             raise THROTTLED
 
-    def read(self, name: str, facts: frozenset[Fact]) -> Repository | None:
+    def read(self, name: str, facts: frozenset[Fact], idle_since: datetime | None = None) -> Repository | None:
         self._call("read")
         found = self.repositories.get(name)
         if found is None:
@@ -149,6 +151,7 @@ class InMemoryLedger:
 
     def __init__(self) -> None:
         self.records_by_name: dict[str, RepositoryRecord] = {}
+        self.touches: dict[str, datetime] = {}
         self.all_entries: list[Entry] = []
         self.pushes: dict[str, Push] = {}
         self.told: dict[tuple[str, int], frozenset[str]] = {}
@@ -159,7 +162,13 @@ class InMemoryLedger:
     def read(self, name: str) -> RepositoryRecord | None:
         return self.records_by_name.get(name)
 
-    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
+    def records(self, names: Sequence[str]) -> Mapping[str, RepositoryRecord]:
+        return {name: self.records_by_name[name] for name in names if name in self.records_by_name}
+
+    def touched(self, since: datetime) -> Iterator[tuple[str, datetime]]:
+        return iter(sorted((name, at) for name, at in self.touches.items() if at >= since))
+
+    def write(self, record: RepositoryRecord, entry: Entry | None = None, *, touched: datetime | None = None) -> RepositoryRecord:
         hook, self.before_write = self.before_write, lambda: None
         hook()
         stored = self.records_by_name.get(record.name)
@@ -167,6 +176,9 @@ class InMemoryLedger:
             raise Contended(record.name)
         written = replace(record, version=record.version + 1)
         self.records_by_name[record.name] = written
+        self.touches.pop(record.name, None)
+        if touched:
+            self.touches[record.name] = touched
         self.writes += 1
         if entry:
             self.all_entries.append(entry)

@@ -60,7 +60,7 @@ def tell(out: Path) -> None:
         (out / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
         (out / "slack.html").write_text(aws.slack.export_html())
         with (out / "ledger.jsonl").open("w") as ledger:
-            for record in sorted(stage.ledger.records(), key=lambda record: record.name):
+            for record in sorted(stage.ledger.all_records(), key=lambda record: record.name):
                 for entry in stage.ledger.entries(record.name):
                     line = {
                         "repository": entry.repository,
@@ -92,7 +92,7 @@ def _play(console: Console, number: int, title: str, play: Play, stage: Stage) -
 
 
 def _summary(stage: Stage, scenes: list[Scene], seconds: float) -> dict[str, Any]:
-    records = sorted(stage.ledger.records(), key=lambda record: record.name)
+    records = sorted(stage.ledger.all_records(), key=lambda record: record.name)
     findings = [finding for record in records for finding in record.findings]
     return {
         "ok": not any(scene.problem for scene in scenes),

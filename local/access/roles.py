@@ -34,6 +34,10 @@ class Roles:
         """Enforce this role's policies from now on."""
         self._logical_ids[arn] = logical_id
 
+    def knows(self, arn: str) -> bool:
+        """Whether the role is the stack's, and so restricted."""
+        return arn in self._logical_ids
+
     def credentials(self, role_arn: str, session_name: str) -> dict[str, str]:
         """Environment variables with temporary credentials of the role."""
         session = self._sts.assume_role(self._region, session_name, role_arn, "", DEFAULT_DURATION, "")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from local.lambdas.function import FunctionConfig, Host
     from local.lambdas.service import Lambdas
     from local.queues.mapping import MappingConfig, Pace
+    from local.states.service import States
 
 SUFFIX_LENGTH = 12
 Properties = Mapping[str, Any]
@@ -31,6 +32,7 @@ class Rooms:
     """boto3 clients with unrestricted credentials, by service name."""
     bus: Bus
     lambdas: Lambdas
+    states: States
     host: Host
     roles: Roles
     scheduler: Scheduler

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from moto.iam.models import iam_backends
-
-from local.access.policy import Access, evaluate, parsed
+from local.access.policy import Access, evaluate
 from local.queues import store
 from local.queues.sqs_poller import SqsPoller
 from local.queues.stream_reader import StreamReader
@@ -14,11 +12,11 @@ from local.stack import resources
 from local.stack.context import Build, Resource, Rooms
 from local.stack.errors import StackError
 from local.stack.intrinsics import Resolver
+from local.stack.resources.access import trusts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.lambdas.function import FunctionConfig
     from local.queues.mapping import EventSource, MappingConfig
 
 TOP_LEVEL = {
@@ -126,14 +124,9 @@ class Stack:
 
     def _start_functions(self) -> None:
         for config in self._build.functions.values():
-            self._check_trust(config)
+            if not trusts(self.rooms, config.role_arn, "lambda.amazonaws.com"):
+                raise StackError(f"{config.name}: The role defined for the function cannot be assumed by Lambda.")
             self.rooms.lambdas.deploy(config, self.rooms.host)
-
-    def _check_trust(self, config: FunctionConfig) -> None:
-        document = iam_backends[self.rooms.account]["aws"].get_role_by_arn(config.role_arn).assume_role_policy_document
-        access = Access("sts:AssumeRole", config.role_arn, {}, frozenset({"Service:lambda.amazonaws.com"}))
-        if not evaluate([parsed(document)], access).allowed:
-            raise StackError(f"{config.name}: The role defined for the function cannot be assumed by Lambda.")
 
     def _start_sources(self) -> None:
         for config in self._build.mappings:

@@ -33,6 +33,8 @@ def transform(template_path: Path, parameters: dict[str, str], region: str = "eu
             properties = resource.setdefault("Properties", {})
             uri = properties.get(uri_property) or (defaults.get("CodeUri") if uri_property == "CodeUri" else None)
             properties[uri_property] = _location(name, uri, template_path.parent)
+        if resource.get("Type") == "AWS::Serverless::StateMachine":
+            _inline_definition(name, resource.setdefault("Properties", {}), template_path.parent)
     values = {**{name: str(one["Default"]) for name, one in template.get("Parameters", {}).items() if "Default" in one}, **parameters}
     session = boto3.Session(region_name=region, aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106
     result: dict[str, Any] = Translator(_managed_policies(), Parser(), boto_session=session).translate(template, parameter_values=values)
@@ -46,6 +48,19 @@ def _location(name: str, uri: Any, base: Path) -> str:
     if not directory.is_dir():
         raise StackError(f"{name}: no such artefact directory: {directory} (was the template built?)")
     return f"s3://{ARTEFACTS}/{quote(str(directory), safe='')}"
+
+
+def _inline_definition(name: str, properties: dict[str, Any], base: Path) -> None:
+    """Put a definition's file into the template: CloudFormation reads it from S3, where `sam package` puts it."""
+    from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415 -- as above
+
+    if "DefinitionUri" not in properties:
+        return
+    uri = properties.pop("DefinitionUri")
+    path = base / uri if isinstance(uri, str) else None
+    if path is None or not path.is_file():
+        raise StackError(f"{name}: the definition is not a file on this machine: {uri!r}")
+    properties["Definition"] = yaml_parse(path.read_text())
 
 
 def artefact(location: dict[str, Any]) -> Path | None:

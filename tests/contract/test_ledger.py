@@ -198,7 +198,7 @@ def test_the_policy_is_no_repository(bench: Bench) -> None:
     bench.ledger.note_policy("v1", "unknown key", T0)
     assert list(bench.ledger.due(T0 + 100 * HOUR, 10)) == ["payments/api"]
     if isinstance(bench.ledger, DynamoDbLedger):
-        assert [record.name for record in bench.ledger.records()] == ["payments/api"]
+        assert [record.name for record in bench.ledger.all_records()] == ["payments/api"]
 
 
 def test_an_entry_is_told_as_the_stream_brings_it(aws: EmbeddedAws, ledger_table: str) -> None:

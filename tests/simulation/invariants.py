@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ecr_governor.app.notify import BUS, CHAT
 from ecr_governor.app.ports import PolicyInForce
-from ecr_governor.app.reconcile import CLOCK_TOLERANCE
+from ecr_governor.app.sighting import CLOCK_TOLERANCE
 from ecr_governor.core.announcement import Told, bus_events
 from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.origin import Provenance

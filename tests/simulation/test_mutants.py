@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecr_governor.app import notify, reconcile
+from ecr_governor.app import notify, reconcile, sighting
 from ecr_governor.core.evaluate import Evaluation
 from ecr_governor.core.finding import follow
 from ecr_governor.core.record import RepositoryRecord
@@ -22,16 +22,16 @@ SEEDS = range(100)
 def _writes_over_whatever_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     careful = InMemoryLedger.write
 
-    def careless(self: SimLedger, record: RepositoryRecord, entry: Any = None) -> RepositoryRecord:
+    def careless(self: SimLedger, record: RepositoryRecord, entry: Any = None, *, touched: Any = None) -> RepositoryRecord:
         stored = self.records_by_name.get(record.name)
-        return careful(self, replace(record, version=stored.version if stored else 0), entry)
+        return careful(self, replace(record, version=stored.version if stored else 0), entry, touched=touched)
 
     monkeypatch.setattr(InMemoryLedger, "write", careless)
 
 
 def _acts_without_intent(monkeypatch: pytest.MonkeyPatch) -> None:
-    def at_once(record: Any, repository: Any, evaluation: Any, services: Any, now: Any) -> Any:
-        return record, tuple(services.registry.apply(repository, remedy) for remedy in evaluation.remedies)
+    def at_once(found: Any, services: Any, now: Any) -> Any:
+        return found.before, tuple(services.registry.apply(found.repository, remedy) for remedy in found.evaluation.remedies)
 
     monkeypatch.setattr(reconcile, "_put_right", at_once)
 
@@ -57,6 +57,7 @@ def _takes_not_knowing_for_compliance(monkeypatch: pytest.MonkeyPatch) -> None:
         return follow(findings, replace(evaluation, judgements=tuple(judgements)), now)
 
     monkeypatch.setattr(reconcile, "follow", trusting)
+    monkeypatch.setattr(sighting, "follow", trusting)
 
 
 def _forgets_what_an_interrupted_look_did(monkeypatch: pytest.MonkeyPatch) -> None:

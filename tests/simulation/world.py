@@ -82,8 +82,8 @@ class SimRegistry(FakeRegistry):
         if self._world.strikes(0.03):
             raise Throttled(f"{name}: ThrottlingException")
 
-    def read(self, name: str, facts: frozenset[Fact]) -> Repository | None:
-        found = super().read(name, facts)
+    def read(self, name: str, facts: frozenset[Fact], idle_since: datetime | None = None) -> Repository | None:
+        found = super().read(name, facts, idle_since)
         self._world.note("read", name, found)
         self._world.may_crash()
         return found
@@ -115,9 +115,9 @@ class SimLedger(InMemoryLedger):
         self._world.pause()
         return super().read(name)
 
-    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
+    def write(self, record: RepositoryRecord, entry: Entry | None = None, *, touched: datetime | None = None) -> RepositoryRecord:
         self._world.pause()
-        written = super().write(record, entry)
+        written = super().write(record, entry, touched=touched)
         self._world.note("record", record.name, (written, entry))
         self._world.may_crash()
         return written

@@ -67,4 +67,4 @@ def tag_list(properties: Properties) -> list[dict[str, str]]:
 
 
 # Importing the modules registers their types.
-from local.stack.resources import access, compute, events, observability, storage  # noqa: E402, F401
+from local.stack.resources import access, compute, events, observability, states, storage  # noqa: E402, F401

@@ -7,7 +7,8 @@ from typing import Any
 
 from moto.iam.models import AWSManagedPolicy, iam_backends
 
-from local.stack.context import Build, Properties, Resource
+from local.access.policy import Access, evaluate, parsed
+from local.stack.context import Build, Properties, Resource, Rooms
 from local.stack.errors import StackError
 from local.stack.resources import kind, tag_list
 from local.stack.transform import aws_managed_policies
@@ -83,3 +84,11 @@ def managed_policy(build: Build, logical_id: str, properties: Properties) -> Res
     for name in properties.get("Roles", []):
         iam.attach_role_policy(RoleName=name, PolicyArn=arn)
     return Resource(logical_id, "AWS::IAM::ManagedPolicy", arn, {"PolicyArn": arn})
+
+
+def trusts(rooms: Rooms, role_arn: str, service: str, source_arn: str = "") -> bool:
+    """Whether a role lets a service assume it, for a source if one is named."""
+    document = iam_backends[rooms.account]["aws"].get_role_by_arn(role_arn).assume_role_policy_document
+    context = {"aws:SourceAccount": (rooms.account,), **({"aws:SourceArn": (source_arn,)} if source_arn else {})}
+    access = Access("sts:AssumeRole", role_arn, context, frozenset({f"Service:{service}"}))
+    return evaluate([parsed(document)], access).allowed

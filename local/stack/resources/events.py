@@ -117,6 +117,8 @@ def _moment(text: Any) -> datetime | None:
     return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
+ACTIONS = {"lambda": "lambda:InvokeFunction", "sqs": "sqs:SendMessage", "states": "states:StartExecution"}
+"""What a schedule's role must be allowed, by the service of its target."""
 TARGET_PROPERTIES = {"Arn", "RoleArn", "Input", "RetryPolicy", "DeadLetterConfig", "SqsParameters"}
 
 
@@ -125,13 +127,13 @@ def _firing(rooms: Rooms, logical_id: str, schedule_arn: str, target: Properties
     if unknown := target.keys() - TARGET_PROPERTIES:
         raise StackError(f"{logical_id}: the embedded AWS does not know these target properties: {', '.join(sorted(unknown))}")
     service = arn.split(":")[2]
-    if service not in {"lambda", "sqs"}:
+    if service not in ACTIONS:
         raise StackError(f"{logical_id}: the embedded AWS has no schedule target of this type: {arn}")
     dead_letter = target.get("DeadLetterConfig", {}).get("Arn")
 
     def fire(due: datetime) -> None:
         text = _input(rooms, schedule_arn, target, due)
-        access = Access("lambda:InvokeFunction" if service == "lambda" else "sqs:SendMessage", arn)
+        access = Access(ACTIONS[service], arn)
         error = None
         if not rooms.roles.decide(role, access).allowed:
             error = ("AccessDenied", f"{role} may not {access.action} on {arn}")
@@ -139,6 +141,8 @@ def _firing(rooms: Rooms, logical_id: str, schedule_arn: str, target: Properties
             try:
                 if service == "lambda":
                     rooms.lambdas.invoke_async(arn, json.loads(text))
+                elif service == "states":
+                    rooms.states.start(arn, text)
                 else:
                     store.send(arn, text)
             except LookupError as missing:

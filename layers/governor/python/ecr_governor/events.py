@@ -143,6 +143,23 @@ def _from_cloudtrail(envelope: _Envelope, account: str) -> Happening | None:
     return Happening(name, _news(record, actor), Trigger(record.event_name, actor.name), record.event_time)
 
 
+def creation_in_record(detail: Mapping[str, Any], account: str) -> tuple[str, Creation] | None:
+    """Read a CloudTrail record of `CreateRepository`: the repository's name, and its creation; None for any other or a failed call.
+
+    Raises Rejected.
+    """
+    try:
+        record = _Record.model_validate(detail)
+    except ValidationError as invalid:
+        raise Rejected(f"not a CloudTrail record: {_first(invalid)}") from invalid
+    request = record.request_parameters or {}
+    owner = request.get("registryId") or record.recipient_account
+    if record.event_name != "CreateRepository" or record.error_code is not None or (owner and owner != account):
+        return None
+    creation = _news(record, record.user_identity.actor()).creation
+    return (_name(request, record, account), creation) if creation else None
+
+
 def _news(record: _Record, actor: Actor) -> News:
     match record.event_name:
         case "CreateRepository":

@@ -1,6 +1,9 @@
 """Amazon ECR: reads the facts that are asked for, and carries out remedies."""
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
 
@@ -19,6 +22,7 @@ from ecr_governor.core.remedy import (
     TagResource,
 )
 from ecr_governor.core.repository import (
+    NOT_FETCHED,
     CreationTemplate,
     Encryption,
     EncryptionType,
@@ -29,7 +33,9 @@ from ecr_governor.core.repository import (
     TagMutability,
     TagMutabilitySetting,
     Unreadable,
+    Usage,
 )
+from ecr_governor.core.sweep import RegistryRules
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -46,6 +52,7 @@ ACTION_OF: Final[Mapping[Fact, str]] = {
     Fact.IMAGES: "ecr:DescribeImages",
     Fact.HOLDS_IMAGE: "ecr:DescribeImages",
     Fact.CREATION_TEMPLATES: "ecr:DescribeRepositoryCreationTemplates",
+    Fact.USAGE: "ecr:DescribeImages",
 }
 """What each fact costs, by the name of its IAM action: one call, or as many as there are pages."""
 
@@ -86,9 +93,10 @@ class EcrRegistry:
             self._client = self._make_client()
         return self._client
 
-    def read(self, name: str, facts: frozenset[Fact]) -> Repository | None:
+    def read(self, name: str, facts: frozenset[Fact], idle_since: datetime | None = None) -> Repository | None:
         """Read a repository's present facts; None if there is no such repository. Raises Throttled, Denied.
 
+        Of `Fact.USAGE` only as much is read as tells whether anything happened after `idle_since`; None asks for all of it.
         A fact whose call is denied is `Unreadable`; one whose call is throttled makes the whole read fail, to be tried again.
         """
         try:
@@ -107,6 +115,7 @@ class EcrRegistry:
             Fact.IMAGES: lambda: self._images(name),
             Fact.HOLDS_IMAGE: lambda: bool(images) if isinstance(images := fetched.get("images"), tuple) else self._holds_image(name),
             Fact.CREATION_TEMPLATES: self._creation_templates,
+            Fact.USAGE: lambda: self._usage(name, found["createdAt"], idle_since),
         }
         try:
             for fact in (each for each in reads if each in facts):  # in this order: images that were read tell whether there is one
@@ -121,19 +130,28 @@ class EcrRegistry:
             created_at=found["createdAt"],
             tag_mutability=_tag_mutability(found),
             encryption=_encryption(found),
+            scan_on_push=bool(found.get("imageScanningConfiguration", {}).get("scanOnPush", False)),
             **fetched,
         )
 
     def automatic_creation(self) -> AutomaticCreation:
         """Read the rules that make ECR create repositories; None for what may not be read. Raises Throttled."""
-        templates = _or_unreadable(ACTION_OF[Fact.CREATION_TEMPLATES], self._creation_templates)
-        caches = _or_unreadable("ecr:DescribePullThroughCacheRules", self._pull_through_cache_prefixes)
-        return AutomaticCreation(
-            create_on_push_prefixes=None
-            if isinstance(templates, Unreadable)
-            else tuple(template.prefix for template in templates if "CREATE_ON_PUSH" in template.applied_for),
-            pull_through_cache_prefixes=None if isinstance(caches, Unreadable) else caches,
+        return self._creating_rules().automatic_creation
+
+    def rules(self) -> RegistryRules:
+        """Read the registry's own settings. Raises Throttled."""
+        scanning = _or_unreadable("ecr:GetRegistryScanningConfiguration", self._scanning)
+        return replace(self._creating_rules(), scanning=scanning)
+
+    def _creating_rules(self) -> RegistryRules:
+        return RegistryRules(
+            creation_templates=_or_unreadable(ACTION_OF[Fact.CREATION_TEMPLATES], self._creation_templates),
+            cache_prefixes=_or_unreadable("ecr:DescribePullThroughCacheRules", self._pull_through_cache_prefixes),
+            scanning=NOT_FETCHED,
         )
+
+    def _scanning(self) -> str:
+        return json.dumps(self._ecr.get_registry_scanning_configuration().get("scanningConfiguration", {}), sort_keys=True)
 
     def apply(self, repository: Repository, remedy: Remedy) -> Outcome:
         """Carry out one remedy, unless what it changes was changed since it was judged.
@@ -238,6 +256,25 @@ class EcrRegistry:
             if number == IMAGE_PAGES and page.get("nextToken"):
                 return Unreadable(f"more than {IMAGE_PAGES * PAGE:,} images")
         return tuple(images)
+
+    def _usage(self, name: str, created_at: datetime, idle_since: datetime | None) -> Usage | Unreadable:
+        if idle_since is not None and created_at > idle_since:
+            # Its creation tells as much as any image could.
+            return Usage()
+        pages = self._ecr.get_paginator("describe_images").paginate(
+            repositoryName=name, filter={"imageStatus": "ANY"}, PaginationConfig={"PageSize": PAGE}
+        )
+        usage = Usage(images=0, size_bytes=0)
+        for number, page in enumerate(pages, start=1):
+            usage = usage.with_images(
+                (each["imagePushedAt"], each.get("lastRecordedPullTime"), each.get("imageSizeInBytes", 0)) for each in page["imageDetails"]
+            )
+            more = bool(page.get("nextToken"))
+            if idle_since is not None and usage.active_after(idle_since):
+                return replace(usage, images=None, size_bytes=None) if more else usage
+            if number == IMAGE_PAGES and more:
+                return Unreadable(f"more than {IMAGE_PAGES * PAGE:,} images, none of them used of late")
+        return usage
 
     def _holds_image(self, name: str) -> bool:
         return bool(self._ecr.describe_images(repositoryName=name, filter={"imageStatus": "ANY"}, maxResults=1)["imageDetails"])

@@ -7,6 +7,10 @@
 | `repository#NAME` | `push` | the newest push that an event told of |
 | `repository#NAME` | `told#000000000007` | the channels that were told of that entry |
 | `repository#@policy` | `record` | the policy versions last judged and last good; `@` occurs in no ECR name |
+| `repository#@sweep` | `lease` | who sweeps now, until when, and the fencing token |
+| `repository#@sweep` | `record`, `entry#…` | how the last sweep ended; one entry for each |
+
+`touched`/`touched_at` index the records that a look has changed, for the next sweep; what a sweep itself writes is not among them.
 """
 
 import json
@@ -19,16 +23,23 @@ from botocore.exceptions import ClientError
 from pydantic import TypeAdapter, ValidationError
 
 from ecr_governor.adapters.aws import code_of, raise_translated
-from ecr_governor.app.errors import Contended, Unintelligible
+from ecr_governor.app.errors import Contended, LeaseLost, SweepRunning, Throttled, Unintelligible
 from ecr_governor.core.announcement import Told
 from ecr_governor.core.origin import Push
 from ecr_governor.core.record import GENESIS, Entry, RepositoryRecord, entry_hash
+from ecr_governor.core.sweep import LEDGER_NAME as SWEEP
+from ecr_governor.core.sweep import EndedSweep, Lease
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 DUE_INDEX = "due"
 POLICY = "@policy"
+TOUCHED_INDEX = "touched"
+BATCH = 100
+"""Items that one BatchGetItem takes."""
+BATCH_ROUNDS = 8
+_ENDED = TypeAdapter(EndedSweep)
 _RECORD = TypeAdapter(RepositoryRecord)
 _PUSH = TypeAdapter(Push)
 
@@ -43,17 +54,38 @@ class DynamoDbLedger:
     def read(self, name: str) -> RepositoryRecord | None:
         """Read a repository's record as last written."""
         item = self._get(_key(name, "record"))
-        try:
-            return _RECORD.validate_json(item["document"]["S"]) if item else None
-        except ValidationError as error:
-            raise Unintelligible(
-                f"the record of {name} was written by another release: {error.error_count()} fields are not understood"
-            ) from error
+        return _record_of(name, item) if item else None
 
-    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
-        """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended, Throttled."""
+    def records(self, names: Sequence[str]) -> Mapping[str, RepositoryRecord]:
+        """Read many records as last written; those of repositories that the ledger does not know are left out.
+
+        Raises Throttled, Denied, Unintelligible.
+        """
+        found: dict[str, RepositoryRecord] = {}
+        for start in range(0, len(names), BATCH):
+            wanted: Any = {self._table: {"Keys": [_key(name, "record") for name in names[start : start + BATCH]], "ConsistentRead": True}}
+            for _ in range(BATCH_ROUNDS):
+                try:
+                    answer = self._dynamodb.batch_get_item(RequestItems=wanted)
+                except ClientError as error:
+                    raise_translated(error, "dynamodb:BatchGetItem")
+                for item in answer["Responses"].get(self._table, ()):
+                    name = item["pk"]["S"].partition("#")[2]
+                    found[name] = _record_of(name, item)
+                wanted = answer.get("UnprocessedKeys")
+                if not wanted:
+                    break
+            else:
+                raise Throttled("dynamodb:BatchGetItem: keys stay unprocessed")
+        return found
+
+    def write(self, record: RepositoryRecord, entry: Entry | None = None, *, touched: datetime | None = None) -> RepositoryRecord:
+        """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended, Throttled.
+
+        `touched` is when a look changed it; None for a sweep, which keeps its own account.
+        """
         written = replace(record, version=record.version + 1)
-        puts: list[Any] = [self._put_record(written, record.version), *([self._put_entry(entry)] if entry else [])]
+        puts: list[Any] = [self._put_record(written, record.version, touched), *([self._put_entry(entry)] if entry else [])]
         try:
             if len(puts) == 1:
                 self._dynamodb.put_item(**puts[0])
@@ -117,6 +149,103 @@ class DynamoDbLedger:
             raise_translated(error, "dynamodb:Query")
         return [item["pk"]["S"].partition("#")[2] for item in answer["Items"]]
 
+    def touched(self, since: datetime) -> Iterator[tuple[str, datetime]]:
+        """Names of repositories whose record a look has changed since then, and when last. Raises Throttled, Denied.
+
+        By an index, which may lag some seconds behind.
+        """
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=TOUCHED_INDEX,
+            KeyConditionExpression="touched = :touched AND touched_at >= :since",
+            ExpressionAttributeValues={":touched": {"S": "touched"}, ":since": {"S": _text(since)}},
+        )
+        try:
+            for page in pages:
+                for item in page["Items"]:
+                    yield item["pk"]["S"].partition("#")[2], datetime.fromisoformat(item["touched_at"]["S"])
+        except ClientError as error:
+            raise_translated(error, "dynamodb:Query")
+
+    def take_lease(self, execution: str, run: str, now: datetime, until: datetime) -> Lease:
+        """Take the lease, or go on with it if this execution holds it already. Raises SweepRunning, Throttled, Denied."""
+        mine = self._update_lease(
+            "SET until_at = :until", "execution = :execution", {":until": _text(until), ":execution": execution}
+        ) or self._update_lease(
+            "SET execution = :execution, run = :run, until_at = :until, taken_at = :now ADD #token :one",
+            "attribute_not_exists(execution) OR until_at < :now",
+            {":execution": execution, ":run": run, ":until": _text(until), ":now": _text(now), ":one": 1},
+        )
+        if mine:
+            return _lease_of(mine)
+        held = self._get(_key(SWEEP, "lease")) or {}
+        who, when, by_when = (held.get(name, {}).get("S", "unknown") for name in ("run", "taken_at", "until_at"))
+        raise SweepRunning(f"the sweep {who} began at {when} and holds the lease until {by_when}: wait for it, or stop its execution")
+
+    def renew_lease(self, lease: Lease, now: datetime, until: datetime) -> None:
+        """Hold the lease for longer. Raises LeaseLost, Throttled, Denied."""
+        values: dict[str, str | int] = {":until": _text(until), ":execution": lease.execution, ":token": lease.token}
+        if not self._update_lease("SET until_at = :until", "execution = :execution AND #token = :token", values):
+            raise LeaseLost(f"the sweep {lease.run} does not hold the lease any more at {_text(now)}: it does nothing further")
+
+    def give_back(self, lease: Lease) -> None:
+        """Give the lease back; nothing happens if it is somebody else's. Raises Throttled, Denied."""
+        values: dict[str, str | int] = {":execution": lease.execution, ":token": lease.token}
+        self._update_lease("REMOVE execution", "execution = :execution AND #token = :token", values)
+
+    def last_sweep(self) -> EndedSweep | None:
+        """The last sweep that left an inventory; None before the first. Raises Throttled, Denied."""
+        item = self._get(_key(SWEEP, "record"))
+        return _ENDED.validate_json(item["document"]["S"]) if item else None
+
+    def end_sweep(self, lease: Lease, ended: EndedSweep, entry: Mapping[str, Any]) -> None:
+        """Note how a sweep ended, tell of it by an entry, and give the lease back, all or nothing. Raises LeaseLost, Throttled, Denied."""
+        item = self._get(_key(SWEEP, "record")) or {}
+        number = int(item.get("version", {"N": "0"})["N"])
+        previous = item.get("head", {"S": GENESIS})["S"]
+        told = Entry(SWEEP, number + 1, "sweep", entry, previous, entry_hash(SWEEP, number + 1, "sweep", entry, previous))
+        record = {
+            **_key(SWEEP, "record"),
+            "version": {"N": str(number + 1)},
+            "document": {"S": _ENDED.dump_json(ended).decode()},
+            "head": {"S": told.hash},
+        }
+        release: Any = {
+            "TableName": self._table,
+            "Key": _key(SWEEP, "lease"),
+            "UpdateExpression": "REMOVE execution",
+            "ConditionExpression": "execution = :execution AND #token = :token",
+            "ExpressionAttributeNames": {"#token": "token"},
+            "ExpressionAttributeValues": {":execution": {"S": lease.execution}, ":token": {"N": str(lease.token)}},
+        }
+        puts: list[Any] = [{"Put": self._conditional(record, number)}, {"Put": self._put_entry(told)}]
+        try:
+            self._dynamodb.transact_write_items(TransactItems=[*puts, {"Update": release}])
+        except ClientError as error:
+            if _lost_the_race(error):
+                raise LeaseLost(f"the sweep {lease.run} does not hold the lease any more: its end is not recorded") from error
+            raise_translated(error, "dynamodb:PutItem")
+
+    def _update_lease(self, update: str, condition: str, values: Mapping[str, str | int]) -> dict[str, Any] | None:
+        names: Any = {"ExpressionAttributeNames": {"#token": "token"}} if "#token" in update + condition else {}
+        try:
+            answer = self._dynamodb.update_item(
+                TableName=self._table,
+                Key=_key(SWEEP, "lease"),
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues={
+                    name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in values.items()
+                },
+                ReturnValues="ALL_NEW",
+                **names,
+            )
+        except ClientError as error:
+            if _lost_the_race(error):
+                return None
+            raise_translated(error, "dynamodb:UpdateItem")
+        return dict(answer["Attributes"])
+
     def note_policy(self, version: str, problem: str | None, at: datetime) -> bool:
         """Note which policy version was last judged, and the problem it has; True if that is news."""
         item = self._get(_key(POLICY, "record")) or {}
@@ -150,7 +279,7 @@ class DynamoDbLedger:
         item = self._get(_key(POLICY, "record")) or {}
         return item.get("good_version", {"S": ""})["S"] or None
 
-    def records(self) -> Iterator[RepositoryRecord]:
+    def all_records(self) -> Iterator[RepositoryRecord]:
         """Every repository's record, in no order. A scan: for the command line, not for a function."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
@@ -160,7 +289,7 @@ class DynamoDbLedger:
         )
         for page in pages:
             for item in page["Items"]:
-                if "document" in item:
+                if "document" in item and "@" not in item["pk"]["S"]:
                     yield _RECORD.validate_json(item["document"]["S"])
 
     def entries(self, name: str) -> Iterator[Entry]:
@@ -188,14 +317,16 @@ class DynamoDbLedger:
         except ClientError as error:
             raise_translated(error, "dynamodb:GetItem")
 
-    def _put_record(self, record: RepositoryRecord, read_at: int) -> dict[str, Any]:
+    def _put_record(self, record: RepositoryRecord, read_at: int, touched: datetime | None) -> dict[str, Any]:
         item = {
             **_key(record.name, "record"),
             "version": {"N": str(record.version)},
             "document": {"S": _RECORD.dump_json(record).decode()},
         }
         if record.due_at:
-            item |= {"due": {"S": "due"}, "due_at": {"S": record.due_at.astimezone(UTC).isoformat()}}
+            item |= {"due": {"S": "due"}, "due_at": {"S": _text(record.due_at)}}
+        if touched:
+            item |= {"touched": {"S": "touched"}, "touched_at": {"S": _text(touched)}}
         return self._conditional(item, read_at)
 
     def _conditional(self, item: Mapping[str, Any], read_at: int) -> dict[str, Any]:
@@ -229,6 +360,23 @@ def told_from_image(image: Mapping[str, Any]) -> Told:
         kind=image["kind"]["S"],
         body=json.loads(image["body"]["S"]),
     )
+
+
+def _record_of(name: str, item: Mapping[str, Any]) -> RepositoryRecord:
+    try:
+        return _RECORD.validate_json(item["document"]["S"])
+    except ValidationError as error:
+        raise Unintelligible(
+            f"the record of {name} was written by another release: {error.error_count()} fields are not understood"
+        ) from error
+
+
+def _lease_of(item: Mapping[str, Any]) -> Lease:
+    return Lease(item["execution"]["S"], item["run"]["S"], int(item["token"]["N"]), datetime.fromisoformat(item["taken_at"]["S"]))
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
 
 
 def _key(name: str, sort: str) -> dict[str, Any]:

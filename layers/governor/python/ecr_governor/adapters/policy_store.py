@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import DENIALS, code_of, raise_translated
+from ecr_governor.app.errors import PolicyChanged
 from ecr_governor.app.ports import Ledger, PolicyInForce
 from ecr_governor.core.policy.load import PolicyInvalid, load_bytes
 from ecr_governor.core.policy.model import Mode, Policy
@@ -60,6 +61,20 @@ class S3PolicySource:
         if cached.in_force.problem:
             self._on_problem(cached.in_force.problem)
         return cached.in_force
+
+    def pinned(self, version: str) -> PolicyInForce:
+        """That very version of the policy file, limited to what the deployment permits. Raises PolicyChanged, Throttled, Denied."""
+        if version == BUNDLED:
+            return self._limited(bundled_policy(), BUNDLED)
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._key, VersionId=version)
+            return self._limited(load_bytes(answer["Body"].read(), f"{self._key} (version {version})"), version)
+        except PolicyInvalid as invalid:
+            raise PolicyChanged(f"{self._key} (version {version}) is not valid: {invalid}") from invalid
+        except ClientError as error:
+            if code_of(error) in {"NoSuchVersion", "NoSuchKey", "InvalidArgument"}:
+                raise PolicyChanged(f"{self._key} has no version {version} any more") from error
+            raise_translated(error, "s3:GetObjectVersion")
 
     def _etag(self) -> str:
         # Listing tells "there is none" from "may not be read"; a plain GetObject answers both with 403 to whoever may not list.

@@ -35,3 +35,15 @@ class Undeliverable(GovernorError):
 
 class Rejected(GovernorError):
     """An event that can never be decided, however often it is tried: it belongs in the dead-letter queue with the reason."""
+
+
+class SweepRunning(GovernorError):
+    """Another sweep holds the lease: this one must not begin."""
+
+
+class LeaseLost(GovernorError):
+    """The sweep took longer than its lease, and another one has begun: this one must not act any more."""
+
+
+class PolicyChanged(GovernorError):
+    """The policy version that the sweep began with cannot be read any more, or is another one."""

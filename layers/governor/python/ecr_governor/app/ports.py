@@ -1,22 +1,26 @@
 """What the use cases need of the world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from ecr_governor.core.origin import AutomaticCreation, Push
+from ecr_governor.core.origin import AutomaticCreation, Creation, Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.remedy import Outcome, Remedy
 from ecr_governor.core.repository import Fact, Repository
+from ecr_governor.core.sweep import EndedSweep, Lease
 
 
 class Registry(Protocol):
     """Amazon ECR, one account and Region."""
 
-    def read(self, name: str, facts: frozenset[Fact]) -> Repository | None:
-        """Read a repository's present facts; None if there is no such repository. Raises Throttled, Denied."""
+    def read(self, name: str, facts: frozenset[Fact], idle_since: datetime | None = None) -> Repository | None:
+        """Read a repository's present facts; None if there is no such repository. Raises Throttled, Denied.
+
+        Of `Fact.USAGE` only as much is read as tells whether anything happened after `idle_since`; None asks for all of it.
+        """
 
     def automatic_creation(self) -> AutomaticCreation:
         """Read the rules that make ECR create repositories. Raises Throttled."""
@@ -25,14 +29,41 @@ class Registry(Protocol):
         """Carry out one remedy. Every answer of ECR is an outcome; raises Throttled only."""
 
 
+class Inventory(Protocol):
+    """Amazon ECR in bulk, for looking at everything at once. Reads only."""
+
+    def pages(self) -> Iterator[Sequence[Repository]]:
+        """List every repository, at most 1,000 at a time, with no fact that costs a call of its own. Raises Throttled, Denied."""
+
+    def complete(self, page: Sequence[Repository], facts: frozenset[Fact], idle_since: datetime | None) -> Sequence[Repository]:
+        """Read facts of a page of repositories; those that vanished meanwhile are left out. Raises Throttled.
+
+        A fact that may not be read is `Unreadable`. Of `Fact.USAGE` only as much is read as tells whether anything happened after
+        `idle_since`; None asks for all of it.
+        """
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """Count the calls made so far, retries and refused ones included, by operation such as `ecr:DescribeImages`."""
+
+
 class Ledger(Protocol):
     """The record of every repository and the append-only entries behind it."""
 
     def read(self, name: str) -> RepositoryRecord | None:
         """Read a repository's record as last written."""
 
-    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
-        """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended."""
+    def records(self, names: Sequence[str]) -> Mapping[str, RepositoryRecord]:
+        """Read many records as last written; those of repositories that the ledger does not know are left out."""
+
+    def write(self, record: RepositoryRecord, entry: Entry | None = None, *, touched: datetime | None = None) -> RepositoryRecord:
+        """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended.
+
+        `touched` is when a look changed it; None for a sweep, which keeps its own account.
+        """
+
+    def touched(self, since: datetime) -> Iterator[tuple[str, datetime]]:
+        """Names of repositories whose record a look has changed since then, and when last. The newest seconds may be missing."""
 
     def note_push(self, name: str, push: Push) -> None:
         """Keep the newest push to a repository that an event told of, apart from the record."""
@@ -54,6 +85,71 @@ class Ledger(Protocol):
 
     def last_good_policy(self) -> str | None:
         """The version of the last valid policy file."""
+
+
+class SweepBook(Protocol):
+    """What the ledger keeps of sweeps: who sweeps now, and how the last one ended."""
+
+    def take_lease(self, execution: str, run: str, now: datetime, until: datetime) -> Lease:
+        """Take the lease, or go on with it if this execution holds it already. Raises SweepRunning."""
+
+    def renew_lease(self, lease: Lease, now: datetime, until: datetime) -> None:
+        """Hold the lease for longer. Raises LeaseLost if somebody else has taken it meanwhile."""
+
+    def end_sweep(self, lease: Lease, ended: EndedSweep, entry: Mapping[str, Any]) -> None:
+        """Note how a sweep ended, tell of it by an entry, and give the lease back, all or nothing. Raises LeaseLost."""
+
+    def give_back(self, lease: Lease) -> None:
+        """Give the lease back; nothing happens if it is somebody else's."""
+
+    def last_sweep(self) -> EndedSweep | None:
+        """The last sweep that left an inventory; None before the first."""
+
+
+class RunStore(Protocol):
+    """Where a sweep keeps what it found: documents, and files of lines. Keys are paths."""
+
+    def document(self, key: str) -> dict[str, Any] | None:
+        """Read a JSON object; None if there is none."""
+
+    def put_document(self, key: str, document: Mapping[str, Any]) -> None:
+        """Write a JSON object, over the one that is there."""
+
+    def lines(self, key: str) -> Iterator[bytes]:
+        """Read a file line by line, without line breaks; none if there is no such file."""
+
+    def put_lines(self, key: str, lines: Iterable[bytes]) -> None:
+        """Write a file of lines, over the one that is there."""
+
+    def join(self, keys: Iterable[str], target: str) -> None:
+        """Write one file with the lines of all."""
+
+
+class Shelf(Protocol):
+    """A great many small values by name, outside of memory."""
+
+    def put(self, name: str, value: bytes) -> None:
+        """Keep a value; a later one of the same name replaces it."""
+
+    def read(self, name: str) -> bytes | None:
+        """Read a value."""
+
+    def take(self, name: str) -> bytes | None:
+        """Read a value and note that it was taken."""
+
+    def rest(self) -> Iterator[tuple[str, bytes]]:
+        """The values that nobody has taken."""
+
+
+class CreationHistory(Protocol):
+    """CloudTrail's own history of who created repositories."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made so far."""
+
+    def creations(self, since: datetime, until: datetime) -> Iterator[Sequence[tuple[str, Creation]]]:
+        """List creations by repository name, newest first, page by page. Raises Throttled, Denied."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,25 +11,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ecr_governor.app.errors import Contended
-from ecr_governor.app.ports import Ledger, PolicySource, Registry
+from ecr_governor.app.facts import facts_to_read, idle_since
+from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource, Registry
+from ecr_governor.app.sighting import Sighting, sight
 from ecr_governor.core.due import next_look
-from ecr_governor.core.evaluate import Evaluation, evaluate, facts_needed
+from ecr_governor.core.evaluate import Evaluation, evaluate
 from ecr_governor.core.finding import Finding, FindingState, close_all, follow
-from ecr_governor.core.origin import News, Provenance, classify, learn, milestones
+from ecr_governor.core.origin import News, milestones
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import WRITE_ROUNDS_PER_HOUR, Change, RepositoryRecord, Trigger, append, applied, change_as_data
 from ecr_governor.core.remedy import CHANGES, Outcome, OutcomeStatus, as_data, describe, operation_of
 from ecr_governor.core.repository import Repository, Unreadable
+from ecr_governor.core.standing import listed_fingerprint, read_fingerprint
 from ecr_governor.core.verdict import Undetermined
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 4
+SWEEP = Trigger("Sweep")
 TOO_OFTEN = f"put right {WRITE_ROUNDS_PER_HOUR} times within an hour and changed back each time: something else manages this setting"
 NEW_FOR = timedelta(hours=1)
 """A repository that is older when it is first seen was there before us."""
-CLOCK_TOLERANCE = timedelta(minutes=5)
-"""CloudTrail's times and ECR's are whole seconds of different clocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,35 +57,70 @@ def reconcile(name: str, news: News, trigger: Trigger, services: Services, now: 
 
 def _look(name: str, news: News, trigger: Trigger, services: Services, now: datetime) -> Change | None:
     in_force = services.policies.current(now)
-    policy, held_back = in_force.policy, in_force.problem is not None
-    facts = facts_needed(policy, name)
+    policy = in_force.policy
+    facts, since = facts_to_read(policy, name), idle_since(policy, name, now)
     stored = services.ledger.read(name)
-    repository = services.registry.read(name, facts)
+    repository = services.registry.read(name, facts, since)
     if repository is None:
         return _gone(stored, trigger, policy, services, now)
-    if stored is not None and stored.gone_at is None and stored.created_at != repository.created_at:
+    if is_another(repository, stored):
         # Deleted and created again before we looked: the end of the old one first, then the new one from its beginning.
         _gone(stored, trigger, policy, services, now)
         return _look(name, news, trigger, services, now)
-    before = _incarnation(repository, stored, services.ledger)
-    again = stored is not None and stored.gone_at is not None
-    repository = replace(repository, provenance=_provenance(before.provenance, repository, news, services.registry, again=again))
-    found = evaluate(repository, policy, now)
-    record, outcomes = _put_right(before, repository, found, services, now)
+    found = sight(repository, stored, news, services.ledger, services.registry.automatic_creation, policy, now)
+    record, outcomes = _put_right(found, services, now)
     left = found
     if applied(outcomes):
         touched = facts & frozenset(fact for outcome in outcomes for fact in CHANGES[type(outcome.remedy)])
-        reread = services.registry.read(name, touched)
+        reread = services.registry.read(name, touched, since)
         if reread is None or reread.created_at != repository.created_at:
             return _gone(record, trigger, policy, services, now, outcomes)
         kept: dict[str, Any] = {fact.value: getattr(repository, fact.value) for fact in facts - touched}
-        repository = replace(reread, provenance=repository.provenance, **kept)
-        left = evaluate(repository, policy, now)
-    opened = follow(before.findings, found, now)
-    remaining = follow(opened, left, now)
+        repository = replace(reread, provenance=found.repository.provenance, **kept)
+        left = replace(found, repository=repository, evaluation=evaluate(repository, policy, now))
+    change, updated = _concluded(record, found, left, outcomes, trigger, in_force, now)
+    return _commit(stored, updated, change, services.ledger, kind="change", touched=now)
+
+
+def is_another(repository: Repository, stored: RepositoryRecord | None) -> bool:
+    """Whether the ledger still holds an earlier repository of the same name, and does not know yet that it is gone."""
+    return stored is not None and stored.gone_at is None and stored.created_at != repository.created_at
+
+
+def take_in(
+    stored: RepositoryRecord | None, seen: Sighting, run: str, ledger: Ledger, in_force: PolicyInForce, now: datetime
+) -> Change | None:
+    """Bring the ledger in line with a repository that the sweep `run` has read, and of which nothing is to be put right.
+
+    Its news is part of the sweep's own, so that people are told once. Raises Contended, Throttled.
+    """
+    change, updated = _concluded(seen.before, seen, seen, (), SWEEP, in_force, now)
+    if stored is not None and updated.same_but_for_version(replace(stored, swept_by=updated.swept_by)):
+        return None
+    return _commit(stored, replace(updated, swept_by=run), change, ledger, kind="swept", touched=None)
+
+
+def next_due(seen: Sighting, policy: Policy, now: datetime) -> datetime | None:
+    """When a look may find something else although nothing happened."""
+    return next_look(seen.before, seen.repository, policy, now, waiting=False)
+
+
+def _concluded(
+    record: RepositoryRecord,
+    found: Sighting,
+    left: Sighting,
+    outcomes: tuple[Outcome, ...],
+    trigger: Trigger,
+    in_force: PolicyInForce,
+    now: datetime,
+) -> tuple[Change, RepositoryRecord]:
+    """Say what a look changed: from what was there `before`, by what it `found`, to what is `left` after the remedies."""
+    policy, held_back = in_force.policy, in_force.problem is not None
+    before, repository, opened = found.before, left.repository, found.opened
+    remaining = follow(opened, left.evaluation, now)
     refused = {operation_of(outcome.remedy) for outcome in outcomes if outcome.status is OutcomeStatus.REFUSED}
     change = Change(
-        repository=name,
+        repository=repository.name,
         at=now,
         trigger=trigger,
         policy_hash=policy.hash,
@@ -94,7 +131,7 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         changed=_changed(remaining, before.findings),
         resolved=tuple(finding for finding in remaining if _is_resolved(finding) and _was_open(finding, (*before.findings, *opened))),
         outcomes=tuple(outcome for outcome in outcomes if _is_news(outcome, before)),
-        recovered=_recovered(before, found),
+        recovered=_recovered(before, found.evaluation),
         held_back=held_back,
     )
     # Somebody was quicker, so their event will bring us back; if it should be lost, the hour does.
@@ -106,51 +143,23 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         owner=_owner(repository, policy, before.owner),
         findings=remaining,
         undetermined={
-            judgement.rule: judgement.verdict.why for judgement in left.judgements if isinstance(judgement.verdict, Undetermined)
+            judgement.rule: judgement.verdict.why for judgement in left.evaluation.judgements if isinstance(judgement.verdict, Undetermined)
         },
         pending=(),
         paused={operation: before.paused.get(operation, now) for operation in sorted(refused)},
         failing=tuple(describe(outcome.remedy) for outcome in outcomes if outcome.status is OutcomeStatus.FAILED),
+        listed=listed_fingerprint(repository) or before.listed,
+        read=read_fingerprint(repository) or before.read,
+        swept_by="",
         policy_hash=policy.hash,
         mode=policy.mode,
     )
-    return _commit(stored, replace(updated, due_at=next_look(updated, repository, policy, now, waiting=waiting)), change, services)
+    return change, replace(updated, due_at=next_look(updated, repository, policy, now, waiting=waiting))
 
 
-def _incarnation(repository: Repository, stored: RepositoryRecord | None, ledger: Ledger) -> RepositoryRecord:
-    """The record of this very repository: a name that was deleted and created again starts anew, on the same ledger."""
-    fresh = RepositoryRecord(repository.name, created_at=repository.created_at)
-    if stored is None:
-        return fresh
-    if stored.gone_at is None and stored.created_at == repository.created_at:
-        return stored
-    # A push to the new repository may have been noted before its creation was.
-    noted = ledger.noted_push(repository.name)
-    pushes = (noted,) if noted and noted.at >= repository.created_at else ()
-    provenance = learn(Provenance(), News(pushes=pushes))
-    return replace(fresh, version=stored.version, entries=stored.entries, head=stored.head, provenance=provenance)
-
-
-def _provenance(known: Provenance, repository: Repository, news: News, registry: Registry, *, again: bool) -> Provenance:
-    # Of a name that was used before, even a push of a minute earlier belongs to the former repository.
-    earliest = repository.created_at.replace(microsecond=0) if again else repository.created_at - CLOCK_TOLERANCE
-    ours = News(
-        creation=news.creation if news.creation and news.creation.at >= earliest else None,
-        pushes=tuple(push for push in news.pushes if push.at >= earliest),
-        noticed=frozenset((origin, at) for origin, at in news.noticed if at >= earliest),
-    )
-    learned = learn(known, ours)
-    # Evidence without weight says what could not be read: it may be readable by now.
-    settled = known.evidence and all(signal.weight for signal in known.evidence)
-    if settled and milestones(learned) == milestones(known):
-        return learned
-    return classify(learned, repository.name, registry.automatic_creation())
-
-
-def _put_right(
-    record: RepositoryRecord, repository: Repository, evaluation: Evaluation, services: Services, now: datetime
-) -> tuple[RepositoryRecord, tuple[Outcome, ...]]:
+def _put_right(found: Sighting, services: Services, now: datetime) -> tuple[RepositoryRecord, tuple[Outcome, ...]]:
     """Apply what the evaluation permits, each remedy with its intent in the ledger first."""
+    record, repository, evaluation = found.before, found.repository, found.evaluation
     remedies = [remedy for remedy in evaluation.remedies if record.budget_left(operation_of(remedy), now)]
     refused = tuple(Outcome(remedy, OutcomeStatus.REFUSED, TOO_OFTEN) for remedy in evaluation.remedies if remedy not in remedies)
     if not remedies:
@@ -160,7 +169,7 @@ def _put_right(
     rounds = {operation: (*record.recent_rounds(operation, now), now) for operation in {operation_of(remedy) for remedy in remedies}}
     intended = replace(record, pending=pending, write_rounds={**record.write_rounds, **rounds})
     intended, entry = append(intended, "intent", {"at": now.isoformat(), "remedies": [as_data(remedy) for remedy in remedies]})
-    intended = services.ledger.write(intended, entry)
+    intended = services.ledger.write(intended, entry, touched=now)
     outcomes = tuple(services.registry.apply(repository, remedy) for remedy in remedies)
     for outcome in outcomes:
         extra = {"repository": repository.name, "remedy": describe(outcome.remedy), "status": outcome.status.value, "why": outcome.why}
@@ -192,26 +201,34 @@ def _gone(
         outcomes=outcomes,
     )
     updated = replace(stored, gone_at=now, findings=closed, undetermined={}, pending=(), paused={}, due_at=None)
-    return _commit(stored, updated, change, services)
+    return _commit(stored, updated, change, services.ledger, kind="change", touched=now)
 
 
-def _commit(stored: RepositoryRecord | None, updated: RepositoryRecord, change: Change, services: Services) -> Change | None:
-    """Write the record if it says anything new, with an entry if that is worth one."""
+def _commit(
+    stored: RepositoryRecord | None,
+    updated: RepositoryRecord,
+    change: Change,
+    ledger: Ledger,
+    *,
+    kind: str,
+    touched: datetime | None,
+) -> Change | None:
+    """Write the record if it says anything new, with an entry if that is worth one: of `kind` if anybody is to be told."""
     if stored is not None and updated.same_but_for_version(stored):
         return None
-    kind = "change" if change.announced or change.recovered else "learned" if _learned(stored, updated) else None
-    if kind is None:
-        services.ledger.write(updated)
+    worth = kind if change.announced or change.recovered else "learned" if _learned(stored, updated) else None
+    if worth is None:
+        ledger.write(updated, touched=touched)
         return None
-    updated, entry = append(updated, kind, change_as_data(change))
-    services.ledger.write(updated, entry)
+    updated, entry = append(updated, worth, change_as_data(change))
+    ledger.write(updated, entry, touched=touched)
     extra = {
         "repository": change.repository,
         "opened": [finding.rule for finding in change.opened],
         "resolved": [finding.rule for finding in change.resolved],
         "origin": change.origin.value,
     }
-    logger.info("%s recorded", kind, extra=extra)
+    logger.info("%s recorded", worth, extra=extra)
     return change
 
 

@@ -14,7 +14,8 @@ def next_look(record: RepositoryRecord, repository: Repository, policy: Policy, 
     """Give the first time after `now` at which a verdict may change by time alone; None if none can.
 
     A grace period ends, an exemption expires, or the pause after too many remedies is over. What could not be put right for a
-    passing reason (`waiting`), for example an invalid policy file, is looked at again.
+    passing reason (`waiting`), for example an invalid policy file, is looked at again. Whether a repository has become unused is not
+    among it: that is a matter of months, which the nightly sweep tells more cheaply.
     """
     expectation = policy.expectation_for(repository.name)
     moments = (

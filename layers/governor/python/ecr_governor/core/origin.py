@@ -83,6 +83,14 @@ class Signal:
     cache_rules: bool = False
 
 
+class Confidence(StrEnum):
+    """How well an origin is founded."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """What is known of a repository's beginnings: the classification, its evidence, and the first and last push seen.
@@ -101,6 +109,14 @@ class Provenance:
     def pusher(self) -> Actor | None:
         """The principal of the first push that was seen: with create on push, the real author of the repository."""
         return self.first_push.actor if self.first_push else None
+
+    @property
+    def confidence(self) -> Confidence:
+        """How well the origin is founded: by a record of the creation or its like, by several weak signals, or not at all."""
+        if self.origin is Origin.UNKNOWN:
+            return Confidence.NONE
+        points = sum(signal.weight for signal in self.evidence if self.origin in signal.points_to)
+        return Confidence.CERTAIN if points >= CERTAIN_FROM else Confidence.LIKELY
 
     @property
     def may_be_cache(self) -> bool:
@@ -166,6 +182,7 @@ def classify(provenance: Provenance, name: str, automatic: AutomaticCreation) ->
 
 
 CONVINCING = 3
+CERTAIN_FROM = 5
 PUSH_FOLLOWS_WITHIN = timedelta(minutes=10)
 _ECR = "ecr.amazonaws.com"
 

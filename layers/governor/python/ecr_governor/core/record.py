@@ -24,7 +24,8 @@ class RepositoryRecord:
 
     `pending` are remedies, in words, that were intended and whose outcome is not recorded yet. `write_rounds` are, by ECR operation,
     the times at which a setting was last put right; `paused` when that stopped because something else kept changing it back; `failing` are remedies, in words, that ECR refused.
-    `due_at` is when a verdict may change by time alone; `policy_hash` and `mode` are the policy that it was last judged by, and how
+    `listed` and `read` are fingerprints of the settings that the last look saw: what differs from them was changed since, whether or not
+    an event told of it. `swept_by` is the sweep that wrote the record, "" for a look. `due_at` is when a verdict may change by time alone; `policy_hash` and `mode` are the policy that it was last judged by, and how
     far that went; `head` is the hash of the newest ledger entry, `entries` their number.
     """
 
@@ -41,6 +42,9 @@ class RepositoryRecord:
     paused: Mapping[str, datetime] = field(default_factory=dict)
     failing: tuple[str, ...] = ()
     due_at: datetime | None = None
+    listed: str = ""
+    read: str = ""
+    swept_by: str = ""
     policy_hash: str = ""
     mode: Mode = Mode.AUDIT
     entries: int = 0

@@ -1,6 +1,6 @@
 """What ECR holds under one name, as facts read at one time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +28,7 @@ class Fact(StrEnum):
     IMAGES = "images"
     HOLDS_IMAGE = "holds_image"
     CREATION_TEMPLATES = "creation_templates"
+    USAGE = "usage"
 
 
 class TagMutability(StrEnum):
@@ -81,6 +82,38 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a repository's images of any status say of its use.
+
+    ECR refreshes the time of the last pull at least once in 24 hours, so it may be a day old; None is no pull on record. `images` and
+    `size_bytes` (compressed, layers shared between images counted each time) are None where counting stopped once the use was clear.
+    """
+
+    last_push: datetime | None = None
+    last_pull: datetime | None = None
+    images: int | None = None
+    size_bytes: int | None = None
+
+    def with_images(self, images: Iterable[tuple[datetime, datetime | None, int]]) -> "Usage":
+        """Count more images, each by the times of its push and of its last recorded pull, and its size."""
+        pushes, pulls, sizes = [self.last_push], [self.last_pull], [0]
+        for pushed_at, pulled_at, size in images:
+            pushes.append(pushed_at)
+            pulls.append(pulled_at)
+            sizes.append(size)
+        return Usage(
+            last_push=max((at for at in pushes if at), default=None),
+            last_pull=max((at for at in pulls if at), default=None),
+            images=(self.images or 0) + len(sizes) - 1,
+            size_bytes=(self.size_bytes or 0) + sum(sizes),
+        )
+
+    def active_after(self, moment: datetime) -> bool:
+        """Whether anything was pushed or pulled after the moment."""
+        return any(at > moment for at in (self.last_push, self.last_pull) if at)
+
+
+@dataclass(frozen=True, slots=True)
 class CreationTemplate:
     """A repository creation template: what ECR applies to a repository that it creates itself."""
 
@@ -93,6 +126,7 @@ class Repository:
     """The facts of one repository. Those that cost a call of their own are `Unreadable` until they are fetched.
 
     `tag_mutability` and `encryption` come with every read, and are `Unreadable` where ECR's value is one that we do not know.
+    `scan_on_push` comes with it too: the repository's own, deprecated setting, which the registry's rules may override.
     `lifecycle_policy` and `repository_policy` are the documents' texts as ECR returned them, None where there is none.
     """
 
@@ -103,6 +137,7 @@ class Repository:
     created_at: datetime
     tag_mutability: TagMutabilitySetting | Unreadable
     encryption: Encryption | Unreadable
+    scan_on_push: bool = False
     tags: Mapping[str, str] | Unreadable = NOT_FETCHED
     lifecycle_policy: str | Unreadable | None = NOT_FETCHED
     repository_policy: str | Unreadable | None = NOT_FETCHED
@@ -110,4 +145,5 @@ class Repository:
     images: tuple[Image, ...] | Unreadable = NOT_FETCHED
     holds_image: bool | Unreadable = NOT_FETCHED
     creation_templates: tuple[CreationTemplate, ...] | Unreadable = NOT_FETCHED
+    usage: Usage | Unreadable = NOT_FETCHED
     provenance: Provenance = field(default_factory=Provenance)

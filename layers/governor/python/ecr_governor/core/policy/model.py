@@ -329,6 +329,12 @@ class AutoCreated(_Strict):
     ] = timedelta(hours=24)
 
 
+class Unused(_Strict):
+    """When a repository counts as unused."""
+
+    after: Annotated[Grace, Field(description="How long ago the last push, the last pull and the creation must be, for example 90d.")]
+
+
 def _lifecycle_document(document: dict[str, Any]) -> dict[str, Any]:
     if problems := lifecycle.problems_of(document):
         raise problems_error(*problems)
@@ -384,6 +390,7 @@ class NamespaceSettings(_Strict):
         | None
     ) = None
     auto_created: AutoCreated | None = None
+    unused: Unused | None = None
 
     def over(self, base: "NamespaceSettings") -> "NamespaceSettings":
         """Complete these settings by those of the base, key by key."""
@@ -479,6 +486,26 @@ class Exemption(_Strict):
         return (EVERY_RULE in self.rules or rule_id in self.rules) and glob_matches(self.match, name)
 
 
+class Limits(_Strict):
+    """How hard AWS may be asked."""
+
+    calls_per_second: Annotated[
+        StrictInt, Field(ge=1, le=10_000, description="Calls per second for each ECR operation, at most; throttling lowers it further.")
+    ] = 20
+    pull_metrics: Annotated[
+        StrictBool,
+        Field(description="Whether CloudWatch's pull counts (0.01 USD per 1,000 repositories and run) may spare looking at images."),
+    ] = False
+    remedies_per_sweep: Annotated[
+        StrictInt,
+        Field(
+            ge=0,
+            le=100_000,
+            description="Repositories that one sweep may have put right. Over it, the sweep has none put right and says so.",
+        ),
+    ] = 200
+
+
 class SlackNotifications(_Strict):
     """What Slack is told, where a Slack is configured."""
 
@@ -537,6 +564,7 @@ class Policy(_Strict):
         Field(description="How far each rule goes; what is not named goes as far as mode."),
     ] = {}
     exemptions: tuple[Exemption, ...] = ()
+    limits: Limits = Limits()
     notifications: Notifications = Notifications()
 
     @field_validator("namespaces", mode="after")

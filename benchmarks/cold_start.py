@@ -1,0 +1,166 @@
+"""The start of each built function, against a plain build of the same code. Run it with `python -m benchmarks.cold_start`.
+
+A function starts as Lambda starts it: the real runtime client on a Runtime API, nothing but artefact and layers on the path, nothing
+written next to the code. The plain build is what `sam build` makes by itself of a requirements.txt: whole packages, no bytecode.
+Processes take turns, so that a busy moment meets both builds. Files are in memory, as they are not on a Lambda's first start ever.
+"""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from cli.build import ensure_built
+from cli.embedded import running
+from local.lambdas.function import FunctionConfig, Host, environment_of
+from local.lambdas.runtime_api import Answer, Invocation, RuntimeApi
+from local.lambdas.runtime_directory import runtime_directory
+
+ROOT = Path(__file__).resolve().parents[1]
+PLAIN = ROOT / ".build" / "plain"
+STARTS = 8
+PATIENCE = 60.0
+FIRST_EVENTS = {"RepositoryEventsFunction": "create-repository.json", "ImageEventsFunction": "put-image.json"}
+"""What a function is sent first, from the folder events; the others' inputs are made by the deployment itself."""
+ANY_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "any"}
+
+
+@dataclass(slots=True)
+class Took:
+    """Milliseconds of several starts: CPU, and from the process's begin to where it was measured."""
+
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Starts:
+    """A function's starts as it is built and as it would be plainly built, `until` "ready" or "first event answered"."""
+
+    function: str
+    until: str
+    built: Took = field(default_factory=Took)
+    plain: Took = field(default_factory=Took)
+
+    @property
+    def share(self) -> float:
+        """CPU of the built one's start as a share of the plain one's."""
+        return median(self.built.cpu) / median(self.plain.cpu)
+
+
+READY, ANSWERED = "ready", "first event answered"
+
+
+def measure(starts: int = STARTS) -> list[Starts]:
+    """Start every function `starts` times each way, and those with a first event as often again until it is answered."""
+    built = ensure_built().parent
+    _build_plainly(built)
+    policy = (ROOT / "cli" / "demo" / "policy.yaml").read_bytes()
+    # Under audit an event changes nothing, so that every start meets the same state.
+    with running(policy=policy, mode="audit") as aws, _api() as api:
+        aws.client("ecr").create_repository(repositoryName="payments/api")
+        aws.settle(PATIENCE)
+        host = Host(runtime_directory(ROOT / ".build"), aws.endpoint, aws.region, lambda _: ANY_CREDENTIALS, lambda: 0.0)
+        results = []
+        for function in aws.lambdas:
+            config: FunctionConfig = function.config
+            name = config.code.name
+            plain = replace(config, code=PLAIN / name, layers=tuple(PLAIN / layer.name for layer in config.layers))
+            for until, event in ((READY, None), (ANSWERED, _first_event(name))):
+                if until == ANSWERED and event is None:
+                    continue
+                found = Starts(name, until)
+                # One start each that does not count: files get into memory, the ledger gets its entry.
+                for number in range(starts + 1):
+                    for each, took in ((config, found.built), (plain, found.plain)):
+                        cpu, wall = _start(each, host, api, event)
+                        if number:
+                            took.cpu.append(cpu)
+                            took.wall.append(wall)
+                results.append(found)
+    return sorted(results, key=lambda found: (found.function, found.until != READY))
+
+
+def shares(results: list[Starts]) -> Mapping[str, float]:
+    """Give for each function the share of its start until it is ready."""
+    return {found.function: found.share for found in results if found.until == READY}
+
+
+def _build_plainly(built: Path) -> None:
+    shutil.rmtree(PLAIN, ignore_errors=True)
+    requirements = ROOT / "layers" / "dependencies" / "requirements.txt"
+    uv = str(Path(sys.executable).parent / "uv")
+    options = ["--python", sys.executable, "--target", str(PLAIN / "DependenciesLayer" / "python"), "--require-hashes", "--no-deps"]
+    subprocess.run([uv, "pip", "install", "--quiet", "--no-compile-bytecode", *options, "-r", str(requirements)], check=True)  # noqa: S603 - our own
+    package = Path("python", "ecr_governor")
+    sources, no_bytecode = ROOT / "layers" / "governor", shutil.ignore_patterns("__pycache__")
+    shutil.copytree(sources / package, PLAIN / "GovernorLayer" / package, ignore=no_bytecode)
+    for app in built.glob("*Function/app.py"):
+        (PLAIN / app.parent.name).mkdir()
+        shutil.copy(app, PLAIN / app.parent.name)
+
+
+def _first_event(function: str) -> bytes | None:
+    if function not in FIRST_EVENTS:
+        return None
+    body = json.loads((ROOT / "events" / FIRST_EVENTS[function]).read_bytes())
+    # It happened just now, in a repository that is there.
+    body["time"] = body["detail"]["eventTime"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return json.dumps({"Records": [{"messageId": "1", "body": json.dumps(body)}]}).encode()
+
+
+@contextmanager
+def _api() -> Iterator[RuntimeApi]:
+    api = RuntimeApi()
+    try:
+        yield api
+    finally:
+        api.close()
+
+
+def _start(config: FunctionConfig, host: Host, api: RuntimeApi, event: bytes | None) -> tuple[float, float]:
+    """Start a function until it is ready, or has answered; give CPU and time in milliseconds. Raises RuntimeError if it fails."""
+    session = api.new_session()
+    environment = {**environment_of(config, host, 1), "AWS_LAMBDA_RUNTIME_API": api.address}
+    command = [sys.executable, "-S", "-s", "-m", "awslambdaric", config.handler]
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    process = subprocess.Popen(command, cwd=config.code, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own
+    try:
+        if not session.initialised.wait(PATIENCE) or session.init_error:
+            raise RuntimeError(f"{config.code}: {(session.init_error or b'not ready').decode()}")
+        if event is not None:
+            session.initialised.clear()
+            session.inbox.put(Invocation("first", event, int((time.time() + PATIENCE) * 1000), config.arn))
+            answer = session.outbox.get(timeout=PATIENCE)
+            if not isinstance(answer, Answer) or answer.failed or json.loads(answer.payload).get("batchItemFailures"):
+                raise RuntimeError(f"{config.code}: {answer}")
+            # It has answered for good when it asks for the next event.
+            session.initialised.wait(PATIENCE)
+        wall = time.monotonic() - begun
+    finally:
+        process.kill()
+        process.wait()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000, wall * 1000
+
+
+def main() -> None:
+    """Measure and print."""
+    for found in measure():
+        built, plain = found.built, found.plain
+        sys.stdout.write(
+            f"{found.function:<26}{found.until:<22}CPU {median(built.cpu):6.0f} of {median(plain.cpu):6.0f} ms = {found.share:.2f}"
+            f"   time {median(built.wall):6.0f} of {median(plain.wall):6.0f} ms\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Compare ECR Governor with others on the same made-up registry: calls, CPU, memory, time, and whether the findings are right.
+
+`make bench` runs all of it, `make bench ARGS="--sizes 1000 --rounds 3 --seed 11"` some. Exit code 1: a goal was missed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import distributions
+from pathlib import Path
+
+from benchmarks import cold_start, event_path, report
+from benchmarks.goals import judge
+from benchmarks.programs import OURS, PEERS, PROGRAMS, ROOT, Program
+from benchmarks.scenarios import LARGE, Measuring, Report, Run
+
+PAGE = ROOT / "docs" / "performance.md"
+PARTS = ("sweep", "latency", "quota", "cold-start", "events")
+ROUNDS = 3
+"""Of accounts that are not large; large ones have one."""
+
+
+def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [program.name for program in PROGRAMS]
+    parser.add_argument("--sizes", type=_numbers, default=[1000, 10_000], help="repositories in the account, such as 1000,10000")
+    parser.add_argument("--rounds", type=int, help=f"how often each program runs; default {ROUNDS}, and 1 above {LARGE} repositories")
+    parser.add_argument("--seed", type=int, default=7, help="what the account is made from")
+    parser.add_argument("--only", type=_some_of(PARTS), default=list(PARTS), help=f"some of {','.join(PARTS)}")
+    parser.add_argument(
+        "--programs", type=_some_of(names), help=f"some of {','.join(names)}; the slow ones check large accounts only if named"
+    )
+    parser.add_argument("--judge", choices=names, default=OURS, help="the program that must keep the goals")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every run to this file, one a line")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.relative_to(ROOT)}")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Measure, print, judge; give the exit code."""
+    given = options()
+    begun = time.monotonic()
+    runs: list[Run] = []
+
+    def note(run: Run) -> None:
+        runs.append(run)
+        sys.stderr.write(
+            f"  {run.scenario:<12}{run.size:>7,}  {run.program:<12}{run.total:>8,} calls{run.cpu:>8.2f} s CPU{run.wall:>8.1f} s"
+            f"{run.peak_mb:>6.0f} MB  {run.right}/9{'  FAILED' if run.failure else ''}\n"
+        )
+
+    if {"sweep", "latency", "quota"} & set(given.only):
+        if not (PEERS / "bin" / "python").exists():
+            sys.stderr.write(f"error: Cloud Custodian is not in {PEERS.relative_to(ROOT)}\n  do: make bench, which installs it\n")
+            return 1
+        _measure(given, note)
+    tables = _tables(given, runs)
+    starts = cold_start.measure() if "cold-start" in given.only else []
+    if starts:
+        tables["cold-start"] = report.cold_start_table(starts)
+    if "events" in given.only:
+        tables["events"] = report.event_tables(event_path.cpu_per_event(), event_path.calls_per_event())
+    goals = judge(runs, given.judge, cold_start.shares(starts))
+    tables["goals"] = report.goals_table(goals)
+    tables["machine"] = _machine(given.seed)
+    for text in tables.values():
+        sys.stdout.write(f"\n{text}\n")
+    for line in report.mishaps(runs):
+        sys.stdout.write(f"\n{line}\n")
+    if given.json:
+        given.json.write_text("".join(json.dumps(run.document()) + "\n" for run in runs))
+    if given.write:
+        _write(tables)
+    missed = sum(not goal.kept for goal in goals)
+    sys.stdout.write(f"\n{len(goals) - missed} of {len(goals)} goals kept, in {time.monotonic() - begun:.0f} s\n")
+    return 1 if missed else 0
+
+
+def _measure(given: argparse.Namespace, note: Report) -> None:
+    named = given.programs
+    programs = [program for program in PROGRAMS if named is None or program.name in named]
+
+    def measuring(some: Sequence[Program]) -> Measuring:
+        return Measuring(some, given.seed, note)
+
+    quick = [program for program in programs if named is not None or not program.slow]
+    measuring(programs).warm_up()
+    if "sweep" in given.only:
+        for size in given.sizes:
+            large = size > LARGE
+            measuring(quick if large else programs).sweep(size, given.rounds or (1 if large else ROUNDS))
+    if "latency" in given.only:
+        measuring(quick).slow_network(given.rounds or 1)
+    if "quota" in given.only:
+        measuring(programs).quota(given.rounds or 1)
+
+
+def _tables(given: argparse.Namespace, runs: Sequence[Run]) -> dict[str, str]:
+    tables = {}
+    if "sweep" in given.only:
+        tables["sweep"] = report.sweep_tables(runs)
+        tables["operations"] = report.operations_table(runs)
+    if "latency" in given.only:
+        tables["latency"] = report.latency_table(runs)
+    if "quota" in given.only:
+        tables["quota"] = report.quota_table(runs)
+    return tables
+
+
+def _machine(seed: int) -> str:
+    (site,) = PEERS.glob("lib/python*/site-packages")
+    versions = {each.name: each.version for each in distributions(path=[str(site)])}
+    peers = ", ".join(f"{name} {versions[name]}" for name in ("c7n", "boto3", "botocore"))
+    python = f"Python {platform.python_version()}"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()}, {os.cpu_count()} cores, {python}, {peers}; account of seed {seed}."
+
+
+def _write(tables: dict[str, str]) -> None:
+    page = PAGE.read_text()
+    for name, text in tables.items():
+        page = report.put(page, name, text)
+    PAGE.write_text(page)
+
+
+def _numbers(text: str) -> list[int]:
+    return sorted(int(each) for each in text.split(","))
+
+
+def _some_of(known: Sequence[str]) -> Callable[[str], list[str]]:
+    def read(text: str) -> list[str]:
+        unknown = set(text.split(",")) - set(known)
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: known are {', '.join(known)}")
+        return text.split(",")
+
+    return read
+
+
+if __name__ == "__main__":
+    sys.exit(main())

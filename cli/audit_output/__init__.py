@@ -1,0 +1,49 @@
+"""The result of an audit in the format that was asked for, written as it comes: no format keeps the repositories in memory."""
+
+from typing import Protocol, TextIO
+
+from cli.audit_output.comma_separated import CsvWriter
+from cli.audit_output.json_document import JsonWriter
+from cli.audit_output.json_lines import JsonLinesWriter
+from cli.audit_output.markdown import MarkdownWriter
+from cli.audit_output.sarif import SarifWriter
+from cli.audit_output.table import TableWriter
+from cli.trouble import Trouble
+from ecr_governor.core.audit import AuditedRepository, AuditSummary
+
+OUTPUTS = ("table", "json", "jsonl", "csv", "markdown", "sarif")
+
+
+class AuditWriter(Protocol):
+    """Writes one audit. Every Region is begun, told repository by repository, and ended, one after the other."""
+
+    def begin(self, account: str, region: str, policy_hash: str) -> None:
+        """Begin a Region."""
+
+    def repository(self, audited: AuditedRepository) -> None:
+        """Tell of the next repository of the Region."""
+
+    def end(self, summary: AuditSummary) -> None:
+        """End the Region. A Region that could not be audited to its end is ended all the same, as incomplete."""
+
+
+def writer_for(output: str, stream: TextIO, regions: int = 1, policy_file: str = "policy.yaml") -> AuditWriter:
+    """Make the writer of a format. `regions` is how many will be begun; `policy_file` is where SARIF says that results are."""
+    match output:
+        case "table":
+            return TableWriter(stream)
+        case "json":
+            return JsonWriter(stream, regions)
+        case "jsonl":
+            return JsonLinesWriter(stream)
+        case "csv":
+            return CsvWriter(stream)
+        case "markdown":
+            return MarkdownWriter(stream)
+        case "sarif":
+            return SarifWriter(stream, regions, policy_file)
+        case _:
+            raise Trouble(f"there is no output {output}", f"an audit is printed as {', '.join(OUTPUTS)}", f"--output {'|'.join(OUTPUTS)}")
+
+
+__all__ = ["OUTPUTS", "AuditWriter", "writer_for"]

@@ -1,0 +1,84 @@
+"""Markdown, for a job's summary or a comment. Foreign text is text: it formats nothing, links nowhere and mentions nobody."""
+
+import shutil
+from tempfile import SpooledTemporaryFile
+from typing import TextIO
+
+from cli.audit_output.words import Tally, effort, known_facts, reasons, repositories, tidy
+from ecr_governor.core.audit import AuditedRepository, AuditSummary
+from ecr_governor.core.rules import RULES
+
+IN_MEMORY = 1 << 20
+# After @ and # an unseen space: a mention or a reference is looked for only after characters have been unescaped.
+_UNSEEN = "&#8203;"
+_ESCAPES = str.maketrans(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        "|": "&#124;",
+        "`": "&#96;",
+        "$": "&#36;",
+        "@": f"&#64;{_UNSEEN}",
+        "#": f"&#35;{_UNSEEN}",
+        **{character: f"\\{character}" for character in "\\*_[]~!"},
+    }
+)
+
+
+def escaped(text: str) -> str:
+    """Foreign text as Markdown that shows just that text."""
+    return tidy(text).translate(_ESCAPES).replace("://", ":&#47;/").replace("www.", "www&#46;")
+
+
+class MarkdownWriter:
+    """Writes Markdown. What comes first is known last, so that a Region's list waits in a file once it is long."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._begun = 0
+        self._tally = Tally()
+        self._list = _spool()
+
+    def begin(self, account: str, region: str, policy_hash: str) -> None:
+        """Write the Region's heading."""
+        self._begun += 1
+        self._tally, self._list = Tally(), _spool()
+        gap = "\n" if self._begun > 1 else ""
+        self._stream.write(f"{gap}## Amazon ECR, account {escaped(account)}, {escaped(region)}, policy {escaped(policy_hash[:12])}\n\n")
+
+    def repository(self, audited: AuditedRepository) -> None:
+        """Put the repository on the list if there is anything to say of it."""
+        self._tally.count(audited)
+        if not audited.findings and not audited.undetermined:
+            return
+        self._list.write(f"- **{escaped(audited.name)}** ({escaped(known_facts(audited))})\n")
+        for finding in audited.findings:
+            exempt = ", exempt" if finding.state == "exempt" else ""
+            self._list.write(f"  - {finding.severity.value}, {escaped(finding.rule)}{exempt}: {escaped(finding.reason)}\n")
+        for rule, why in sorted(audited.undetermined.items()):
+            self._list.write(f"  - undetermined, {escaped(rule)}: {escaped(why)}\n")
+
+    def end(self, summary: AuditSummary) -> None:
+        """Write the summary sentence, the counts by rule and then the list."""
+        verb = "violates" if summary.violating == 1 else "violate"
+        counted = f"**Of {repositories(summary.repositories)}, {summary.violating} {verb} the policy**: {self._tally.findings()}"
+        self._stream.write(f"{counted}. It took {effort(summary)}.\n")
+        if not summary.complete:
+            self._stream.write("\n**The audit is incomplete:**\n\n")
+            self._stream.writelines(f"- because: {escaped(why)}\n" for why in reasons(summary))
+        if self._tally.rules:
+            self._stream.write("\n| Rule | Expected | Open | Exempt | Undetermined |\n| --- | --- | ---: | ---: | ---: |\n")
+        for rule, counts in sorted(self._tally.rules.items()):
+            expected = RULES[rule].summary if rule in RULES else ""
+            numbers = " | ".join(str(counts[state]) for state in ("open", "exempt", "undetermined"))
+            self._stream.write(f"| {escaped(rule)} | {escaped(expected)} | {numbers} |\n")
+        with self._list:
+            if self._list.tell():
+                self._stream.write("\n### Repositories\n\n")
+            self._list.seek(0)
+            shutil.copyfileobj(self._list, self._stream)
+
+
+def _spool() -> SpooledTemporaryFile[str]:
+    return SpooledTemporaryFile(max_size=IN_MEMORY, mode="w+", encoding="utf-8", newline="")

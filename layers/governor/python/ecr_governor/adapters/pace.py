@@ -1,0 +1,139 @@
+"""Keeps calls within rates that AWS does not publish: for each operation a bucket of its own, slower after every refusal."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from botocore.exceptions import ClientError
+
+from ecr_governor.adapters.aws import THROTTLES, code_of
+from ecr_governor.app.errors import Throttled
+
+Value = TypeVar("Value")
+
+# The tagging API and CloudWatch have words of their own.
+PASSING: Final = THROTTLES | {"ThrottledException", "InternalServiceException", "InternalServiceFault", "InternalServiceError"}
+NO_LIMITS: Final[Mapping[str, float]] = MappingProxyType({})
+FLOOR = 0.5
+"""Calls a second that an operation keeps, however often it is refused."""
+RECOVERY_SECONDS = 60.0
+MOST_RECOVERY = 1.0
+"""From standstill to the full rate in a minute, but no faster than by one call a second each second: where the limit is far above
+what AWS allows, a steeper climb would meet many more refusals than one in a hundred calls."""
+BURST_SECONDS = 0.25
+MOST_BURST = 5.0
+ATTEMPTS = 10
+PATIENCE_SECONDS = 120.0
+FIRST_DELAY = 0.25
+LONGEST_DELAY = 8.0
+
+
+@dataclass(slots=True)
+class _Bucket:
+    limit: float
+    rate: float
+    # When the bucket will be full again, had nobody called; a call is let through while that is less than a burst away.
+    full_at: float = 0.0
+    cut_at: float = field(default=float("-inf"))
+
+
+class Pace:
+    """At most `rate_per_second` calls of each operation, those in `limits` at theirs if it is lower. For any number of threads.
+
+    A rate is halved when AWS refuses a call for its rate and recovers little by little with every call that is let through.
+    """
+
+    def __init__(
+        self,
+        rate_per_second: float,
+        limits: Mapping[str, float] = NO_LIMITS,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._rate = rate_per_second
+        self._limits = limits
+        self._clock = clock
+        self._sleep = sleep
+        self._chance = chance
+        self._lock = threading.Lock()
+        self._buckets: dict[str, _Bucket] = {}
+
+    def wait(self, operation: str) -> None:
+        """Wait for the operation's turn. Turns are given in the order in which they are asked for."""
+        while True:
+            with self._lock:
+                bucket, now = self._bucket(operation), self._clock()
+                turn, cut_at = max(now, bucket.full_at - self._burst(bucket)), bucket.cut_at
+                bucket.full_at = max(bucket.full_at, now) + 1 / bucket.rate
+            if turn <= now:
+                return
+            self._sleep(turn - now)
+            with self._lock:
+                # A turn that was given at the rate before the cut is worth nothing after it.
+                if bucket.cut_at == cut_at:
+                    return
+
+    def throttled(self, operation: str, sent_at: float | None = None) -> None:
+        """AWS refused a call for its rate: empty the bucket and halve its rate.
+
+        Calls that were under way together are refused together: one that was sent before the last cut cuts no further.
+        """
+        with self._lock:
+            bucket, now = self._bucket(operation), self._clock()
+            if sent_at is not None and sent_at < bucket.cut_at:
+                return
+            bucket.cut_at = now
+            bucket.rate = max(FLOOR, bucket.rate / 2)
+            bucket.full_at = now + self._burst(bucket) + 1 / bucket.rate
+
+    def succeeded(self, operation: str) -> None:
+        """AWS let a call through: a step back towards the full rate, the same for each second of calling."""
+        with self._lock:
+            bucket = self._bucket(operation)
+            if bucket.rate < bucket.limit:
+                bucket.rate = min(bucket.limit, bucket.rate + min(MOST_RECOVERY, bucket.limit / RECOVERY_SECONDS) / bucket.rate)
+
+    def rate(self, operation: str) -> float:
+        """Calls a second of the operation at present."""
+        with self._lock:
+            return self._bucket(operation).rate
+
+    def call(self, operation: str, attempt: Callable[[], Value]) -> Value:
+        """Call in turn, and again while AWS refuses for the rate of calls. Raises Throttled when patience ends."""
+        begun = self._clock()
+        for number in range(ATTEMPTS):
+            self.wait(operation)
+            sent_at = self._clock()
+            try:
+                answer = attempt()
+            except ClientError as error:
+                code = code_of(error)
+                if code not in PASSING:
+                    self.succeeded(operation)
+                    raise
+                self.throttled(operation, sent_at)
+                if number == ATTEMPTS - 1 or self._clock() - begun > PATIENCE_SECONDS:
+                    raise Throttled(f"{operation}: {code}") from error
+                self._sleep(min(LONGEST_DELAY, FIRST_DELAY * 2**number) * (0.5 + self._chance() / 2))
+            else:
+                self.succeeded(operation)
+                return answer
+        raise AssertionError("unreachable")
+
+    def _bucket(self, operation: str) -> _Bucket:
+        found = self._buckets.get(operation)
+        if found is None:
+            limit = max(FLOOR, min(self._rate, self._limits.get(operation, self._rate)))
+            found = self._buckets[operation] = _Bucket(limit, limit)
+        return found
+
+    @staticmethod
+    def _burst(bucket: _Bucket) -> float:
+        """Give how far ahead of its time a call may be: a burst less the call itself."""
+        return max(0.0, min(MOST_BURST, bucket.rate * BURST_SECONDS) - 1) / bucket.rate

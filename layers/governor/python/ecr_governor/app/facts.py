@@ -1,0 +1,43 @@
+"""Which facts a judgement takes, and the reading of them for many repositories at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ecr_governor.app.ports import Inventory
+from ecr_governor.core.evaluate import facts_needed
+from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.repository import NOT_FETCHED, Fact, Repository
+
+Plan = tuple[frozenset[Fact], datetime | None]
+
+
+def facts_to_read(policy: Policy, name: str) -> frozenset[Fact]:
+    """The facts that the policy's rules need for this name, and its tags: they name the owner, and tell whether anything has changed."""
+    return facts_needed(policy, name) | {Fact.TAGS}
+
+
+def idle_since(policy: Policy, name: str, now: datetime) -> datetime | None:
+    """Since when a repository of this name must have been idle to be called unused; None if no rule asks."""
+    unused = policy.expectation_for(name).settings.unused
+    return now - unused.after if unused else None
+
+
+def read_facts(inventory: Inventory, listed: Sequence[Repository], policy: Policy, now: datetime) -> Iterator[Repository]:
+    """Read for each repository the facts that its own namespace's rules need, and no others; those that vanished are left out.
+
+    In no order. Raises Throttled.
+    """
+    plans: dict[Plan, list[Repository]] = {}
+    for repository in listed:
+        plan = facts_to_read(policy, repository.name), idle_since(policy, repository.name, now)
+        plans.setdefault(plan, []).append(repository)
+    for (facts, since), group in plans.items():
+        yield from inventory.complete(group, facts, since)
+
+
+def without_facts(repository: Repository) -> Repository:
+    """The same repository with only what a listing tells, and its tags."""
+    nothing: dict[str, Any] = {fact.value: NOT_FETCHED for fact in Fact if fact is not Fact.TAGS}
+    return replace(repository, **nothing)

@@ -1,0 +1,192 @@
+"""The second step, once for each shard: read what must be read, judge it, and bring the ledger in line; block by block."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from ecr_governor.app.errors import Contended
+from ecr_governor.app.facts import read_facts
+from ecr_governor.app.ports import Inventory, PolicyInForce
+from ecr_governor.app.reconcile import is_another, next_due, take_in
+from ecr_governor.app.sighting import Sighting, sight
+from ecr_governor.app.sweep.listing import CREATION
+from ecr_governor.app.sweep.plan import SweepServices, sweep_from_data
+from ecr_governor.core import listed
+from ecr_governor.core import standing as standings
+from ecr_governor.core import tally as tallies
+from ecr_governor.core.origin import AutomaticCreation, News
+from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.repository import Repository
+from ecr_governor.core.standing import Standing, standing_of
+from ecr_governor.core.sweep import Sweep
+from ecr_governor.core.tally import Tally
+
+BLOCK: Final = 50
+"""Repositories between two checkpoints: what an interrupted step reads twice at most."""
+
+
+@dataclass
+class Checked:
+    """How far a shard is. `looks` are repositories that need a remedy, `vanished` those that were gone when they were read."""
+
+    shard: str
+    rows: int = 0
+    done: int = 0
+    parts: list[str] = field(default_factory=list)
+    looks: list[str] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def again(self) -> bool:
+        """Whether there is more to do."""
+        return self.done < self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One repository to be checked: as it was listed, how it stood, and what is known of its creation."""
+
+    repository: Repository
+    need: str
+    looked_at: bool
+    former: Standing | None
+    news: News
+
+
+def check(run: str, shard: str, services: SweepServices, now: datetime) -> Checked:
+    """Check one shard from where an earlier attempt left off. Raises LeaseLost, PolicyChanged, Throttled, Denied.
+
+    The result says `again` if there was no time to end it.
+    """
+    begun = services.runs.document(f"sweeps/{run}/sweep")
+    if begun is None:
+        raise LookupError(f"there is no sweep {run}")
+    sweep = sweep_from_data(begun)
+    services.renew(sweep, now)
+    in_force = services.policy_of(sweep)
+    inventory = services.inventory(sweep)
+    rows = [_row(line) for line in services.runs.lines(sweep.key("to-check", shard))]
+    checked, tally = _progress(sweep, shard, services)
+    checked.rows = len(rows)
+    left = services.time_left()
+    step = _Step(sweep, in_force, services, inventory, sweep.rules.automatic_creation, now)
+    while checked.again:
+        block = rows[checked.done : checked.done + BLOCK]
+        before = Counter(inventory.calls)
+        stood = list(step.check(block, checked, tally))
+        tally.calls.update(Counter(inventory.calls) - before)
+        part = f"{shard}-{len(checked.parts) + 1:03}"
+        services.runs.put_lines(sweep.key("checked", part), (standings.to_line(standing) for standing in stood))
+        checked.parts.append(part)
+        checked.done += len(block)
+        left, spent = services.time_left(), left - services.time_left()
+        checked.seconds += spent
+        services.runs.put_document(sweep.key("progress", shard), {"checked": _as_data(checked), "tally": tallies.as_data(tally)})
+        if services.out_of_time():
+            break
+    return checked
+
+
+def progress_of(sweep: Sweep, shard: str, services: SweepServices) -> tuple[Checked, Tally] | None:
+    """How far a shard came; None if it never began."""
+    found = services.runs.document(sweep.key("progress", shard))
+    if found is None:
+        return None
+    return Checked(**found["checked"]), tallies.from_data(found["tally"])
+
+
+def unchecked(sweep: Sweep, shard: str, done: int, services: SweepServices) -> Iterator[Standing]:
+    """How the repositories stood that a shard did not come to: the next sweep finds them as this one did."""
+    for number, line in enumerate(services.runs.lines(sweep.key("to-check", shard))):
+        if number >= done and (former := _row(line).former):
+            yield former
+
+
+def _progress(sweep: Sweep, shard: str, services: SweepServices) -> tuple[Checked, Tally]:
+    return progress_of(sweep, shard, services) or (Checked(shard), Tally())
+
+
+def _as_data(checked: Checked) -> dict[str, Any]:
+    return {
+        "shard": checked.shard,
+        "rows": checked.rows,
+        "done": checked.done,
+        "parts": checked.parts,
+        "looks": checked.looks,
+        "vanished": checked.vanished,
+        "seconds": round(checked.seconds, 3),
+    }
+
+
+def _row(line: bytes) -> _Row:
+    data: Mapping[str, Any] = json.loads(line)
+    creation = data.get("creation")
+    return _Row(
+        repository=listed.from_data(data["repository"]),
+        need=data["need"],
+        looked_at=data["looked_at"],
+        former=standings.from_data(data["former"]) if "former" in data else None,
+        news=News(creation=CREATION.validate_python(creation)) if creation else News(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What checking a block takes, the same for all blocks of a step."""
+
+    sweep: Sweep
+    in_force: PolicyInForce
+    services: SweepServices
+    inventory: Inventory
+    automatic: AutomaticCreation
+    now: datetime
+
+    def check(self, block: Sequence[_Row], checked: Checked, tally: Tally) -> Iterator[Standing]:
+        """Read and judge some repositories; those that are gone by now are noted and left out."""
+        rows = {row.repository.name: row for row in block}
+        records, policy = self.services.ledger.records(tuple(rows)), self.in_force.policy
+        read = {found.name: found for found in read_facts(self.inventory, [row.repository for row in block], policy, self.now)}
+        for name, row in rows.items():
+            tally.needs[row.need] += 1
+            repository, record = read.get(name), records.get(name)
+            if repository is None:
+                checked.vanished.append(name)
+                continue
+            tally.checked += 1
+            seen = sight(repository, record, row.news, self.services.ledger, lambda: self.automatic, policy, self.now)
+            standing = standing_of(seen.repository, seen.evaluation, policy, self.now, next_due(seen, policy, self.now))
+            self._hear(row, record, standing, tally)
+            if not self._settle(record, seen):
+                checked.looks.append(name)
+            tally.add(standing, policy.namespace_of(name), row.former)
+            yield standing
+
+    def _settle(self, record: RepositoryRecord | None, seen: Sighting) -> bool:
+        """Bring the ledger in line; False if that takes a look, which reads everything again before it acts."""
+        if seen.evaluation.remedies or is_another(seen.repository, record):
+            return False
+        try:
+            take_in(record, seen, self.sweep.run, self.services.ledger, self.in_force, self.now)
+        except Contended:
+            # An event was quicker; its look saw at least as much.
+            return False
+        return True
+
+    def _hear(self, row: _Row, record: RepositoryRecord | None, standing: Standing, tally: Tally) -> None:
+        """Tell a change that an event announced from one that none did: by whether a look had seen it before the sweep."""
+        if row.former is None or row.former.created_at != standing.created_at:
+            return
+        # What this sweep wrote itself, in an attempt that was interrupted, is no sign of an event.
+        by_look = record if record and record.created_at == standing.created_at and record.swept_by != self.sweep.run else None
+        parts = (
+            ("settings or tags", standing.listed, row.former.listed, by_look.listed if by_look else ""),
+            ("policies or scanning", standing.read, row.former.read, by_look.read if by_look else ""),
+        )
+        changed = [(what, now_is == seen) for what, now_is, was, seen in parts if now_is and was and now_is != was]
+        if changed:
+            what = " and ".join(what for what, seen in changed if not seen)
+            tally.meter.hear(announced=not what, name=standing.name, what=f"{what} changed")

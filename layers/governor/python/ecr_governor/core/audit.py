@@ -1,0 +1,49 @@
+"""What a look at every repository of a Region at once has found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from ecr_governor.core.severity import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFinding:
+    """One violation of one rule, at the time of the audit."""
+
+    rule: str
+    severity: Severity
+    reason: str
+    state: Literal["open", "exempt"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedRepository:
+    """One repository as the audit saw it. `undetermined` says why, by rule; None is not known."""
+
+    name: str
+    origin: str
+    owner: str | None
+    findings: tuple[AuditFinding, ...]
+    undetermined: Mapping[str, str]
+    images: int | None
+    size_bytes: int | None
+    last_push: datetime | None
+    last_pull: datetime | None
+    unused: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSummary:
+    """The audit of one Region as a whole. `calls` are counted by operation."""
+
+    account: str
+    region: str
+    policy_hash: str
+    complete: bool
+    incomplete_because: tuple[str, ...]
+    repositories: int
+    violating: int
+    calls: Mapping[str, int]
+    seconds: float

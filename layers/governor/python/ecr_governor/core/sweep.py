@@ -1,0 +1,173 @@
+"""One sweep: what it goes by, what it may have put right, and how it ended."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from ecr_governor.core.origin import AutomaticCreation
+from ecr_governor.core.policy.model import Limits, Mode
+from ecr_governor.core.repository import CreationTemplate, Unreadable
+from ecr_governor.core.tally import Tally
+from ecr_governor.core.tally import as_data as tally_as_data
+
+LEDGER_NAME: Final = "@sweep"
+"""Under which the ledger keeps sweeps; `@` occurs in no ECR name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to sweep. `token` grows by one with each new holder, so that a former holder can be told from the present one."""
+
+    execution: str
+    run: str
+    token: int
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSweep:
+    """A sweep that left an inventory. `registry` is the fingerprint of the registry's own settings at the time."""
+
+    run: str
+    started_at: datetime
+    ended_at: datetime
+    inventory: str
+    complete: bool
+    registry: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRules:
+    """The registry's own settings, which concern every repository in it. `scanning` is ECR's answer, as text to compare with."""
+
+    creation_templates: tuple[CreationTemplate, ...] | Unreadable
+    cache_prefixes: tuple[str, ...] | Unreadable
+    scanning: str | Unreadable
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the settings as they were read."""
+        templates, caches, scanning = self.creation_templates, self.cache_prefixes, self.scanning
+        known = [
+            templates.why if isinstance(templates, Unreadable) else sorted([each.prefix, *sorted(each.applied_for)] for each in templates),
+            caches.why if isinstance(caches, Unreadable) else sorted(caches),
+            scanning.why if isinstance(scanning, Unreadable) else scanning,
+        ]
+        return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:12]
+
+    @property
+    def automatic_creation(self) -> AutomaticCreation:
+        """The rules that make ECR create repositories, None for what may not be read."""
+        templates, caches = self.creation_templates, self.cache_prefixes
+        return AutomaticCreation(
+            create_on_push_prefixes=None
+            if isinstance(templates, Unreadable)
+            else tuple(template.prefix for template in templates if "CREATE_ON_PUSH" in template.applied_for),
+            pull_through_cache_prefixes=None if isinstance(caches, Unreadable) else caches,
+        )
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Why what could not be read could not."""
+        return tuple(each.why for each in (self.creation_templates, self.cache_prefixes, self.scanning) if isinstance(each, Unreadable))
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What every step of one sweep goes by, fixed when it began.
+
+    `everything`: all repositories are read, whatever is known of them. `first`: the first sweep here, which puts nothing right.
+    `policy_version` is the policy file's. `former` is the sweep before, whose inventory this one starts from.
+    """
+
+    lease: Lease
+    account: str
+    region: str
+    started_at: datetime
+    everything: bool
+    first: bool
+    policy_version: str
+    policy_hash: str
+    mode: Mode
+    problem: str | None
+    former: EndedSweep | None
+    rules: RegistryRules
+
+    @property
+    def run(self) -> str:
+        """The sweep's name: its time and the beginning of its execution's."""
+        return self.lease.run
+
+    def key(self, *parts: str) -> str:
+        """Where a part of the sweep is kept."""
+        return "/".join(("sweeps", self.run, *parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from a sweep as a whole. `withheld` says why nothing is put right; "" if nothing is withheld.
+
+    `looks` are repositories that are to be looked at again and put right; `vanished` those that are to be confirmed gone.
+    """
+
+    looks: tuple[str, ...]
+    vanished: tuple[str, ...]
+    withheld: str = ""
+
+
+def decide(needing_remedies: Sequence[str], vanished: Sequence[str], limits: Limits) -> Decision:
+    """Decide over the whole sweep: over the cap, nothing at all is put right, and people are asked."""
+    names = tuple(sorted(set(needing_remedies)))
+    gone = tuple(sorted(set(vanished)))
+    if len(names) > limits.remedies_per_sweep:
+        cap = limits.remedies_per_sweep
+        why = f"{len(names)} repositories are to be put right, and limits.remedies_per_sweep is {cap}: nothing was put right"
+        return Decision((), gone, why)
+    return Decision(names, gone)
+
+
+PRICE_PER_METRIC: Final = 0.01 / 1000
+"""USD that CloudWatch's GetMetricData costs for one metric (us-east-1, 2026)."""
+PRICE_PER_GB_SECOND: Final = 0.0000133334
+"""USD of a Lambda function on arm64 (us-east-1, 2026)."""
+GB: Final = 0.25
+METRICS_A_CALL: Final = 500
+
+
+def cost_estimate(calls: Mapping[str, int], seconds: float) -> float:
+    """Estimate what a sweep cost in USD: ECR's and the tagging API's calls are free; CloudWatch's and the functions' time are not."""
+    metrics = calls.get("monitoring:GetMetricData", 0) * METRICS_A_CALL
+    return round(metrics * PRICE_PER_METRIC + seconds * GB * PRICE_PER_GB_SECOND, 6)
+
+
+def summary_as_data(
+    sweep: Sweep, tally: Tally, decision: Decision, incomplete_because: Sequence[str], busy_seconds: float, now: datetime
+) -> dict[str, Any]:
+    """Give a sweep's summary as a JSON object. `busy_seconds` is the time of all its functions together."""
+    counted = tally_as_data(tally)
+    meter, loss = counted.pop("meter"), tally.meter.loss
+    return {
+        "version": 1,
+        "run": sweep.run,
+        "account": sweep.account,
+        "region": sweep.region,
+        "policy_hash": sweep.policy_hash,
+        "policy_problem": sweep.problem,
+        "mode": sweep.mode.value,
+        "first": sweep.first,
+        "started_at": sweep.started_at.isoformat(),
+        "ended_at": now.isoformat(),
+        "duration_seconds": round((now - sweep.started_at).total_seconds(), 1),
+        "compared_with": sweep.former.run if sweep.former else None,
+        "complete": not incomplete_because,
+        "incomplete_because": list(incomplete_because),
+        **counted,
+        "event_loss": {**meter, "rate": None if loss is None else round(loss, 4)},
+        "to_be_put_right": list(decision.looks),
+        "withheld": decision.withheld,
+        "vanished": list(decision.vanished),
+        "cost_estimate_usd": cost_estimate(tally.calls, busy_seconds),
+    }

@@ -1,0 +1,182 @@
+"""Calls keep to a rate that nobody publishes: few are refused, no time is wasted, and what slowed down speeds up again."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ecr_governor.adapters.pace import ATTEMPTS, FLOOR, PASSING, PATIENCE_SECONDS, Pace
+from ecr_governor.app.errors import Throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OPERATION = "ecr:DescribeImages"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.during_sleep: Callable[[], None] = lambda: None
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+        self.during_sleep()
+
+
+class Quota:
+    """AWS's side: a token bucket that refuses."""
+
+    def __init__(self, clock: Clock, rate: float, burst: float) -> None:
+        self.clock, self.rate, self.burst = clock, rate, burst
+        self.tokens, self.at = burst, clock.now
+        self.taken = self.refused = 0
+
+    def __call__(self) -> int:
+        self.tokens = min(self.burst, self.tokens + (self.clock.now - self.at) * self.rate)
+        self.at = self.clock.now
+        if self.tokens < 1:
+            self.refused += 1
+            raise refusal()
+        self.tokens -= 1
+        self.taken += 1
+        return self.taken
+
+
+def refusal(code: str = "ThrottlingException") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": ""}}, "DescribeImages")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def pace_of(clock: Clock, rate: float, **limits: float) -> Pace:
+    return Pace(rate, {f"ecr:{name}": limit for name, limit in limits.items()}, clock=clock, sleep=clock.sleep, chance=lambda: 0.5)
+
+
+@pytest.mark.parametrize("rate", [1, 7, 20, 100])
+def test_the_rate_is_kept_and_used_in_full(clock: Clock, rate: float) -> None:
+    pace, begun = pace_of(clock, rate), clock.now
+    for _ in range(500):
+        pace.wait(OPERATION)
+    spent = clock.now - begun
+    assert (500 - 5) / rate - 1e-6 <= spent <= 500 / rate
+
+
+def test_after_a_pause_no_more_than_a_small_burst_goes_at_once(clock: Clock) -> None:
+    pace = pace_of(clock, 20)
+    pace.wait(OPERATION)
+    clock.now += 3600
+    begun = clock.now
+    at_once = 0
+    while clock.now - begun < 1e-6:
+        pace.wait(OPERATION)
+        at_once += clock.now - begun < 1e-6
+    assert at_once == 5
+
+
+def test_each_operation_has_a_bucket_of_its_own_and_known_limits_hold(clock: Clock) -> None:
+    pace, begun = pace_of(clock, 20, GetLifecyclePolicy=10), clock.now
+    for _ in range(5):
+        for operation in ("DescribeImages", "GetRepositoryPolicy"):
+            pace.wait(f"ecr:{operation}")
+    assert clock.now == begun
+    assert pace.rate("ecr:GetLifecyclePolicy") == 10
+    assert pace_of(clock, 5, GetLifecyclePolicy=10).rate("ecr:GetLifecyclePolicy") == 5
+
+
+def test_a_refusal_halves_the_rate_of_its_operation_down_to_a_floor(clock: Clock) -> None:
+    pace = pace_of(clock, 20)
+    pace.throttled(OPERATION)
+    assert (pace.rate(OPERATION), pace.rate("ecr:GetRepositoryPolicy")) == (10, 20)
+    for _ in range(20):
+        pace.throttled(OPERATION)
+    assert pace.rate(OPERATION) == FLOOR
+
+
+def test_calls_that_were_under_way_together_are_refused_once(clock: Clock) -> None:
+    pace = pace_of(clock, 20)
+    sent_at = clock.now
+    clock.now += 0.1
+    for _ in range(16):
+        pace.throttled(OPERATION, sent_at)
+    assert pace.rate(OPERATION) == 10
+
+
+def test_a_turn_that_was_given_before_a_refusal_is_given_anew(clock: Clock) -> None:
+    pace = pace_of(clock, 20)
+    for _ in range(5):
+        pace.wait(OPERATION)
+    begun = clock.now
+
+    def refuse_once() -> None:
+        clock.during_sleep = lambda: None
+        pace.throttled(OPERATION)
+
+    clock.during_sleep = refuse_once
+    pace.wait(OPERATION)
+    assert clock.now - begun == pytest.approx(0.05 + 0.1)
+
+
+def test_the_rate_recovers_little_by_little_up_to_the_limit(clock: Clock) -> None:
+    pace = pace_of(clock, 20)
+    pace.throttled(OPERATION)
+    begun, rates = clock.now, [pace.rate(OPERATION)]
+    while pace.rate(OPERATION) < 20:
+        pace.wait(OPERATION)
+        pace.succeeded(OPERATION)
+        rates.append(pace.rate(OPERATION))
+    assert rates == sorted(rates)
+    assert 25 < clock.now - begun < 35
+    pace.succeeded(OPERATION)
+    assert pace.rate(OPERATION) == 20
+
+
+@pytest.mark.parametrize(("rate", "refused"), [(10, 0), (20, 0), (30, 0.01), (100, 0.01), (1000, 0.01)])
+def test_under_a_quota_hardly_a_call_is_refused_and_little_time_lost(clock: Clock, rate: float, refused: float) -> None:
+    calls = 2000
+    quota, begun = Quota(clock, 20, 20), clock.now
+    pace = pace_of(clock, rate)
+    for _ in range(calls):
+        pace.call(OPERATION, quota)
+    floor = (calls - 20) / min(20, rate)
+    assert clock.now - begun <= 1.15 * floor
+    assert quota.refused <= refused * calls
+
+
+def test_a_quota_far_below_the_rate_is_found(clock: Clock) -> None:
+    quota, pace = Quota(clock, 1, 1), pace_of(clock, 50)
+    for _ in range(200):
+        pace.call(OPERATION, quota)
+    assert quota.taken == 200
+
+
+@pytest.mark.parametrize("code", sorted(PASSING))
+def test_whoever_is_refused_for_ever_gives_up(clock: Clock, code: str) -> None:
+    made = 0
+
+    def refused() -> None:
+        nonlocal made
+        made += 1
+        raise refusal(code)
+
+    begun = clock.now
+    with pytest.raises(Throttled, match=f"{OPERATION}: {code}"):
+        pace_of(clock, 20).call(OPERATION, refused)
+    assert made <= ATTEMPTS
+    assert clock.now - begun < 2 * PATIENCE_SECONDS
+
+
+def test_other_errors_are_passed_on_at_once_and_show_that_the_rate_is_fine(clock: Clock) -> None:
+    pace = pace_of(clock, 20)
+    pace.throttled(OPERATION)
+    before = pace.rate(OPERATION)
+    with pytest.raises(ClientError):
+        pace.call(OPERATION, lambda: (_ for _ in ()).throw(refusal("RepositoryNotFoundException")))
+    assert pace.rate(OPERATION) > before
