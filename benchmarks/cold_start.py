@@ -11,13 +11,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from benchmarks.starts import ANSWERED, READY, Starts
 from cli.build import ensure_built
 from cli.embedded import running
 from local.lambdas.function import FunctionConfig, Host, environment_of
@@ -31,32 +32,6 @@ PATIENCE = 60.0
 FIRST_EVENTS = {"RepositoryEventsFunction": "create-repository.json", "ImageEventsFunction": "put-image.json"}
 """What a function is sent first, from the folder events; the others' inputs are made by the deployment itself."""
 ANY_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "any"}
-
-
-@dataclass(slots=True)
-class Took:
-    """Milliseconds of several starts: CPU, and from the process's begin to where it was measured."""
-
-    cpu: list[float] = field(default_factory=list)
-    wall: list[float] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Starts:
-    """A function's starts as it is built and as it would be plainly built, `until` "ready" or "first event answered"."""
-
-    function: str
-    until: str
-    built: Took = field(default_factory=Took)
-    plain: Took = field(default_factory=Took)
-
-    @property
-    def share(self) -> float:
-        """CPU of the built one's start as a share of the plain one's."""
-        return median(self.built.cpu) / median(self.plain.cpu)
-
-
-READY, ANSWERED = "ready", "first event answered"
 
 
 def measure(starts: int = STARTS) -> list[Starts]:
@@ -87,11 +62,6 @@ def measure(starts: int = STARTS) -> list[Starts]:
                             took.wall.append(wall)
                 results.append(found)
     return sorted(results, key=lambda found: (found.function, found.until != READY))
-
-
-def shares(results: list[Starts]) -> Mapping[str, float]:
-    """Give for each function the share of its start until it is ready."""
-    return {found.function: found.share for found in results if found.until == READY}
 
 
 def _build_plainly(built: Path) -> None:

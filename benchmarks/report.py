@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from statistics import median
 
-from benchmarks.cold_start import ANSWERED, READY, Starts
 from benchmarks.goals import Goal, against_custodian, cpu, quota_floor, wall
 from benchmarks.programs import QUOTA
 from benchmarks.rules import RULES
 from benchmarks.scenarios import LATENCY_MS, QUOTA_SIZE, Run, Scenario
+from benchmarks.starts import ANSWERED, READY, Starts
 
 CHANGED = ", 2 % changed"
 

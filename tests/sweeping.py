@@ -15,10 +15,10 @@ from ecr_governor.app.sweep.ending import decide_over, report
 from ecr_governor.app.sweep.listing import Laid, lay_out
 from ecr_governor.app.sweep.plan import SweepServices
 from ecr_governor.core.origin import Creation, News
-from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.policy.model import Limits, Policy
 from ecr_governor.core.record import Trigger
 from ecr_governor.core.repository import CreationTemplate, Fact, Repository, Unreadable
-from ecr_governor.core.sweep import EndedSweep, Lease, RegistryRules, Sweep
+from ecr_governor.core.sweep import EndedSweep, Lease, RegistryRules
 from tests.fakes import ACCOUNT, REGION, FakeRegistry, FixedPolicy, InMemoryLedger
 
 PAGE = 3
@@ -223,7 +223,7 @@ class SweepWorld:
     def ask(self, repositories: Iterable[str], at: datetime) -> None:
         self.asked += repositories
 
-    def inventory(self, _sweep: Sweep | None) -> Inventory:
+    def inventory(self, _limits: Limits, _at_once: int) -> Inventory:
         return MemoryInventory(self.registry, lambda what: self.before(what))
 
     @property

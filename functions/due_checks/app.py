@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ecr_governor.bootstrap import ask_for_what_is_due
+from ecr_governor.bootstrap.events import ask_for_what_is_due
 from ecr_governor.observability import logger, metrics
 
 

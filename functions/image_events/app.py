@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ecr_governor.bootstrap import look_at_pushes
+from ecr_governor.bootstrap.events import look_at_pushes
 from ecr_governor.observability import logger, metrics
 
 

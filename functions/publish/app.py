@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ecr_governor.bootstrap import tell_programs
+from ecr_governor.bootstrap.telling import tell_programs
 from ecr_governor.observability import logger, metrics
 
 

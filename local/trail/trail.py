@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from local.principals import own_account
+from local.trail.history import LIMIT, History
+from local.trail.losing import Losses
 from local.trail.records import MAX_RECORD_BYTES, envelope, record_of, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from local.trail.calls import ApiCall
 
 CreateOnPushRecord = Literal["service_linked_role", "caller", "custom_role"]
-HISTORY_LIMIT = 10_000
 API_CALL = "AWS API Call via CloudTrail"
 
 
@@ -32,9 +33,11 @@ class Trail:
         publish: Callable[[dict[str, Any]], None],
         *,
         create_on_push_record: CreateOnPushRecord = "service_linked_role",
+        limit: int = LIMIT,
     ) -> None:
         self.create_on_push_record = create_on_push_record
-        self.history: list[dict[str, Any]] = []
+        self.history = History(limit)
+        self.losses = Losses()
         self._publish = publish
         self._writes: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -43,20 +46,16 @@ class Trail:
         """Publish the event of a call; read-only calls too, for which the bus decides who sees them."""
         if call.service == "ecr" and call.succeeded and not call.read_only:
             self._count(call)
-        record = record_of(call)
+        event = _event_of(call)
+        self.history.append(event)
         # A record above 256 KB is not sent to EventBridge.
-        if size(record) > MAX_RECORD_BYTES:
+        if size(event["detail"]) > MAX_RECORD_BYTES or (not call.read_only and self.losses.strikes(event["detail"])):
             return
-        self._hand_over(
-            envelope(
-                API_CALL,
-                record,
-                source=f"aws.{call.service}",
-                account=call.account,
-                region=call.region,
-                time=call.time,
-            )
-        )
+        self._publish(event)
+
+    def seed(self, calls: Iterable[ApiCall]) -> None:
+        """Remember calls of the past without publishing or counting them; their times may be in any order."""
+        self.history.extend(_event_of(call) for call in calls)
 
     def record_native(
         self,
@@ -69,17 +68,17 @@ class Trail:
         time: datetime | None = None,
     ) -> None:
         """Publish one of ECR's own events, or an "AWS Service Event via CloudTrail"."""
-        self._hand_over(
-            envelope(
-                detail_type,
-                detail,
-                source="aws.ecr",
-                account=account or own_account(),
-                region=region,
-                time=time or datetime.now(UTC),
-                resources=resources,
-            )
+        event = envelope(
+            detail_type,
+            detail,
+            source="aws.ecr",
+            account=account or own_account(),
+            region=region,
+            time=time or datetime.now(UTC),
+            resources=resources,
         )
+        self.history.append(event)
+        self._publish(event)
 
     def writes(self, repository: str | None = None) -> int:
         """Count the mutating ECR calls that succeeded, of one repository or of all."""
@@ -91,10 +90,6 @@ class Trail:
         with self._lock:
             self._writes[arn.partition(":repository/")[2]] += 1
 
-    def _hand_over(self, event: dict[str, Any]) -> None:
-        with self._lock:
-            self.history.append(event)
-            if len(self.history) > HISTORY_LIMIT:
-                del self.history[: len(self.history) - HISTORY_LIMIT]
-        # Outside the lock: a subscriber may call ECR, which records again.
-        self._publish(event)
+
+def _event_of(call: ApiCall) -> dict[str, Any]:
+    return envelope(API_CALL, record_of(call), source=f"aws.{call.service}", account=call.account, region=call.region, time=call.time)

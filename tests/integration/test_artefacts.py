@@ -15,7 +15,17 @@ from local.lambdas.runtime_directory import runtime_directory
 from local.lambdas.service import Lambdas
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("RepositoryEventsFunction", "ImageEventsFunction", "DueChecksFunction", "NotifyFunction", "PublishFunction")
+FUNCTIONS = (
+    "RepositoryEventsFunction",
+    "ImageEventsFunction",
+    "DueChecksFunction",
+    "NotifyFunction",
+    "PublishFunction",
+    "SweepListFunction",
+    "SweepCheckFunction",
+    "SweepDecideFunction",
+    "SweepReportFunction",
+)
 Run = Callable[..., str]
 
 
@@ -79,7 +89,8 @@ def test_every_module_has_its_bytecode_and_it_survives_a_copy(built: Path) -> No
 
 
 def test_the_layer_holds_the_api_models_of_the_clients_that_are_made_and_few_others(built: Path) -> None:
-    made = set(re.findall(r'_client\("(\w+)"', (ROOT / "layers/governor/python/ecr_governor/bootstrap.py").read_text()))
+    wiring = (ROOT / "layers/governor/python/ecr_governor/bootstrap").glob("*.py")
+    made = {service for module in wiring for service in re.findall(r'client\("(\w+)"', module.read_text())}
     kept = {path.name for path in (built / "DependenciesLayer/python/botocore/data").iterdir() if path.is_dir()}
     credentials = {"sso", "sso-oidc", "sts"}
     assert kept == made | credentials

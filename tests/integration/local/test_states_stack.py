@@ -91,7 +91,7 @@ def test_a_definition_comes_from_its_file_or_the_file_is_named(tmp_path: Path) -
     template = tmp_path / "template.yaml"
     resource = {"Type": "AWS::Serverless::StateMachine", "Properties": {"DefinitionUri": "m.asl.json", "Role": "arn:aws:iam::1:role/r"}}
     template.write_text(json.dumps({"Transform": "AWS::Serverless-2016-10-31", "Resources": {"M": resource}}))
-    with pytest.raises(StackError, match="M: the definition is not a file on this machine: 'm.asl.json'"):
+    with pytest.raises(StackError, match=r"M: the definition is not a file on this machine: 'm\.asl\.json'"):
         transform(template, {})
     (tmp_path / "m.asl.json").write_text(json.dumps(PASS))
     machine = transform(template, {})["Resources"]["M"]["Properties"]

@@ -50,6 +50,12 @@ class PublishSettings(Settings):
     event_bus: str = Field(alias="EVENT_BUS", min_length=1)
 
 
+class SweepSettings(JudgingSettings):
+    """What a step of the sweep is told: where sweeps are kept."""
+
+    reports_bucket: str = Field(alias="REPORTS_BUCKET", min_length=1)
+
+
 Model = TypeVar("Model", bound=Settings)
 
 

@@ -30,26 +30,32 @@ class CloudTrailHistory:
 
     def __init__(
         self,
-        client: "CloudTrailClient",
+        client: "Callable[[], CloudTrailClient]",
         read_record: ReadRecord,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._cloudtrail = client
+        self._make_client = client
         self._read_record = read_record
         self._clock = clock
         self._sleep = sleep
-        self.calls = 0
+        self._calls = 0
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made so far."""
+        return self._calls
 
     def creations(self, since: datetime, until: datetime) -> Iterator[Sequence[tuple[str, Creation]]]:
         """List creations by repository name, newest first, page by page. Raises Throttled, Denied."""
+        cloudtrail = self._make_client()
         token: dict[str, Any] = {}
         while True:
             begun = self._clock()
-            self.calls += 1
+            self._calls += 1
             try:
-                answer = self._cloudtrail.lookup_events(
+                answer = cloudtrail.lookup_events(
                     LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "CreateRepository"}],
                     StartTime=since,
                     EndTime=until,

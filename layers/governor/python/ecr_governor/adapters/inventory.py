@@ -1,21 +1,29 @@
 """Amazon ECR in bulk: the facts of every repository with the fewest calls that tell them. Reads only."""
 
 import json
+import threading
+import zlib
 from array import array
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from enum import StrEnum
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.aws import DENIALS, code_of, raise_translated
-from ecr_governor.adapters.pace import Pace
+from ecr_governor.adapters.aws import code_of, raise_translated
+from ecr_governor.adapters.ecr import IMAGE_PAGES
+from ecr_governor.adapters.pace import PASSING, Pace
 from ecr_governor.adapters.signed import SignedClient
-from ecr_governor.app.errors import Throttled
+from ecr_governor.app.errors import Denied, Throttled
+from ecr_governor.core.origin import AutomaticCreation
 from ecr_governor.core.repository import (
+    NOT_FETCHED,
     CreationTemplate,
     Encryption,
     EncryptionType,
@@ -29,24 +37,50 @@ from ecr_governor.core.repository import (
     Usage,
 )
 
-READS: Final = frozenset(
-    {
-        "ecr:DescribeRepositories",
-        "ecr:DescribeImages",
-        "ecr:GetLifecyclePolicy",
-        "ecr:GetRepositoryPolicy",
-        "ecr:ListTagsForResource",
-        "ecr:BatchGetRepositoryScanningConfiguration",
-        "ecr:DescribeRepositoryCreationTemplates",
-        "tagging:GetResources",
-        "monitoring:GetMetricData",
-    }
-)
+ACTION_OF: Final[Mapping[Fact, str]] = {
+    Fact.TAGS: "tag:GetResources",
+    Fact.LIFECYCLE_POLICY: "ecr:GetLifecyclePolicy",
+    Fact.REPOSITORY_POLICY: "ecr:GetRepositoryPolicy",
+    Fact.SCAN_FREQUENCY: "ecr:BatchGetRepositoryScanningConfiguration",
+    Fact.IMAGES: "ecr:DescribeImages",
+    Fact.HOLDS_IMAGE: "ecr:DescribeImages",
+    Fact.CREATION_TEMPLATES: "ecr:DescribeRepositoryCreationTemplates",
+    Fact.USAGE: "ecr:DescribeImages",
+}
+"""How each fact is read in bulk, by the name of the IAM action."""
+
+LIST: Final = "ecr:DescribeRepositories"
+OWN_TAGS: Final = "ecr:ListTagsForResource"
+CACHE_RULES: Final = "ecr:DescribePullThroughCacheRules"
+PULL_COUNTS: Final = "cloudwatch:GetMetricData"
+READS: Final = frozenset({*ACTION_OF.values(), LIST, OWN_TAGS, CACHE_RULES, PULL_COUNTS})
 """Every call that an inventory can make. Nothing here changes anything, and none of them counts as a pull."""
 
-KNOWN_LIMITS: Final[Mapping[str, float]] = {"tagging:GetResources": 15.0}
-"""Rates that AWS publishes, for `Pace`."""
+_SIGNED_FOR: Final = {"ecr": "ecr", "tag": "tagging", "cloudwatch": "monitoring"}
+"""Each IAM prefix's service, as its calls are signed."""
 
+KNOWN_LIMITS: Final[Mapping[str, float]] = {"tag:GetResources": 15.0, PULL_COUNTS: 50.0}
+"""Rates that AWS publishes, calls a second in each Region (service quotas of the tagging API and of CloudWatch)."""
+
+REFUSED_CREDENTIALS: Final = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+"""Codes by which AWS says that it does not take the credentials, whatever is asked."""
+
+CONCURRENCY = 16
 PAGE = 1000
 TAGS_PAGE = 100
 SCAN_BATCH = 25
@@ -54,8 +88,20 @@ METRICS_BATCH = 500
 RESTARTS = 5
 DAY = 86_400
 GONE_CODES = frozenset({"REPOSITORY_NOT_FOUND"})
+GONE: Final = Unreadable("the repository is gone")
+
+# What costs a call for each repository; the rest is read for many at once.
+_EACH: Final = frozenset({Fact.LIFECYCLE_POLICY, Fact.REPOSITORY_POLICY, Fact.IMAGES, Fact.HOLDS_IMAGE, Fact.USAGE})
+_OF_IMAGES: Final = frozenset({Fact.IMAGES, Fact.HOLDS_IMAGE, Fact.USAGE})
 
 Value = TypeVar("Value")
+Kind = TypeVar("Kind", bound=StrEnum)
+Arguments = ParamSpec("Arguments")
+
+
+def pace_of(calls_per_second: float) -> Pace:
+    """Make the pace of one Region's inventory: so many calls of each operation, and no more than AWS's published rates."""
+    return Pace(calls_per_second, KNOWN_LIMITS)
 
 
 class _Gone(Exception):
@@ -98,183 +144,254 @@ class _BulkTags:
 
 
 class EcrInventory:
-    """One account's registry in one Region, page by page. Between pages only the tags of all repositories are kept.
+    """One account's registry in one Region, page by page. What is kept meanwhile: the list, packed, and the tags of all repositories.
 
     Tags are read in bulk, up to some seconds behind ECR's own; where that is denied, from each repository.
     With `pull_metrics`, CloudWatch tells first what was pulled lately, and only the other repositories' images are listed.
+    For any number of threads; `concurrency` calls are under way at once.
     """
 
-    def __init__(self, client: SignedClient, pace: Pace, *, concurrency: int = 16, pull_metrics: bool = False, now: datetime) -> None:
+    def __init__(
+        self,
+        client: SignedClient,
+        pace: Pace,
+        *,
+        concurrency: int = CONCURRENCY,
+        pull_metrics: bool = False,
+        creation_templates: tuple[CreationTemplate, ...] | Unreadable | None = None,
+        now: datetime,
+    ) -> None:
+        """`creation_templates` are those that are known already, so that they need not be read."""
+        self.listed = 0
+        """Repositories that were listed so far."""
+        self.total: int | None = None
+        """How many repositories there are; None until all are listed, or if they could not be."""
+        self.completed = 0
+        """Repositories whose facts were read so far."""
         self._client = client
         self._pace = pace
-        self._concurrency = concurrency
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="inventory")
         self._pull_metrics = pull_metrics
         self._now = now
+        self._counting = threading.Lock()
+        self._loading = threading.Lock()
         # None until asked for; Unreadable where all tags at once are denied.
         self._tags: _BulkTags | Unreadable | None = None
-        self._templates: tuple[CreationTemplate, ...] | Unreadable | None = None
+        self._templates = creation_templates
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Make no further call; those that are under way end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
 
     @property
     def calls(self) -> Mapping[str, int]:
-        """Count the calls made so far, retries and refused ones included, by operation such as `ecr:DescribeImages`."""
-        return self._client.calls
+        """Count the calls made so far, retries and refused ones included, by IAM action such as `ecr:DescribeImages`."""
+        named = {service: prefix for prefix, service in _SIGNED_FOR.items()}
+        counted = dict(self._client.calls)
+        return {f"{named[service]}:{name}": count for key, count in counted.items() for service, _, name in [key.partition(":")]}
 
     def pages(self) -> Iterator[Sequence[Repository]]:
-        """List every repository, at most 1,000 at a time, with no fact that costs a call of its own. Raises Throttled, Denied."""
-        # Hashes, not names: 100,000 of them in less than 1 MB, for the case that the listing has to begin again.
-        given = array("q")
-        skipped: frozenset[int] = frozenset()
-        token: str | None = None
-        restarts = 0
-        while True:
-            try:
-                answer = self._call("ecr", "DescribeRepositories", **_from(token))
-            except ClientError as error:
-                if token is None or code_of(error) != "InvalidParameterException":
-                    raise_translated(error, "ecr:DescribeRepositories")
-                # Pages are judged between two calls, which may take longer than a token lives.
-                restarts += 1
-                if restarts > RESTARTS:
-                    raise Throttled("ecr:DescribeRepositories: its page tokens expire sooner than they are used") from error
-                token, skipped = None, frozenset(given)
-                continue
-            page = [_repository(each) for each in answer["repositories"] if hash(each["repositoryName"]) not in skipped]
-            given.extend(hash(repository.name) for repository in page)
-            token = answer.get("nextToken")
-            if page:
-                restarts = 0
-                yield page
-            if not token:
-                return
+        """List every repository, at most 1,000 at a time, with no fact that costs a call of its own. Raises Throttled, Denied.
+
+        All are listed before the first are given: a page token does not live as long as a page takes to be looked at, and how much
+        there is to do is known at once. If listing fails halfway, those that were listed are given first.
+        """
+        pages, trouble = self._all_pages()
+        while pages:
+            yield [_repository(found) for found in json.loads(zlib.decompress(pages.popleft()))]
+        if trouble:
+            raise trouble
+
+    def tags_of(self, repositories: Sequence[Repository]) -> Sequence[Mapping[str, str] | Unreadable]:
+        """Read the tags of repositories, in their order; those of one that vanished are `Unreadable`. Raises Throttled."""
+        tags = self._bulk_tags()
+        if isinstance(tags, _BulkTags):
+            return [tags.of(repository.name) for repository in repositories]
+        with self._together() as started:
+            reads = [started(self._own_tags, repository) for repository in repositories]
+            return [GONE if (found := read.result()) is None else found for read in reads]
 
     def complete(self, page: Sequence[Repository], facts: frozenset[Fact], idle_since: datetime | None) -> Sequence[Repository]:
         """Read facts of a page of repositories; those that vanished meanwhile are left out. Raises Throttled.
 
-        A fact that may not be read is `Unreadable`. Of `Fact.USAGE` only as much is read as tells whether anything happened after
-        `idle_since`; None asks for all of it.
+        A fact that is there already is not read again, one that may not be read is `Unreadable`. Of `Fact.USAGE` only as much is read
+        as tells whether anything happened after `idle_since`; None asks for all of it.
         """
-        threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="inventory")
-        try:
-            return self._complete(threads, page, facts, idle_since)
-        finally:
-            threads.shutdown(cancel_futures=True)
-
-    def _complete(
-        self, threads: ThreadPoolExecutor, page: Sequence[Repository], facts: frozenset[Fact], idle_since: datetime | None
-    ) -> Sequence[Repository]:
-        # What is read for many at once goes along with what is read for each: every operation has a quota of its own.
-        tags = threads.submit(self._bulk_tags) if Fact.TAGS in facts else None
-        templates = threads.submit(self._creation_templates) if Fact.CREATION_TEMPLATES in facts else None
-        names = [repository.name for repository in page] if Fact.SCAN_FREQUENCY in facts else []
-        scans = [threads.submit(self._scan_frequencies, batch) for batch in _batches(names, SCAN_BATCH)]
-        pulled = self._pulled(threads, page, facts, idle_since)
-        reads = [threads.submit(self._read_one, repository, facts, idle_since, pulled) for repository in page]
-        rows = [read.result() for read in reads]
-        if tags is not None:
-            self._add_tags(threads, page, rows, tags)
-        frequencies = {name: frequency for scan in scans for name, frequency in scan.result().items()}
-        shared: dict[str, Any] = {} if templates is None else {Fact.CREATION_TEMPLATES.value: templates.result()}
-        found = []
-        for repository, row in zip(page, rows, strict=True):
-            if row is None:
-                continue
-            if Fact.SCAN_FREQUENCY in facts:
-                frequency = frequencies[repository.name]
-                if frequency is None:
-                    continue
-                row[Fact.SCAN_FREQUENCY.value] = frequency
-            found.append(replace(repository, **row, **shared))
+        missing = [frozenset(fact for fact in facts if getattr(repository, fact.value) == NOT_FETCHED) for repository in page]
+        wanted = frozenset[Fact]().union(*missing)
+        with self._together() as started:
+            # What is read for many at once goes along with what is read for each: every operation has a quota of its own.
+            tags = started(self._bulk_tags) if Fact.TAGS in wanted else None
+            templates = started(self._creation_templates) if Fact.CREATION_TEMPLATES in wanted else None
+            scanned = [repository.name for repository, own in zip(page, missing, strict=True) if Fact.SCAN_FREQUENCY in own]
+            scans = [started(self._scan_frequencies, batch) for batch in _batches(scanned, SCAN_BATCH)]
+            # These are asked for first and wait for nothing, so that whoever waits for them below does not wait for ever.
+            pulls = self._pull_counts(started, page, missing, idle_since)
+            each = _EACH | ({Fact.TAGS} if isinstance(self._tags, Unreadable) else set())
+            reads = [
+                started(self._read_one, repository, own & each, idle_since, pulls.get(repository.name)) if own & each else None
+                for repository, own in zip(page, missing, strict=True)
+            ]
+            late = self._late_tags(started, page, missing, tags.result()) if tags else {}
+            frequencies = {name: frequency for scan in scans for name, frequency in scan.result().items()}
+            found = []
+            for repository, own, read in zip(page, missing, reads, strict=True):
+                row = read.result() if read else {}
+                if row is not None and (tag_read := late.get(repository.name)):
+                    row = row if Fact.TAGS.value in row else _with(row, Fact.TAGS, tag_read())
+                if row is not None and Fact.SCAN_FREQUENCY in own:
+                    row = _with(row, Fact.SCAN_FREQUENCY, frequencies[repository.name])
+                if row is not None and Fact.CREATION_TEMPLATES in own and templates:
+                    row = _with(row, Fact.CREATION_TEMPLATES, templates.result())
+                if row is not None:
+                    found.append(replace(repository, **row) if row else repository)
+        self._completed(sum(read is None for read in reads))
         return found
+
+    def automatic_creation(self) -> tuple[AutomaticCreation, Sequence[str]]:
+        """Read the rules that make ECR create repositories, None for what may not be read, and why it may not. Raises Throttled."""
+        with self._together() as started:
+            reading = started(self._creation_templates)
+            caches = _or_unreadable(CACHE_RULES, self._cache_prefixes)
+            templates = reading.result()
+        return (
+            AutomaticCreation(
+                create_on_push_prefixes=None
+                if isinstance(templates, Unreadable)
+                else tuple(template.prefix for template in templates if "CREATE_ON_PUSH" in template.applied_for),
+                pull_through_cache_prefixes=None if isinstance(caches, Unreadable) else caches,
+            ),
+            [rules.why for rules in (templates, caches) if isinstance(rules, Unreadable)],
+        )
+
+    # The list
+
+    def _all_pages(self) -> tuple[deque[bytes], ClientError | Denied | Throttled | None]:
+        """List all repositories, each page packed to about 40 bytes a repository, and the trouble that ended it early."""
+        pages: deque[bytes] = deque()
+        token: str | None = None
+        restarts = 0
+        while True:
+            try:
+                answer = self._call(LIST, **_from(token))
+            except Throttled as throttled:
+                return pages, throttled
+            except ClientError as error:
+                if token is None or code_of(error) != "InvalidParameterException":
+                    return pages, _translated(error, LIST)
+                restarts += 1
+                if restarts > RESTARTS:
+                    return pages, Throttled(f"{LIST}: its page tokens expire sooner than they are used")
+                token, self.listed = None, 0
+                pages.clear()
+                continue
+            if answer["repositories"]:
+                pages.append(zlib.compress(json.dumps(answer["repositories"]).encode(), 1))
+                self.listed += len(answer["repositories"])
+            token = answer.get("nextToken")
+            if not token:
+                self.total = self.listed
+                return pages, None
 
     # One repository
 
     def _read_one(
-        self, repository: Repository, facts: frozenset[Fact], idle_since: datetime | None, pulled: Mapping[str, datetime]
+        self, repository: Repository, facts: frozenset[Fact], idle_since: datetime | None, pulled: Future[Mapping[str, datetime]] | None
     ) -> dict[str, Any] | None:
         name, row = repository.name, dict[str, Any]()
         try:
             if Fact.LIFECYCLE_POLICY in facts:
-                row[Fact.LIFECYCLE_POLICY.value] = _or_unreadable("ecr:GetLifecyclePolicy", lambda: self._lifecycle_policy(name))
+                row[Fact.LIFECYCLE_POLICY.value] = self._document(Fact.LIFECYCLE_POLICY, "lifecyclePolicyText", name)
             if Fact.REPOSITORY_POLICY in facts:
-                row[Fact.REPOSITORY_POLICY.value] = _or_unreadable("ecr:GetRepositoryPolicy", lambda: self._repository_policy(name))
-            if Fact.IMAGES in facts:
-                images = _or_unreadable("ecr:DescribeImages", lambda: self._images(name))
-                row[Fact.IMAGES.value] = images if isinstance(images, Unreadable) else images[0]
-                if Fact.USAGE in facts:
-                    row[Fact.USAGE.value] = images if isinstance(images, Unreadable) else images[1]
-            elif Fact.USAGE in facts:
-                row[Fact.USAGE.value] = self._usage(repository, idle_since, pulled)
-            if Fact.TAGS in facts and isinstance(self._tags, Unreadable):
+                row[Fact.REPOSITORY_POLICY.value] = self._document(Fact.REPOSITORY_POLICY, "policyText", name)
+            if facts & _OF_IMAGES:
+                row |= self._of_images(repository, facts & _OF_IMAGES, idle_since, pulled)
+            if Fact.TAGS in facts:
                 row[Fact.TAGS.value] = self._own_tags(repository)
+                if row[Fact.TAGS.value] is None:
+                    return None
         except _Gone:
             return None
+        finally:
+            self._completed(1)
         return row
 
-    def _lifecycle_policy(self, name: str) -> str | None:
-        try:
-            return str(self._call("ecr", "GetLifecyclePolicy", repositoryName=name)["lifecyclePolicyText"])
-        except ClientError as error:
-            if code_of(error) == "LifecyclePolicyNotFoundException":
-                return None
-            raise
+    def _document(self, fact: Fact, key: str, name: str) -> str | Unreadable | None:
+        def read() -> str | None:
+            try:
+                return str(self._call(ACTION_OF[fact], repositoryName=name)[key])
+            except ClientError as error:
+                if code_of(error) in {"LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException"}:
+                    return None
+                raise
 
-    def _repository_policy(self, name: str) -> str | None:
-        try:
-            return str(self._call("ecr", "GetRepositoryPolicy", repositoryName=name)["policyText"])
-        except ClientError as error:
-            if code_of(error) == "RepositoryPolicyNotFoundException":
-                return None
-            raise
+        return _or_unreadable(ACTION_OF[fact], read)
 
-    def _image_pages(self, name: str) -> Iterator[tuple[list[dict[str, Any]], bool]]:
-        """Give the images page by page, and with each page whether it is the last."""
+    def _of_images(
+        self, repository: Repository, facts: frozenset[Fact], idle_since: datetime | None, pulled: Future[Mapping[str, datetime]] | None
+    ) -> dict[str, Any]:
+        row: dict[str, Any] = {}
+        if Fact.USAGE in facts and Fact.IMAGES not in facts and idle_since is not None:
+            if repository.created_at > idle_since:
+                # Its creation tells as much as any image could.
+                row[Fact.USAGE.value] = Usage()
+            elif pulled is not None and (day := pulled.result().get(repository.name)):
+                row[Fact.USAGE.value] = Usage(last_pull=day)
+        wanted = facts - row.keys()
+        read = _or_unreadable(ACTION_OF[Fact.IMAGES], lambda: self._images(repository.name, wanted, idle_since)) if wanted else {}
+        return row | ({fact.value: read for fact in wanted} if isinstance(read, Unreadable) else read)
+
+    def _images(self, name: str, facts: frozenset[Fact], idle_since: datetime | None) -> dict[str, Any]:
+        """List images page by page until all that is asked for is known."""
+        enough = float("inf") if idle_since is None else idle_since.timestamp()
+        images: list[Image] | None = [] if Fact.IMAGES in facts else None
+        tally, pages = _Tally(), 0
+        size = PAGE if facts - {Fact.HOLDS_IMAGE} else 1
         token: str | None = None
         while True:
             # Without imageStatus ANY, archived images are hidden and a full repository looks empty.
-            answer = self._call("ecr", "DescribeImages", repositoryName=name, filter={"imageStatus": "ANY"}, **_from(token))
-            token = answer.get("nextToken")
-            yield answer["imageDetails"], not token
-            if not token:
-                return
-
-    def _images(self, name: str) -> tuple[tuple[Image, ...], Usage]:
-        images: list[Image] = []
-        tally = _Tally()
-        for details, _ in self._image_pages(name):
+            answer = self._call(ACTION_OF[Fact.IMAGES], repositoryName=name, filter={"imageStatus": "ANY"}, **_from(token, size))
+            details, token, pages = answer["imageDetails"], answer.get("nextToken"), pages + 1
             tally.add(details)
-            images += (Image(each["imageDigest"], tuple(each.get("imageTags", ())), _moment(each["imagePushedAt"])) for each in details)
-        return tuple(images), tally.usage(counted=True)
+            if images is not None:
+                images += (Image(each["imageDigest"], tuple(each.get("imageTags", ())), _moment(each["imagePushedAt"])) for each in details)
+                if token and pages == IMAGE_PAGES:
+                    images = None
+            if not token or (images is None and (Fact.USAGE not in facts or tally.newest > enough)):
+                break
+        known = {
+            Fact.IMAGES: Unreadable(f"more than {IMAGE_PAGES * PAGE:,} images") if images is None else tuple(images),
+            Fact.HOLDS_IMAGE: tally.images > 0,
+            Fact.USAGE: tally.usage(counted=not token),
+        }
+        return {fact.value: known[fact] for fact in facts}
 
-    def _usage(self, repository: Repository, idle_since: datetime | None, pulled: Mapping[str, datetime]) -> Usage | Unreadable:
-        if idle_since is not None and repository.created_at > idle_since:
-            # Its creation tells as much as any image could.
-            return Usage()
-        if repository.name in pulled:
-            return Usage(last_pull=pulled[repository.name])
-        return _or_unreadable("ecr:DescribeImages", lambda: self._usage_by_images(repository.name, idle_since))
+    def _own_tags(self, repository: Repository) -> Mapping[str, str] | Unreadable | None:
+        """Read one repository's tags; None if it is gone."""
 
-    def _usage_by_images(self, name: str, idle_since: datetime | None) -> Usage:
-        enough = float("inf") if idle_since is None else idle_since.timestamp()
-        tally = _Tally()
-        for details, is_last in self._image_pages(name):
-            tally.add(details)
-            if tally.newest > enough:
-                return tally.usage(counted=is_last)
-        return tally.usage(counted=True)
-
-    def _own_tags(self, repository: Repository) -> Mapping[str, str] | Unreadable:
         def read() -> Mapping[str, str]:
-            answer = self._call("ecr", "ListTagsForResource", resourceArn=repository.arn)
+            answer = self._call(OWN_TAGS, resourceArn=repository.arn)
             return {tag["Key"]: tag.get("Value", "") for tag in answer.get("tags", ())}
 
-        return _or_unreadable("ecr:ListTagsForResource", read)
+        try:
+            return _or_unreadable(OWN_TAGS, read)
+        except _Gone:
+            return None
 
     # All repositories at once
 
     def _bulk_tags(self) -> _BulkTags | Unreadable:
-        if self._tags is None:
-            self._tags = _or_unreadable("tag:GetResources", self._all_tags)
-        return self._tags
+        with self._loading:
+            if self._tags is None:
+                self._tags = _or_unreadable(ACTION_OF[Fact.TAGS], self._all_tags)
+            return self._tags
 
     def _all_tags(self) -> _BulkTags:
         tags = _BulkTags()
@@ -282,7 +399,7 @@ class EcrInventory:
         while True:
             params = {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": TAGS_PAGE}
             try:
-                answer = self._call("tagging", "GetResources", **params, **({"PaginationToken": token} if token else {}))
+                answer = self._call(ACTION_OF[Fact.TAGS], **params, **({"PaginationToken": token} if token else {}))
             except ClientError as error:
                 restarts += 1
                 if code_of(error) != "PaginationTokenExpiredException":
@@ -298,54 +415,42 @@ class EcrInventory:
                 tags.sort()
                 return tags
 
-    def _add_tags(
-        self,
-        threads: ThreadPoolExecutor,
-        page: Sequence[Repository],
-        rows: list[dict[str, Any] | None],
-        loading: Future[_BulkTags | Unreadable],
-    ) -> None:
-        tags, key = loading.result(), Fact.TAGS.value
-        late: list[tuple[int, Future[Mapping[str, str] | Unreadable]]] = []
-        for number, (repository, row) in enumerate(zip(page, rows, strict=True)):
-            if row is None or key in row:
-                continue
-            if isinstance(tags, _BulkTags):
-                row[key] = tags.of(repository.name)
-            else:
-                # It was read before the denial was known.
-                late.append((number, threads.submit(self._own_tags, repository)))
-        for number, read in late:
-            row = rows[number]
-            try:
-                if row is not None:
-                    row[key] = read.result()
-            except _Gone:
-                rows[number] = None
+    def _late_tags(
+        self, started: "_Start", page: Sequence[Repository], missing: Sequence[frozenset[Fact]], tags: _BulkTags | Unreadable
+    ) -> Mapping[str, Callable[[], Mapping[str, str] | Unreadable | None]]:
+        """Tell for each repository how its tags are had, now that it is known whether they could be read in bulk."""
+        without = [repository for repository, own in zip(page, missing, strict=True) if Fact.TAGS in own]
+        if isinstance(tags, _BulkTags):
+            return {repository.name: lambda name=repository.name: tags.of(name) for repository in without}  # type: ignore[misc]
+        return {repository.name: started(self._own_tags, repository).result for repository in without}
 
     def _creation_templates(self) -> tuple[CreationTemplate, ...] | Unreadable:
-        if self._templates is None:
-            self._templates = _or_unreadable("ecr:DescribeRepositoryCreationTemplates", self._all_creation_templates)
-        return self._templates
+        with self._loading:
+            if self._templates is None:
+                self._templates = _or_unreadable(ACTION_OF[Fact.CREATION_TEMPLATES], self._all_creation_templates)
+            return self._templates
 
     def _all_creation_templates(self) -> tuple[CreationTemplate, ...]:
-        templates: list[CreationTemplate] = []
+        found = self._every(ACTION_OF[Fact.CREATION_TEMPLATES], "repositoryCreationTemplates")
+        return tuple(CreationTemplate(each["prefix"], frozenset(each.get("appliedFor", ()))) for each in found)
+
+    def _cache_prefixes(self) -> tuple[str, ...]:
+        return tuple(each["ecrRepositoryPrefix"] for each in self._every(CACHE_RULES, "pullThroughCacheRules"))
+
+    def _every(self, action: str, key: str) -> Iterator[dict[str, Any]]:
         token: str | None = None
         while True:
-            answer = self._call("ecr", "DescribeRepositoryCreationTemplates", **_from(token))
-            found = answer.get("repositoryCreationTemplates", ())
-            templates += (CreationTemplate(each["prefix"], frozenset(each.get("appliedFor", ()))) for each in found)
+            answer = self._call(action, **_from(token))
+            yield from answer.get(key, ())
             token = answer.get("nextToken")
             if not token:
-                return tuple(templates)
+                return
 
     def _scan_frequencies(self, names: Sequence[str]) -> dict[str, ScanFrequency | Unreadable | None]:
         """Read the effective frequency of up to 25 repositories; None is a repository that vanished."""
-        action = "ecr:BatchGetRepositoryScanningConfiguration"
+        action = ACTION_OF[Fact.SCAN_FREQUENCY]
         try:
-            answer = _or_unreadable(
-                action, lambda: self._call("ecr", "BatchGetRepositoryScanningConfiguration", repositoryNames=list(names))
-            )
+            answer = _or_unreadable(action, lambda: self._call(action, repositoryNames=list(names)))
         except _Gone:
             # One that vanished must not take the others' answer with it.
             if len(names) == 1:
@@ -356,7 +461,7 @@ class EcrInventory:
             return dict.fromkeys(names, answer)
         found: dict[str, ScanFrequency | Unreadable | None] = dict.fromkeys(names, Unreadable(f"{action}: no answer"))
         for each in answer.get("scanningConfigurations", ()):
-            found[each["repositoryName"]] = ScanFrequency(each.get("scanFrequency", "MANUAL"))
+            found[each["repositoryName"]] = _known(ScanFrequency, "scanFrequency", each.get("scanFrequency", "MANUAL"))
         for failure in answer.get("failures", ()):
             code = failure.get("failureCode", "")
             found[failure["repositoryName"]] = (
@@ -364,17 +469,23 @@ class EcrInventory:
             )
         return found
 
-    def _pulled(
-        self, threads: ThreadPoolExecutor, page: Sequence[Repository], facts: frozenset[Fact], idle_since: datetime | None
-    ) -> Mapping[str, datetime]:
-        """Tell which repositories were pulled from after `idle_since` by CloudWatch's count, and on which day last."""
-        if not self._pull_metrics or idle_since is None or Fact.USAGE not in facts or Fact.IMAGES in facts:
+    def _pull_counts(
+        self, started: "_Start", page: Sequence[Repository], missing: Sequence[frozenset[Fact]], idle_since: datetime | None
+    ) -> Mapping[str, Future[Mapping[str, datetime]]]:
+        """Ask which repositories were pulled from after `idle_since` by CloudWatch's count, and on which day last."""
+        if not self._pull_metrics or idle_since is None:
             return {}
-        names = [repository.name for repository in page if repository.created_at <= idle_since]
-        counts = [threads.submit(self._pull_days, batch, idle_since) for batch in _batches(names, METRICS_BATCH)]
-        return {name: day for count in counts for name, day in count.result().items()}
+        names = [
+            repository.name
+            for repository, own in zip(page, missing, strict=True)
+            if Fact.USAGE in own and Fact.IMAGES not in own and repository.created_at <= idle_since
+        ]
+        asked = {}
+        for batch in _batches(names, METRICS_BATCH):
+            asked |= dict.fromkeys(batch, started(self._pull_days, batch, idle_since))
+        return asked
 
-    def _pull_days(self, names: Sequence[str], idle_since: datetime) -> dict[str, datetime]:
+    def _pull_days(self, names: Sequence[str], idle_since: datetime) -> Mapping[str, datetime]:
         # From the first midnight after `idle_since`: of a day that began before it, nobody could tell when in it the pull was.
         start = (int(idle_since.timestamp()) // DAY + 1) * DAY
         end = int(self._now.timestamp())
@@ -387,9 +498,9 @@ class EcrInventory:
         token: str | None = None
         while start < end:
             try:
-                answer = self._call("monitoring", "GetMetricData", **params, **({"NextToken": token} if token else {}))
-            except ClientError as error:
-                if code_of(error) not in DENIALS:
+                answer = self._call(PULL_COUNTS, **params, **({"NextToken": token} if token else {}))
+            except (ClientError, Throttled) as error:
+                if isinstance(error, ClientError) and code_of(error) in REFUSED_CREDENTIALS:
                     raise
                 # The images tell the same, at a call for each repository.
                 self._pull_metrics = False
@@ -404,11 +515,34 @@ class EcrInventory:
                 break
         return days
 
-    def _call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
-        key = f"{service}:{operation}"
-        if key not in READS:
-            raise PermissionError(f"an inventory only reads, and {key} is not among its reads")
-        return self._pace.call(key, lambda: self._client.call(service, operation, params))
+    # Calls
+
+    def _call(self, action: str, **params: Any) -> dict[str, Any]:
+        if action not in READS:
+            raise PermissionError(f"an inventory only reads, and {action} is not among its reads")
+        prefix, _, operation = action.partition(":")
+        return self._pace.call(action, lambda: self._client.call(_SIGNED_FOR[prefix], operation, params))
+
+    @contextmanager
+    def _together(self) -> Iterator["_Start"]:
+        """Start reads side by side; if one of them fails, those that have not begun never will."""
+        futures: list[Future[Any]] = []
+
+        def start(read: Callable[Arguments, Value], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Future[Value]:
+            future = self._threads.submit(read, *args, **kwargs)
+            futures.append(future)
+            return future
+
+        try:
+            yield start
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+
+    def _completed(self, count: int) -> None:
+        with self._counting:
+            self.completed += count
 
 
 class _Tally:
@@ -443,7 +577,6 @@ class _Tally:
 
 
 def _repository(found: Mapping[str, Any]) -> Repository:
-    encryption = found.get("encryptionConfiguration") or {"encryptionType": "AES256"}
     arn = found["repositoryArn"]
     return Repository(
         name=found["repositoryName"],
@@ -451,24 +584,56 @@ def _repository(found: Mapping[str, Any]) -> Repository:
         account=found["registryId"],
         region=arn.split(":")[3],
         created_at=_moment(found["createdAt"]),
-        tag_mutability=TagMutabilitySetting(
-            TagMutability(found.get("imageTagMutability", "MUTABLE")),
-            frozenset(each["filter"] for each in found.get("imageTagMutabilityExclusionFilters", ())),
-        ),
-        encryption=Encryption(EncryptionType(encryption["encryptionType"]), encryption.get("kmsKey")),
+        tag_mutability=_tag_mutability(found),
+        encryption=_encryption(found),
+        scan_on_push=bool(found.get("imageScanningConfiguration", {}).get("scanOnPush", False)),
     )
 
 
+def _tag_mutability(found: Mapping[str, Any]) -> TagMutabilitySetting | Unreadable:
+    mutability = _known(TagMutability, "imageTagMutability", found.get("imageTagMutability", "MUTABLE"))
+    if isinstance(mutability, Unreadable):
+        return mutability
+    return TagMutabilitySetting(mutability, frozenset(each["filter"] for each in found.get("imageTagMutabilityExclusionFilters", ())))
+
+
+def _encryption(found: Mapping[str, Any]) -> Encryption | Unreadable:
+    configured = found.get("encryptionConfiguration") or {"encryptionType": "AES256"}
+    kind = _known(EncryptionType, "encryptionType", configured["encryptionType"])
+    return kind if isinstance(kind, Unreadable) else Encryption(kind, configured.get("kmsKey"))
+
+
+def _known(kind: type[Kind], field: str, value: str) -> Kind | Unreadable:
+    """Read one of ECR's values. A value that is newer than this release stops one verdict, not every look."""
+    try:
+        return kind(value)
+    except ValueError:
+        return Unreadable(f"{field}: unknown value {value!r}")
+
+
+def _with(row: Mapping[str, Any], fact: Fact, value: Any) -> dict[str, Any] | None:
+    """Add a fact to what was read of a repository; None is a repository that vanished."""
+    return None if value is None else {**row, fact.value: value}
+
+
 def _or_unreadable(action: str, read: Callable[[], Value]) -> Value | Unreadable:
+    """Read a fact. Whatever AWS has against it stops this one; only credentials that it does not take at all stop everything."""
     try:
         return read()
     except ClientError as error:
         code = code_of(error)
         if code == "RepositoryNotFoundException":
             raise _Gone from error
-        if code in DENIALS:
-            return Unreadable(f"{action}: {code}")
+        if code in REFUSED_CREDENTIALS or code in PASSING:
+            raise
+        return Unreadable(f"{action}: {code}")
+
+
+def _translated(error: ClientError, action: str) -> ClientError | Denied | Throttled:
+    try:
         raise_translated(error, action)
+    except (ClientError, Denied, Throttled) as translated:
+        return translated
 
 
 def _pull_count(number: int, name: str) -> dict[str, Any]:
@@ -476,8 +641,8 @@ def _pull_count(number: int, name: str) -> dict[str, Any]:
     return {"Id": f"m{number}", "MetricStat": {"Metric": metric, "Period": DAY, "Stat": "Sum"}}
 
 
-def _from(token: str | None) -> dict[str, Any]:
-    return {"maxResults": PAGE, "nextToken": token} if token else {"maxResults": PAGE}
+def _from(token: str | None, size: int = PAGE) -> dict[str, Any]:
+    return {"maxResults": size, "nextToken": token} if token else {"maxResults": size}
 
 
 def _batches(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:

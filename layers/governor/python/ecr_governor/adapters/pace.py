@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from ecr_governor.app.errors import Throttled
 Value = TypeVar("Value")
 
 # The tagging API and CloudWatch have words of their own.
-PASSING: Final = THROTTLES | {"ThrottledException", "InternalServiceException", "InternalServiceFault", "InternalServiceError"}
+PASSING: Final = THROTTLES | {"ThrottledException", "InternalServiceException", "InternalServiceFault", "InternalServiceError", "429"}
 NO_LIMITS: Final[Mapping[str, float]] = MappingProxyType({})
 FLOOR = 0.5
 """Calls a second that an operation keeps, however often it is refused."""
@@ -28,6 +29,8 @@ BURST_SECONDS = 0.25
 MOST_BURST = 5.0
 ATTEMPTS = 10
 PATIENCE_SECONDS = 120.0
+RECONNECTS = 3
+"""Attempts that may fail in a row without any answer."""
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 8.0
 
@@ -36,6 +39,10 @@ LONGEST_DELAY = 8.0
 class _Bucket:
     limit: float
     rate: float
+    # No more than `most` calls within `window` seconds, and when those of the last window were and the next will be.
+    most: int
+    window: float
+    turns: deque[float] = field(default_factory=deque)
     # When the bucket will be full again, had nobody called; a call is let through while that is less than a burst away.
     full_at: float = 0.0
     cut_at: float = field(default=float("-inf"))
@@ -44,7 +51,8 @@ class _Bucket:
 class Pace:
     """At most `rate_per_second` calls of each operation, those in `limits` at theirs if it is lower. For any number of threads.
 
-    A rate is halved when AWS refuses a call for its rate and recovers little by little with every call that is let through.
+    No second sees more calls than that. A rate is halved when AWS refuses a call for its rate and recovers little by little with every
+    call that is let through.
     """
 
     def __init__(
@@ -70,6 +78,11 @@ class Pace:
             with self._lock:
                 bucket, now = self._bucket(operation), self._clock()
                 turn, cut_at = max(now, bucket.full_at - self._burst(bucket)), bucket.cut_at
+                while bucket.turns and bucket.turns[0] + bucket.window <= now:
+                    bucket.turns.popleft()
+                if len(bucket.turns) >= bucket.most:
+                    turn = max(turn, bucket.turns[-bucket.most] + bucket.window)
+                bucket.turns.append(turn)
                 bucket.full_at = max(bucket.full_at, now) + 1 / bucket.rate
             if turn <= now:
                 return
@@ -91,6 +104,9 @@ class Pace:
             bucket.cut_at = now
             bucket.rate = max(FLOOR, bucket.rate / 2)
             bucket.full_at = now + self._burst(bucket) + 1 / bucket.rate
+            # Whoever still waits for a turn will ask for another.
+            while bucket.turns and bucket.turns[-1] > now:
+                bucket.turns.pop()
 
     def succeeded(self, operation: str) -> None:
         """AWS let a call through: a step back towards the full rate, the same for each second of calling."""
@@ -105,8 +121,11 @@ class Pace:
             return self._bucket(operation).rate
 
     def call(self, operation: str, attempt: Callable[[], Value]) -> Value:
-        """Call in turn, and again while AWS refuses for the rate of calls. Raises Throttled when patience ends."""
-        begun = self._clock()
+        """Call in turn, and again while AWS refuses for the rate of calls or, some times, where no answer came.
+
+        Raises Throttled when patience ends.
+        """
+        begun, unanswered = self._clock(), 0
         for number in range(ATTEMPTS):
             self.wait(operation)
             sent_at = self._clock()
@@ -118,19 +137,26 @@ class Pace:
                     self.succeeded(operation)
                     raise
                 self.throttled(operation, sent_at)
+                unanswered = 0
                 if number == ATTEMPTS - 1 or self._clock() - begun > PATIENCE_SECONDS:
                     raise Throttled(f"{operation}: {code}") from error
-                self._sleep(min(LONGEST_DELAY, FIRST_DELAY * 2**number) * (0.5 + self._chance() / 2))
+            except Throttled:
+                # No answer at all says nothing of the rate.
+                unanswered += 1
+                if unanswered == RECONNECTS or number == ATTEMPTS - 1:
+                    raise
             else:
                 self.succeeded(operation)
                 return answer
+            self._sleep(min(LONGEST_DELAY, FIRST_DELAY * 2**number) * (0.5 + self._chance() / 2))
         raise AssertionError("unreachable")
 
     def _bucket(self, operation: str) -> _Bucket:
         found = self._buckets.get(operation)
         if found is None:
             limit = max(FLOOR, min(self._rate, self._limits.get(operation, self._rate)))
-            found = self._buckets[operation] = _Bucket(limit, limit)
+            most = max(1, int(limit))
+            found = self._buckets[operation] = _Bucket(limit, limit, most, most / limit)
         return found
 
     @staticmethod

@@ -14,6 +14,7 @@ from ecr_governor.app.ports import Chat, EventBus, Ledger, PolicySource
 from ecr_governor.core import messages
 from ecr_governor.core.announcement import Announcement, Told, announce, bus_events
 from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.sweep import worth_telling
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def tell_programs(entries: Sequence[Told], bus: EventBus, ledger: Ledger, accoun
         try:
             if BUS in ledger.delivered(entry.repository, entry.number):
                 continue
-            if events := bus_events(entry, account, region) if entry.kind == "change" else ():
+            if events := bus_events(entry, account, region):
                 bus.put(events)
             ledger.mark_delivered(entry.repository, entry.number, BUS, now)
         except GovernorError:
@@ -92,6 +93,9 @@ def _messages(entries: Sequence[Told], people: People, now: datetime) -> Iterabl
         if entry.kind == "policy" and slack.enabled:
             body = entry.body
             yield messages.policy_problem(body["problem"], body["version"], people.account, people.region), [entry]
+        if entry.kind == "sweep":
+            loud_enough = slack.enabled and worth_telling(entry.body)
+            yield messages.sweep_digest(entry.body) if loud_enough else None, [entry]
     by_repository: dict[str, list[Told]] = {}
     for entry in entries:
         if entry.kind == "change":

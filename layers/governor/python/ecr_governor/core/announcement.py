@@ -125,6 +125,10 @@ def _by_severity(finding: Finding) -> tuple[int, str]:
 def bus_events(entry: Told, account: str, region: str) -> tuple[tuple[str, dict[str, Any]], ...]:
     """Give the events that a ledger entry puts on the bus: detail type and detail, as `docs/events.md` describes them."""
     body = entry.body
+    if entry.kind == "sweep":
+        return (("Sweep Completed", dict(body)),)
+    if entry.kind not in {"change", "swept"}:
+        return ()
     common = {
         "version": 1,
         "account": account,

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from ecr_governor.core.policy.model import Exemption, Mode, Policy
+from ecr_governor.core.policy.model import Exemption, Expectation, Mode, Policy
 from ecr_governor.core.remedy import Remedy
 from ecr_governor.core.repository import Fact, Repository
+from ecr_governor.core.rule import Rule
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.severity import Severity
-from ecr_governor.core.verdict import Verdict, Violation
+from ecr_governor.core.verdict import Compliant, Verdict, Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,21 @@ class Evaluation:
 def facts_needed(policy: Policy, name: str) -> frozenset[Fact]:
     """The facts that the policy's rules need for this name; nothing else is worth a call."""
     expectation = policy.expectation_for(name)
+    return frozenset(fact for rule, _ in _asked(policy, expectation) for fact in rule.needs)
+
+
+def facts_in_question(repository: Repository, policy: Policy, now: datetime) -> frozenset[Fact]:
+    """The facts that may still change a verdict on a repository of which little is known yet, such as one of a list.
+
+    A rule that is kept without a fact is kept whatever the fact says: a young repository is not unused, one that people made is not
+    judged as one that ECR made.
+    """
+    expectation = policy.expectation_for(repository.name)
     return frozenset(
-        fact for rule in RULES.values() if policy.mode_of(rule.id) is not Mode.OFF and rule.applies(expectation) for fact in rule.needs
+        fact
+        for rule, _ in _asked(policy, expectation)
+        if rule.needs and not isinstance(rule.check(repository, expectation, now), Compliant)
+        for fact in rule.needs
     )
 
 
@@ -59,11 +74,19 @@ def evaluate(repository: Repository, policy: Policy, now: datetime) -> Evaluatio
             Judgement(
                 rule=rule.id,
                 severity=policy.severity_of(rule.id) or rule.severity,
-                mode=policy.mode_of(rule.id),
+                mode=mode,
                 verdict=rule.check(repository, expectation, now),
                 exemption=policy.exemption_for(repository.name, rule.id, now),
             )
-            for rule in RULES.values()
-            if policy.mode_of(rule.id) is not Mode.OFF and rule.applies(expectation)
+            for rule, mode in _asked(policy, expectation)
         ),
     )
+
+
+def _asked(policy: Policy, expectation: Expectation) -> list[tuple[Rule, Mode]]:
+    """The rules that have something to say, each with how far it goes."""
+    modes = ((rule, policy.mode_of(rule.id)) for rule in _RULES)
+    return [(rule, mode) for rule, mode in modes if mode is not Mode.OFF and rule.applies(expectation)]
+
+
+_RULES: Final = tuple(RULES.values())

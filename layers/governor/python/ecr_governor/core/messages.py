@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ecr_governor.core.announcement import Announcement
@@ -87,6 +87,54 @@ def digest(announcements: Sequence[Announcement], account: str, region: str) -> 
     ]
     names = ", ".join(announcement.repository for announcement in announcements[:EXAMPLES])
     return {"text": _cut(plain(f"{len(announcements)} repositories changed: {names}"), TEXT_LIMIT), "blocks": blocks}
+
+
+def sweep_digest(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what a sweep found, from its summary: one message for the whole night."""
+    repositories, complete, first = summary["repositories"], summary["complete"], summary["first"]
+    mark = ":mag:" if complete else ":warning:"
+    title = f"{mark} {'First sweep' if first else 'Sweep'}{'' if complete else ', incomplete'}: {_counted(repositories, 'repository')}"
+    verdict = f"*{summary['violating']:,}* violating · *{summary['unused']:,}* unused · *{summary['checked']:,}* read in full"
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}},
+        *_section(verdict),
+        *_section(_list("Could not find out", ":grey_question:", summary["incomplete_because"])),
+        *_section(_counts("Opened since the last sweep", summary["opened"]) + _opened_in(summary)),
+        *_section(_counts("Resolved since the last sweep", summary["resolved"])),
+        *_section(_counts("Open now", summary["by_rule"]) if first else ""),
+        *_section(_list("Nothing is put right", ":no_entry:", [summary["withheld"]] if summary["withheld"] else [])),
+        *_section(_list("Is being put right", ":hammer_and_wrench:", summary["to_be_put_right"])),
+        *_section(_list("Not there any more", ":wastebasket:", summary["vanished"])),
+        *_section(_event_loss(summary["event_loss"])),
+        _context(summary["account"], summary["region"], summary["policy_hash"], f"sweep {summary['run']}"),
+    ]
+    return {"text": _cut(plain(f"{title.partition(' ')[2]}. {verdict.replace('*', '')}"), TEXT_LIMIT), "blocks": blocks}
+
+
+def _counted(count: int, noun: str) -> str:
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
+def _counts(title: str, counts: Mapping[str, int]) -> str:
+    lines = (f"{rule}: {_repositories(count)}" for rule, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return _list(title, ":small_blue_diamond:", lines)
+
+
+def _opened_in(summary: Mapping[str, Any]) -> str:
+    names = summary["opened_in"]
+    if not names or summary["first"]:
+        return ""
+    more = " and more" if len(names) > EXAMPLES else ""
+    return f"\nfor example {', '.join(code(name) for name in names[:EXAMPLES])}{more}"
+
+
+def _event_loss(meter: Mapping[str, Any]) -> str:
+    lost, changes = meter["unannounced"], meter["announced"] + meter["unannounced"]
+    if not lost:
+        return ""
+    head = f"no event told of {_counted(lost, 'change')} out of {changes:,} ({100 * lost / changes:.0f} %)"
+    return _list("Events lost", ":satellite_antenna:", [head, *meter["examples"][:EXAMPLES]])
 
 
 def policy_problem(problem: str, version: str, account: str, region: str) -> dict[str, Any]:

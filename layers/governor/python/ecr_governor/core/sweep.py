@@ -171,3 +171,17 @@ def summary_as_data(
         "vanished": list(decision.vanished),
         "cost_estimate_usd": cost_estimate(tally.calls, busy_seconds),
     }
+
+
+def worth_telling(summary: Mapping[str, Any]) -> bool:
+    """Whether people should hear of a sweep: a night in which nothing has changed is no news."""
+    return bool(
+        summary["first"]
+        or not summary["complete"]
+        or summary["opened"]
+        or summary["resolved"]
+        or summary["withheld"]
+        or summary["to_be_put_right"]
+        or summary["vanished"]
+        or summary["event_loss"]["unannounced"]
+    )

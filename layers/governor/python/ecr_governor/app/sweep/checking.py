@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from ecr_governor.app.ports import Inventory, PolicyInForce
 from ecr_governor.app.reconcile import is_another, next_due, take_in
 from ecr_governor.app.sighting import Sighting, sight
 from ecr_governor.app.sweep.listing import CREATION
-from ecr_governor.app.sweep.plan import SweepServices, sweep_from_data
+from ecr_governor.app.sweep.plan import CHECKS_AT_ONCE, SweepServices, sweep_from_data
 from ecr_governor.core import listed
 from ecr_governor.core import standing as standings
 from ecr_governor.core import tally as tallies
@@ -68,8 +68,8 @@ def check(run: str, shard: str, services: SweepServices, now: datetime) -> Check
     sweep = sweep_from_data(begun)
     services.renew(sweep, now)
     in_force = services.policy_of(sweep)
-    inventory = services.inventory(sweep)
-    rows = [_row(line) for line in services.runs.lines(sweep.key("to-check", shard))]
+    inventory = services.inventory(in_force.policy.limits, _fellows(sweep, services))
+    rows = [_row(line, sweep) for line in services.runs.lines(sweep.key("to-check", shard))]
     checked, tally = _progress(sweep, shard, services)
     checked.rows = len(rows)
     left = services.time_left()
@@ -102,8 +102,14 @@ def progress_of(sweep: Sweep, shard: str, services: SweepServices) -> tuple[Chec
 def unchecked(sweep: Sweep, shard: str, done: int, services: SweepServices) -> Iterator[Standing]:
     """How the repositories stood that a shard did not come to: the next sweep finds them as this one did."""
     for number, line in enumerate(services.runs.lines(sweep.key("to-check", shard))):
-        if number >= done and (former := _row(line).former):
+        if number >= done and (former := _row(line, sweep).former):
             yield former
+
+
+def _fellows(sweep: Sweep, services: SweepServices) -> int:
+    """How many shards are checked at the same time."""
+    laid = services.runs.document(sweep.key("laid-out")) or {"shards": []}
+    return max(1, min(CHECKS_AT_ONCE, len(laid["shards"])))
 
 
 def _progress(sweep: Sweep, shard: str, services: SweepServices) -> tuple[Checked, Tally]:
@@ -122,11 +128,11 @@ def _as_data(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _row(line: bytes) -> _Row:
+def _row(line: bytes, sweep: Sweep) -> _Row:
     data: Mapping[str, Any] = json.loads(line)
     creation = data.get("creation")
     return _Row(
-        repository=listed.from_data(data["repository"]),
+        repository=replace(listed.from_data(data["repository"]), creation_templates=sweep.rules.creation_templates),
         need=data["need"],
         looked_at=data["looked_at"],
         former=standings.from_data(data["former"]) if "former" in data else None,

@@ -74,7 +74,7 @@ def lay_out(execution: str, account: str, region: str, services: SweepServices, 
     policy = services.policy_of(sweep).policy
     former, known, creations = _former(sweep, services), services.shelf(), _creations(sweep, services)
     announced = _looked_at(sweep, services, former, known)
-    inventory = services.inventory(sweep)
+    inventory = services.inventory(policy.limits, 1)
     for page in inventory.pages():
         for repository, tags in zip(page, inventory.tags_of(page), strict=True):
             _place(replace(repository, tags=tags), sweep, policy, former, known, creations, layout)

@@ -1,7 +1,7 @@
 """What every step of one sweep goes by: fixed when it begins, and read back by each step."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -10,11 +10,14 @@ from pydantic import TypeAdapter
 
 from ecr_governor.app.errors import PolicyChanged
 from ecr_governor.app.ports import CreationHistory, Inventory, Ledger, PolicyInForce, RunStore, Shelf, SweepBook
+from ecr_governor.core.policy.model import Limits
 from ecr_governor.core.sweep import RegistryRules, Sweep
 
 _SWEEP = TypeAdapter(Sweep)
 LEASE = timedelta(minutes=45)
 """How long a sweep may go on without a sign of life: three times as long as one step may take."""
+CHECKS_AT_ONCE = 4
+"""Shards that the state machine has checked at the same time: they share the rate of each operation."""
 TIME_FOR_ONE_MORE = 60.0
 """Seconds that must be left before a step begins another block."""
 
@@ -39,15 +42,18 @@ class Registry(Protocol):
 class Looks(Protocol):
     """The queue behind which repositories are looked at one by one, and put right."""
 
-    def ask(self, repositories: Any, at: datetime) -> None:
+    def ask(self, repositories: Iterable[str], at: datetime) -> None:
         """Ask for a look at repositories. Raises Throttled, Denied."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepServices:
-    """The ports that a sweep takes. `time_left` are the seconds until the step is ended from outside."""
+    """The ports that a sweep takes. `time_left` are the seconds until the step is ended from outside.
 
-    inventory: Callable[[Sweep | None], Inventory]
+    `inventory` gives a view of the registry within the policy's limits, shared by so many steps at once.
+    """
+
+    inventory: Callable[[Limits, int], Inventory]
     registry: Registry
     ledger: Ledger
     book: SweepBook

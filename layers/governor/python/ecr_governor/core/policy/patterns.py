@@ -63,7 +63,8 @@ def check_expression(expression: str) -> str:
 def expression_matches(expression: str, text: str) -> bool:
     """Whether the whole text matches the RE2 expression."""
     try:
-        return _compiled(expression).fullmatch(text) is not None
+        # Bytes spare the wrapper from counting out where in the text each group lies, which takes longer than to match.
+        return _compiled(expression).fullmatch(text.encode()) is not None
     except UnicodeEncodeError:  # half a surrogate pair is no character, so nothing describes it
         return False
 

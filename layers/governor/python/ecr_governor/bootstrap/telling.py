@@ -1,0 +1,56 @@
+"""Where the functions behind the ledger's stream are put together."""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ecr_governor.adapters.bus import EventBridgeBus
+from ecr_governor.adapters.ledger import told_from_image
+from ecr_governor.adapters.slack import SlackWebhook
+from ecr_governor.app import notify as telling
+from ecr_governor.bootstrap.parts import client, ledger, now, policies
+from ecr_governor.observability import count
+from ecr_governor.settings import NotifySettings, PublishSettings, from_environment
+
+if TYPE_CHECKING:
+    from ecr_governor.core.announcement import Told
+
+
+def tell_people(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Answer a batch of the ledger's stream with the entries that Slack could not be told of: Lambda goes on from the first."""
+    people = _people()
+    return _told(event, lambda entries: telling.tell_people(entries, people, now()) if people else frozenset())
+
+
+def tell_programs(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Answer a batch of the ledger's stream with the entries that the bus did not take: Lambda goes on from the first."""
+    settings = from_environment(PublishSettings, os.environ)
+    return _told(event, lambda entries: telling.tell_programs(entries, _bus(), ledger(), settings.account, settings.region, now()))
+
+
+def _told(event: Mapping[str, Any], tell: Callable[["list[Told]"], telling.Failed]) -> dict[str, list[dict[str, str]]]:
+    sequence_numbers: dict[tuple[str, int], str] = {}
+    entries: list[Told] = []
+    for record in event["Records"]:
+        told = told_from_image(record["dynamodb"]["NewImage"])
+        entries.append(told)
+        sequence_numbers[told.repository, told.number] = record["dynamodb"]["SequenceNumber"]
+    failed = tell(entries)
+    count("EntriesTold", len(entries) - len(failed))
+    count("EntriesWaiting", len(failed))
+    return {"batchItemFailures": [{"itemIdentifier": number} for entry, number in sequence_numbers.items() if entry in failed]}
+
+
+@cache
+def _bus() -> EventBridgeBus:
+    return EventBridgeBus(client("events"), from_environment(PublishSettings, os.environ).event_bus)
+
+
+@cache
+def _people() -> telling.People | None:
+    settings = from_environment(NotifySettings, os.environ)
+    if not settings.slack_secret:
+        return None
+    chat = SlackWebhook(client("secretsmanager"), settings.slack_secret)
+    return telling.People(ledger(), policies(), chat, settings.account, settings.region)
