@@ -10,6 +10,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -25,6 +26,7 @@ ANONYMOUS = "anonymous"
 _ID_LENGTH = 17
 
 
+@lru_cache(maxsize=4096)
 def _unique_id(prefix: str, arn: str) -> str:
     """Make IAM's unique id for an ARN; the same ARN has the same id in every run, so that records can be compared."""
     digest = hashlib.sha256(arn.encode()).digest()

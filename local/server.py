@@ -41,6 +41,7 @@ from local.stack.transform import transform
 from local.states import responses as states_api
 from local.states.service import States
 from local.trail import Trail
+from local.trail import responses as trail_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -135,7 +136,7 @@ class EmbeddedAws:
         self._undo.append(enforcement.install(self.roles))
         ecr.install(self.trail)
         ecr.faults.clear()
-        self._undo += [events_api.install(self.bus), lambda_api.install(self.lambdas), states_api.install(self.states)]
+        self._undo += [events_api.install(self.bus), lambda_api.install(self.lambdas), states_api.install(self.states), trail_api.install(self.trail)]
         self._server = make_server(HOST, self._port, Gateway(Control(self)), threaded=True, request_handler=RequestHandler)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         threading.Thread(target=self._server.serve_forever, args=(POLL,), name="aws-endpoint", daemon=True).start()
@@ -293,6 +294,7 @@ class EmbeddedAws:
             "delivered": counts.delivered,
             "dead_lettered": counts.dead_lettered,
             "lost": len(self.bus.lost),
+            "lost_on_purpose": len(self.trail.losses),
             "ecr_writes": self.trail.writes(),
             "function_writes": self._function_writes,
         }

@@ -12,7 +12,7 @@ from ecr_governor.app.ports import Inventory, PolicyInForce
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.app.sweep.checking import Checked, check
 from ecr_governor.app.sweep.ending import decide_over, report
-from ecr_governor.app.sweep.listing import Laid, lay_out
+from ecr_governor.app.sweep.listing import Laid, Wish, lay_out
 from ecr_governor.app.sweep.plan import SweepServices
 from ecr_governor.core.origin import Creation, News
 from ecr_governor.core.policy.model import Limits, Policy
@@ -195,7 +195,10 @@ class SweepWorld:
     policy_at: dict[str, Policy] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.runs.before = lambda what: self.before(what)
+        self.runs.before = self._asked_for
+
+    def _asked_for(self, what: str) -> None:
+        self.before(what)
 
     # The ports that are too small for a class of their own.
 
@@ -224,7 +227,7 @@ class SweepWorld:
         self.asked += repositories
 
     def inventory(self, _limits: Limits, _at_once: int) -> Inventory:
-        return MemoryInventory(self.registry, lambda what: self.before(what))
+        return MemoryInventory(self.registry, self._asked_for)
 
     @property
     def services(self) -> SweepServices:
@@ -243,9 +246,10 @@ class SweepWorld:
     # What happens.
 
     def lay_out(self, execution: str, now: datetime, *, everything: bool = False) -> Laid:
-        laid = lay_out(execution, ACCOUNT, REGION, self.services, now, everything=everything)
+        wish = Wish(everything=everything)
+        laid = lay_out(execution, ACCOUNT, REGION, self.services, now, wish)
         while laid.again:
-            laid = lay_out(execution, ACCOUNT, REGION, self.services, now, everything=everything)
+            laid = lay_out(execution, ACCOUNT, REGION, self.services, now, wish)
         return laid
 
     def check(self, run: str, shard: str, now: datetime) -> Checked:

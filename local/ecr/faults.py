@@ -1,4 +1,7 @@
-"""Trouble on demand: let an operation be throttled, denied or slow for the next calls, for everybody or for one caller."""
+"""Trouble on demand: let an operation be throttled, denied or slow for the next calls, for everybody or for one caller.
+
+It strikes calls of ECR, and the reads of the other services that know about repositories: tagging, CloudWatch, CloudTrail.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +31,27 @@ class Fault:
     message: str
     latency: float
     remaining: int | None
+    after: int
+    every: int
     access_key_id: str | None
     role: str | None
     repository: str | None
+    seen: int = 0
 
-    def concerns(self, operation: str, principal: Principal, repository: str | None) -> bool:
+    def concerns(self, service: str, operation: str, principal: Principal, repository: str | None) -> bool:
         """Whether the call is one of those meant."""
         return (
-            self.operation in {"*", operation}
+            self.operation in {"*", operation, f"{service}:{operation}", f"{service}:*"}
             and self.access_key_id in {None, principal.access_key_id}
             and self.role in {None, principal.role_arn, principal.role_name}
             and self.repository in {None, repository}
         )
+
+    def comes(self) -> bool:
+        """Count a call that is meant, and say whether the trouble comes with this one."""
+        self.seen += 1
+        turn = self.seen - self.after
+        return turn > 0 and turn % self.every == 0
 
 
 _faults: list[Fault] = []
@@ -51,22 +63,30 @@ def add(
     error: str | None = None,
     *,
     times: int | None = 1,
+    after: int = 0,
+    every: int = 1,
     message: str | None = None,
     latency: float = 0.0,
     access_key_id: str | None = None,
     role: str | None = None,
     repository: str | None = None,
 ) -> Fault:
-    """Let the next `times` calls of the operation (`*` for all) fail with the error, or be slow by `latency` seconds, or both.
+    """Let the next `times` calls of the operation fail with the error, or be slow by `latency` seconds, or both.
 
-    `times=None` lasts until `clear`. `role` is a role's ARN or its name.
+    The operation may have its service in front, as in `tag:GetResources`; `*` is every one, `tag:*` every one of a service.
+    The first `after` calls go through, then all but each `every`-th. `times=None` lasts until `clear`. `role` is a role's ARN or
+    its name. Raises ValueError.
     """
+    if after < 0 or every < 1:
+        raise ValueError("after is at least 0, every at least 1")
     fault = Fault(
         operation=operation,
         error=error,
         message=message or _MESSAGES.get(error or "", error or ""),
         latency=latency,
         remaining=times,
+        after=after,
+        every=every,
         access_key_id=access_key_id,
         role=role,
         repository=repository,
@@ -82,10 +102,10 @@ def clear() -> None:
         _faults.clear()
 
 
-def strike(operation: str, principal: Principal, repository: str | None) -> None:
-    """Fail or delay the call if a trouble is waiting for it."""
+def strike(operation: str, principal: Principal, repository: str | None = None, *, service: str = "ecr") -> None:
+    """Fail or delay the call if a trouble is waiting for it. Raises EcrError."""
     with _lock:
-        fault = next((item for item in _faults if item.concerns(operation, principal, repository)), None)
+        fault = next((item for item in _faults if item.concerns(service, operation, principal, repository) and item.comes()), None)
         if fault is None:
             return
         if fault.remaining is not None:

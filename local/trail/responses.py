@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudtrail.responses import CloudTrailResponse
-from moto.core.exceptions import ServiceException
+from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 
 from local.ecr import faults
+from local.ecr.errors import EcrError
 from local.principals import access_key_of, identify
 from local.replacing import replace
 
@@ -36,29 +37,32 @@ def install(trail: Trail) -> Callable[[], None]:
     """Answer LookupEvents from this trail; returns what ends it."""
 
     def lookup_events(response: Any) -> ActionResult:
-        faults.strike("LookupEvents", identify(access_key_of(response.headers)), None, service="cloudtrail")
+        try:
+            faults.strike("LookupEvents", identify(access_key_of(response.headers)), service="cloudtrail")
+        except EcrError as error:
+            raise JsonRESTError(error.code, error.message) from None
         return ActionResult(lookup(trail, json.loads(response.body or "{}"), datetime.now(UTC)))
 
     return replace(CloudTrailResponse, {"lookup_events": lookup_events})
 
 
 def lookup(trail: Trail, asked: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Answer one call. Raises ServiceException with the code that CloudTrail gives."""
+    """Answer one call. Raises JsonRESTError with the code that CloudTrail gives."""
     attributes = asked.get("LookupAttributes") or []
     if len(attributes) > 1 or any(one.get("AttributeKey") not in TESTS or not one.get("AttributeValue") for one in attributes):
-        raise ServiceException(
+        raise JsonRESTError(
             "InvalidLookupAttributesException", "You can specify only one lookup attribute, with a valid key and a value."
         )
     size = asked.get("MaxResults", MAX_PAGE)
     if not isinstance(size, int) or not 1 <= size <= MAX_PAGE:
-        raise ServiceException("InvalidMaxResultsException", f"The value for MaxResults must be between 1 and {MAX_PAGE}.")
+        raise JsonRESTError("InvalidMaxResultsException", f"The value for MaxResults must be between 1 and {MAX_PAGE}.")
     if asked.get("EventCategory"):
-        raise ServiceException("InvalidEventCategoryException", "The embedded AWS has no Insights events.")
+        raise JsonRESTError("InvalidEventCategoryException", "The embedded AWS has no Insights events.")
     # UNCONFIRMED: that a start before the 90 days is no error.
     start = max(_moment(asked.get("StartTime"), now - KEPT), now - KEPT)
     end = _moment(asked.get("EndTime"), now)
     if _moment(asked.get("StartTime"), now - KEPT) > end:
-        raise ServiceException("InvalidTimeRangeException", "The start time must be before the end time.")
+        raise JsonRESTError("InvalidTimeRangeException", "The start time must be before the end time.")
     matches = TESTS[attributes[0]["AttributeKey"]](attributes[0]["AttributeValue"]) if attributes else lambda _: True
     question = _question(asked)
     found: list[Entry] = []
@@ -112,7 +116,7 @@ def _moment(value: Any, otherwise: datetime) -> datetime:
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return datetime.fromtimestamp(float(value), UTC)
     except (ValueError, OverflowError, OSError, TypeError):
-        raise ServiceException("InvalidTimeRangeException", f"The time {value!r} is not valid.") from None
+        raise JsonRESTError("InvalidTimeRangeException", f"The time {value!r} is not valid.") from None
 
 
 def _question(asked: Mapping[str, Any]) -> str:
@@ -134,5 +138,5 @@ def _place(token: str | None, question: str) -> tuple[int, int] | None:
     except (binascii.Error, ValueError):
         asked, place = "", (0, 0)
     if asked != question:
-        raise ServiceException("InvalidNextTokenException", "The token is not valid, or belongs to a call with other parameters.")
+        raise JsonRESTError("InvalidNextTokenException", "The token is not valid, or belongs to a call with other parameters.")
     return place

@@ -20,6 +20,7 @@ def document(*statements: dict[str, Any]) -> str:
 
 WANTS = f"repository_policy: {document(LAMBDA)}"
 LACKS = "its repository policy lacks the expected statement LambdaPull"
+NONE = "has no repository policy, so it lacks the expected statement LambdaPull"
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ LACKS = "its repository policy lacks the expected statement LambdaPull"
     [
         (None, "", Compliant()),
         (document(LAMBDA), WANTS, Compliant()),
-        (None, WANTS, Violation(LACKS, (SetRepositoryPolicy(None, document(LAMBDA)),))),
+        (None, WANTS, Violation(NONE, (SetRepositoryPolicy(None, document(LAMBDA)),))),
         (document(PUBLIC), "", Violation("statement 'Open' admits everybody")),
         (document(STRANGER), "", Violation("statement 'Open' admits the account 999999999999")),
         (document(STRANGER), 'trusted_accounts: ["999999999999"]', Compliant()),

@@ -14,7 +14,7 @@ from ecr_governor.adapters.shelf import FileShelf
 from ecr_governor.adapters.signed import SignedClient
 from ecr_governor.app.sweep.checking import check
 from ecr_governor.app.sweep.ending import abandon, decide_over, report
-from ecr_governor.app.sweep.listing import lay_out
+from ecr_governor.app.sweep.listing import Wish, lay_out
 from ecr_governor.app.sweep.plan import SweepServices
 from ecr_governor.bootstrap.parts import client, ecr, ledger, looks, now, policies, session
 from ecr_governor.events import creation_in_record
@@ -38,8 +38,8 @@ class Context(Protocol):
 def list_repositories(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """List every repository and lay out what must be read. The event holds `execution`, and the execution's own `input`."""
     settings = _settings()
-    everything = bool((event.get("input") or {}).get("everything", False))
-    laid = lay_out(event["execution"], settings.account, settings.region, _services(context), now(), everything=everything)
+    wish = Wish(everything=bool((event.get("input") or {}).get("everything", False)))
+    laid = lay_out(event["execution"], settings.account, settings.region, _services(context), now(), wish)
     return {"run": laid.run, "shards": list(laid.shards), "repositories": laid.repositories, "again": laid.again}
 
 

@@ -31,13 +31,15 @@ class Need(StrEnum):
 class Terms:
     """What one sweep goes by. `judged_by` names policy and mode; `everything`: nothing that is known counts.
 
-    `share`: whether today's share is read; without it only what may have changed is.
+    `share`: whether today's share is read; without it only what may have changed is. `announced` are repositories that events told
+    of and that no look has read since.
     """
 
     judged_by: str
     now: datetime
     everything: bool = False
     share: bool = True
+    announced: frozenset[str] = frozenset()
 
 
 def need(listed: Repository, known: Standing | None, terms: Terms) -> Need | None:
@@ -50,6 +52,8 @@ def need(listed: Repository, known: Standing | None, terms: Terms) -> Need | Non
         return Need.OTHER_POLICY
     if known.undetermined or not known.read:
         return Need.UNDETERMINED
+    if known.name in terms.announced:
+        return Need.ANNOUNCED
     if known.listed != listed_fingerprint(listed):
         return Need.CHANGED
     if known.due_at is not None and known.due_at <= terms.now:

@@ -50,8 +50,9 @@ class Laid:
 
 @dataclass
 class _Layout:
-    """The files of the step, while it fills them."""
+    """The files of the step, while it fills them, and by which terms it does."""
 
+    terms: Terms
     shards: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     to_check: list[bytes] = field(default_factory=list)
@@ -60,17 +61,31 @@ class _Layout:
     listed: int = 0
 
 
-def lay_out(execution: str, account: str, region: str, services: SweepServices, now: datetime, *, everything: bool = False) -> Laid:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What whoever began the sweep asks of it.
+
+    `everything`: all repositories are read, whatever is known of them. `share`: whether today's share is read in full. `announced` are
+    repositories that events told of and that no look has read since.
+    """
+
+    everything: bool = False
+    share: bool = True
+    announced: frozenset[str] = frozenset()
+
+
+def lay_out(execution: str, account: str, region: str, services: SweepServices, now: datetime, wish: Wish | None = None) -> Laid:
     """Begin a sweep, or go on with it where an interrupted step left off.
 
     Raises SweepRunning if another one is under way; Throttled and Denied where not even a list of repositories is to be had.
     """
-    sweep = _begin(execution, account, region, services, now, everything=everything)
+    wish = wish or Wish()
+    sweep = _begin(execution, account, region, services, now, everything=wish.everything)
     if laid := services.runs.document(sweep.key("laid-out")):
         return Laid(sweep.run, tuple(laid["shards"]), laid["repositories"])
     if not _creations_known(sweep, services):
         return Laid(sweep.run, again=True)
-    layout = _Layout()
+    layout = _Layout(Terms(f"{sweep.policy_hash}/{sweep.mode.value}", sweep.started_at, sweep.everything, wish.share, wish.announced))
     policy = services.policy_of(sweep).policy
     former, known, creations = _former(sweep, services), services.shelf(), _creations(sweep, services)
     announced = _looked_at(sweep, services, former, known)
@@ -185,8 +200,7 @@ def _place(repository: Repository, sweep: Sweep, policy: Policy, former: Shelf, 
     layout.listed += 1
     was = standings.from_line(before) if before else None
     stands = standings.from_line(since) if since else was if since is None else None
-    terms = Terms(f"{sweep.policy_hash}/{sweep.mode.value}", sweep.started_at, everything=sweep.everything)
-    why = need(repository, stands, terms)
+    why = need(repository, stands, layout.terms)
     if was is None and sweep.former and repository.created_at < sweep.started_at - UNCERTAIN:
         layout.tally.meter.hear(announced=since is not None, name=name, what="created")
     if why is None and stands is not None:

@@ -47,7 +47,8 @@ def _missing(text: str | None, document: dict[str, object] | None, settings: Nam
     sids = repository_policy.missing_statements(document, settings.repository_policy)
     if not sids:
         return [], ()
-    reason = f"its repository policy lacks the expected {'statement' if len(sids) == 1 else 'statements'} {', '.join(sids)}"
+    has = "has no repository policy, so it lacks" if text is None else "its repository policy lacks"
+    reason = f"{has} the expected {'statement' if len(sids) == 1 else 'statements'} {', '.join(sids)}"
     try:
         return [reason], (SetRepositoryPolicy(text, repository_policy.merge(text, settings.repository_policy)),)
     except repository_policy.PolicyMalformed as error:
