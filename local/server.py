@@ -136,7 +136,12 @@ class EmbeddedAws:
         self._undo.append(enforcement.install(self.roles))
         ecr.install(self.trail)
         ecr.faults.clear()
-        self._undo += [events_api.install(self.bus), lambda_api.install(self.lambdas), states_api.install(self.states), trail_api.install(self.trail)]
+        self._undo += [
+            events_api.install(self.bus),
+            lambda_api.install(self.lambdas),
+            states_api.install(self.states),
+            trail_api.install(self.trail),
+        ]
         self._server = make_server(HOST, self._port, Gateway(Control(self)), threaded=True, request_handler=RequestHandler)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         threading.Thread(target=self._server.serve_forever, args=(POLL,), name="aws-endpoint", daemon=True).start()

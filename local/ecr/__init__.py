@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from moto.ecr.models import ecr_backends
 
 from local import principals
-from local.ecr import faults, tagging_api
+from local.ecr import faults, metrics_api, tagging_api
 from local.ecr.models import Backend, Image, Repository
 from local.ecr.seeding import SeedImage, SeedRepository, seed, stock
 from local.ecr.service_made import simulate_pull_through, simulate_replication
@@ -42,6 +42,7 @@ def install(trail: Trail) -> None:
     wiring.trail = trail
     principals.install()
     tagging_api.install()
+    metrics_api.install()
     if store.backend is not Backend:
         store.backend = Backend
         # Registries that moto has made already are of its own kind.

@@ -62,6 +62,8 @@ class Repository:
     policy: str | None = None
     lifecycle_policy: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    # The tagging API goes on to list what had a tag once.
+    was_tagged: bool = False
     images: dict[str, Image] = field(default_factory=dict)
     tagged: dict[str, str] = field(default_factory=dict)
     layers: dict[str, int] = field(default_factory=dict)
@@ -173,6 +175,8 @@ class Backend(BaseBackend):
         self.replication: dict[str, Any] = {"rules": []}
         self.scanning: dict[str, Any] = {"scanType": "BASIC", "rules": []}
         self.activating: list[tuple[str, str]] = []
+        # What CloudWatch knows, by name and minute; it outlives the repository.
+        self.pulls: dict[str, dict[int, int]] = {}
 
     def arn_of(self, name: str) -> str:
         """Return the ARN a repository of this name has or would have."""
@@ -196,6 +200,12 @@ class Backend(BaseBackend):
         )
         self.repositories[name] = repository
         return repository
+
+    def count_pull(self, name: str, at: datetime) -> None:
+        """Let CloudWatch count a pull."""
+        minutes = self.pulls.setdefault(name, {})
+        minute = int(at.timestamp()) // 60
+        minutes[minute] = minutes.get(minute, 0) + 1
 
     @property
     def tagger(self) -> TagReader:

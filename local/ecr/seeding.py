@@ -58,7 +58,8 @@ class SeedRepository:
 def seed(repositories: Iterable[SeedRepository | str], *, account: str | None = None, region: str = REGION) -> dict[str, list[str]]:
     """Put repositories in place and return the digests of their images, in the order given; a plain name is an empty repository.
 
-    A repository that exists is replaced. No event is published and no call recorded, as if it had happened before the trail.
+    A repository that exists is replaced. No event is published and no call recorded, as if it had happened before the trail;
+    CloudWatch counted the pulls.
     """
     backend = backend_of(account, region)
     digests: dict[str, list[str]] = {}
@@ -67,6 +68,9 @@ def seed(repositories: Iterable[SeedRepository | str], *, account: str | None = 
             plan = SeedRepository(name=wanted) if isinstance(wanted, str) else wanted
             repository = _repository(backend, plan)
             digests[plan.name] = [place(repository, image, number) for number, image in enumerate(plan.images)]
+            for image in plan.images:
+                if image.pulled_at is not None:
+                    backend.count_pull(plan.name, image.pulled_at)
     return digests
 
 

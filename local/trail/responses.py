@@ -50,9 +50,7 @@ def lookup(trail: Trail, asked: Mapping[str, Any], now: datetime) -> dict[str, A
     """Answer one call. Raises JsonRESTError with the code that CloudTrail gives."""
     attributes = asked.get("LookupAttributes") or []
     if len(attributes) > 1 or any(one.get("AttributeKey") not in TESTS or not one.get("AttributeValue") for one in attributes):
-        raise JsonRESTError(
-            "InvalidLookupAttributesException", "You can specify only one lookup attribute, with a valid key and a value."
-        )
+        raise JsonRESTError("InvalidLookupAttributesException", "You can specify only one lookup attribute, with a valid key and a value.")
     size = asked.get("MaxResults", MAX_PAGE)
     if not isinstance(size, int) or not 1 <= size <= MAX_PAGE:
         raise JsonRESTError("InvalidMaxResultsException", f"The value for MaxResults must be between 1 and {MAX_PAGE}.")

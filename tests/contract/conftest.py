@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecr_governor.adapters.ledger import DUE_INDEX
+from ecr_governor.adapters.ledger import DUE_INDEX, TOUCHED_INDEX
 from local import ecr
 from local.server import EmbeddedAws
 
@@ -33,9 +33,11 @@ def name() -> str:
 
 @pytest.fixture
 def ledger_table(aws: EmbeddedAws) -> str:
-    """An empty ledger table with the keys and the index of the template's."""
+    """An empty ledger table with the keys and the indexes of the template's."""
     table = f"ledger-{next(_numbers)}"
-    attributes: list[Any] = [{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk", "due", "due_at")]
+    attributes: list[Any] = [
+        {"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk", "due", "due_at", "touched", "touched_at")
+    ]
     aws.client("dynamodb").create_table(
         TableName=table,
         BillingMode="PAY_PER_REQUEST",
@@ -43,10 +45,11 @@ def ledger_table(aws: EmbeddedAws) -> str:
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": DUE_INDEX,
-                "KeySchema": [{"AttributeName": "due", "KeyType": "HASH"}, {"AttributeName": "due_at", "KeyType": "RANGE"}],
+                "IndexName": index,
+                "KeySchema": [{"AttributeName": index, "KeyType": "HASH"}, {"AttributeName": f"{index}_at", "KeyType": "RANGE"}],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
+            for index in (DUE_INDEX, TOUCHED_INDEX)
         ],
     )
     return table

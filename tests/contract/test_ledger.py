@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ecr_governor.adapters.ledger import DUE_INDEX, DynamoDbLedger, told_from_image
+from ecr_governor.adapters.ledger import DUE_INDEX, TOUCHED_INDEX, DynamoDbLedger, told_from_image
 from ecr_governor.app.errors import Contended, Unintelligible
 from ecr_governor.app.ports import Ledger
 from ecr_governor.core.finding import Finding, FindingState
@@ -193,6 +193,28 @@ def test_a_first_policy_that_is_invalid_is_noted_and_none_is_good(ledger: Ledger
     assert ledger.last_good_policy() is None
 
 
+def test_many_records_are_read_at_once_and_unknown_names_are_left_out(ledger: Ledger) -> None:
+    names = [f"payments/service-{number}" for number in range(230)]
+    for name in names:
+        ledger.write(RepositoryRecord(name, created_at=T0))
+    found = ledger.records([*names, "payments/unknown"])
+    assert set(found) == set(names)
+    assert found[names[7]] == ledger.read(names[7])
+    assert ledger.records([]) == {}
+
+
+def test_what_looks_have_changed_is_known_until_a_sweep_writes_it(ledger: Ledger) -> None:
+    first = ledger.write(RepositoryRecord("payments/a", created_at=T0), touched=T0)
+    ledger.write(RepositoryRecord("payments/b", created_at=T0), touched=T0 + HOUR)
+    ledger.write(RepositoryRecord("payments/c", created_at=T0))
+    assert sorted(ledger.touched(T0)) == [("payments/a", T0), ("payments/b", T0 + HOUR)]
+    assert list(ledger.touched(T0 + timedelta(seconds=1))) == [("payments/b", T0 + HOUR)]
+    again = ledger.write(first, touched=T0 + 2 * HOUR)
+    assert dict(ledger.touched(T0))["payments/a"] == T0 + 2 * HOUR
+    ledger.write(again)
+    assert [name for name, _ in ledger.touched(T0)] == ["payments/b"]
+
+
 def test_the_policy_is_no_repository(bench: Bench) -> None:
     bench.ledger.write(replace(FULL, version=0))
     bench.ledger.note_policy("v1", "unknown key", T0)
@@ -228,10 +250,10 @@ def test_the_table_here_is_the_templates(aws: EmbeddedAws, ledger_table: str) ->
     resources = yaml.load(TEMPLATE.read_text(), Loader)["Resources"].values()  # noqa: S506 - a SafeLoader
     (wanted,) = [each["Properties"] for each in resources if each["Type"] == "AWS::DynamoDB::Table"]
     table = aws.client("dynamodb").describe_table(TableName=ledger_table)["Table"]
-    (index,) = table["GlobalSecondaryIndexes"]
     assert table["KeySchema"] == wanted["KeySchema"]
-    assert [{key: index[key] for key in ("IndexName", "KeySchema", "Projection")}] == wanted["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == DUE_INDEX
+    indexes = [{key: index[key] for key in ("IndexName", "KeySchema", "Projection")} for index in table["GlobalSecondaryIndexes"]]
+    assert indexes == wanted["GlobalSecondaryIndexes"]
+    assert [index["IndexName"] for index in indexes] == [DUE_INDEX, TOUCHED_INDEX]
 
 
 def test_an_entry_is_never_overwritten(bench: Bench) -> None:

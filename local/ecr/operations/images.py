@@ -138,16 +138,19 @@ def list_images(request: Request) -> dict[str, Any]:
 
 
 def batch_get_image(request: Request) -> dict[str, Any]:
-    """Return manifests. The call counts as a pull unless the caller is excluded from pull times."""
-    return _get(request, counts=request.principal.policy_arn not in request.backend.pull_time_exclusions)
+    """Return manifests. The call is a pull; it leaves pull times alone if the caller is excluded from them.
+
+    UNCONFIRMED: that CloudWatch counts an excluded caller's pulls too.
+    """
+    return _get(request, pulls=True, dated=request.principal.policy_arn not in request.backend.pull_time_exclusions)
 
 
 def peek_image(request: Request) -> dict[str, Any]:
     """Return manifests without counting a pull: for the HEAD of a registry client."""
-    return _get(request, counts=False)
+    return _get(request, pulls=False, dated=False)
 
 
-def _get(request: Request, *, counts: bool) -> dict[str, Any]:
+def _get(request: Request, *, pulls: bool, dated: bool) -> dict[str, Any]:
     """Find images. UNCONFIRMED: the failure code of an archived one; the guide says only that its pull is answered with 404."""
     repository = request.repository()
     images: list[dict[str, Any]] = []
@@ -162,7 +165,9 @@ def _get(request: Request, *, counts: bool) -> dict[str, Any]:
         elif image.status != "ACTIVE":
             failures.append(_failure(image_id, "ImageInaccessible", "Requested image is archived"))
         else:
-            if counts:
+            if pulls:
+                request.backend.count_pull(repository.name, request.now)
+            if dated:
                 image.pulled_at = request.now
             images.append(_as_image(repository, image, image_id.get("imageTag")))
     return {"images": images, "failures": failures}

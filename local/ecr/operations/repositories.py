@@ -167,7 +167,7 @@ def untag_resource(request: Request) -> dict[str, Any]:
     """Take tags from a repository; keys that it does not have are no error."""
     repository = _by_arn(request)
     for key in request.parameters["tagKeys"]:
-        repository.tags.pop(key, None)
+        repository.was_tagged |= repository.tags.pop(key, None) is not None
     return {}
 
 
