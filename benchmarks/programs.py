@@ -48,7 +48,7 @@ class Program:
     under_quota: tuple[str, ...] = ()
     """Further arguments for one that is told the quota; others have to find it out."""
     slow: bool = False
-    """Whether it takes a minute or more for 10,000 repositories and is left out there, unless it is asked for."""
+    """Whether it is left out where it takes a minute or more, unless it is asked for."""
 
 
 def _custodian(place: Workplace) -> list[str]:
@@ -79,7 +79,7 @@ _PYTHON = PEERS / "bin" / "python"
 PROGRAMS = (
     Program(CUSTODIAN, "Cloud Custodian", _custodian, custodian_findings),
     Program("naive", "script, boto3", _module(_PYTHON, "peers.naive"), _written, slow=True),
-    Program("floor-boto3", "floor, boto3", _module(_PYTHON, "peers.floor", "--client", "boto3"), _written, stateful=True),
+    Program("floor-boto3", "floor, boto3", _module(_PYTHON, "peers.floor", "--client", "boto3"), _written, stateful=True, slow=True),
     Program(OURS, "**ECR Governor**", _module(sys.executable, "ours"), _written, stateful=True),
     Program(
         "floor-raw", "floor, own signing", _module(_PYTHON, "peers.floor"), _written, stateful=True, under_quota=("--rate", f"{QUOTA}")

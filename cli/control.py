@@ -13,6 +13,7 @@ from cli.trouble import Exit, Trouble
 
 RUNNING = ROOT / ".build" / "running"
 LONGEST_SPAN = 400 * 86400
+WHOLE = 100
 
 
 def remember(ready: dict[str, Any]) -> None:
@@ -83,6 +84,14 @@ def advance(span: str) -> None:
     if wanted > LONGEST_SPAN:
         raise Trouble(f"{span} is too far", "every hour on the way has its schedules to fire", "advance by at most 400d at once")
     _print(ask("advance", {"seconds": wanted, "timeout": 540}, timeout=600))
+
+
+def lose(share: str, seed: int) -> None:
+    """Lose a share of events such as `30%` from now on; print what was lost so far."""
+    number = share.removesuffix("%")
+    if not (share.endswith("%") and number.isdecimal() and int(number) <= WHOLE):
+        raise Trouble(f"{share} is no share", "a share is a whole number of percent", "for example: ecr-governor local lose 30%")
+    _print(ask("lose", {"share": int(number) / WHOLE, "seed": seed}))
 
 
 def status() -> None:

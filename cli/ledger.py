@@ -4,70 +4,26 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
-from urllib.parse import urlsplit
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from cli.deployment import Deployment, refused
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.ecr import EcrRegistry
-from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.app.errors import GovernorError
 from ecr_governor.core.origin import Actor, Provenance, Push
 from ecr_governor.core.record import RepositoryRecord, finding_as_data
 from ecr_governor.core.repository import Fact, Repository, Unreadable
 
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "blue"}
 STATES = ("open", "resolved", "exempt", "all")
 SHOWN = frozenset({Fact.TAGS, Fact.LIFECYCLE_POLICY, Fact.REPOSITORY_POLICY, Fact.SCAN_FREQUENCY})
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """One deployed stack, and how to reach it."""
-
-    stack: str
-    endpoint_url: str | None
-    region: str | None
-    profile: str | None
-
-    def client(self, service: str) -> Any:
-        """Make a boto3 client. Against the embedded AWS any credentials do, so none are asked for."""
-        local = self.endpoint_url is not None and urlsplit(self.endpoint_url).hostname in LOOPBACK
-        try:
-            session = boto3.Session(profile_name=self.profile, region_name=self.region or ("eu-west-1" if local else None))
-        except ProfileNotFound as error:
-            raise Trouble(f"there is no profile {self.profile}", str(error), "check --profile", Exit.CREDENTIALS) from error
-        dummy = {"aws_access_key_id": "operator", "aws_secret_access_key": "any"} if local and session.get_credentials() is None else {}
-        if session.region_name is None:
-            raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
-        make: Any = session.client
-        return make(service, endpoint_url=self.endpoint_url, **dummy)
-
-    def ledger(self) -> DynamoDbLedger:
-        """Find the stack's ledger."""
-        parameter = f"/{self.stack}/names"
-        try:
-            names = json.loads(self.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ParameterNotFound":
-                do = "deploy the stack, or name it with --stack; for the embedded AWS give --endpoint-url"
-                raise Trouble(f"there is no deployment {self.stack}", f"SSM has no parameter {parameter} here", do) from error
-            raise _refused(error) from error
-        except NoCredentialsError as error:
-            raise Trouble("no AWS credentials", str(error), "log in, or give --profile", Exit.CREDENTIALS) from error
-        except BotoCoreError as error:
-            raise Trouble("AWS cannot be reached", str(error), "check --endpoint-url and --region", Exit.INCOMPLETE) from error
-        return DynamoDbLedger(self.client("dynamodb"), names["ledger"])
 
 
 def list_findings(deployment: Deployment, repository: str | None, state: str, output: str) -> Exit:
@@ -79,7 +35,7 @@ def list_findings(deployment: Deployment, repository: str | None, state: str, ou
     try:
         records = [ledger.read(repository)] if repository else list(ledger.all_records())
     except (ClientError, BotoCoreError, GovernorError) as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     if records == [None]:
         raise Trouble(f"the ledger does not know {repository}", "no event of it has been seen", "check the name")
     known = [finding_as_data(finding) for record in records if record for finding in record.findings]
@@ -101,7 +57,7 @@ def show_repository(deployment: Deployment, name: str, output: str) -> None:
         record, noted = ledger.read(name), ledger.noted_push(name)
         facts = EcrRegistry(lambda: deployment.client("ecr")).read(name, SHOWN)
     except (ClientError, BotoCoreError, GovernorError) as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     if record is None and facts is None:
         raise Trouble(f"there is no repository {name}", "neither ECR nor the ledger knows it", "check the name", Exit.USAGE)
     shown = _as_data(name, record, noted, facts)
@@ -185,12 +141,6 @@ def _time(at: datetime | None) -> str | None:
 def _check_output(output: str) -> None:
     if output not in {"table", "json"}:
         raise Trouble(f"there is no output {output}", "this command prints a table or JSON", "--output table|json")
-
-
-def _refused(error: Exception) -> Trouble:
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] in EXPIRED:
-        return Trouble("the AWS credentials are no longer valid", str(error), "log in again, or give --profile", Exit.CREDENTIALS)
-    return Trouble("AWS refused", str(error), "check the credentials' permissions and --region", Exit.INCOMPLETE)
 
 
 def _print_json(value: Any) -> None:

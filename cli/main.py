@@ -48,10 +48,10 @@ def findings(
 
     Example: ecr-governor findings --state open --output json
     """
-    from cli import ledger  # noqa: PLC0415 - boto3 is heavy
+    from cli import deployment, ledger  # noqa: PLC0415 - boto3 is heavy
 
-    deployment = ledger.Deployment(stack, endpoint_url, region, profile)
-    raise typer.Exit(ledger.list_findings(deployment, repository, state, output))
+    stack_here = deployment.Deployment(stack, endpoint_url, region, profile)
+    raise typer.Exit(ledger.list_findings(stack_here, repository, state, output))
 
 
 @app.command()
@@ -67,9 +67,33 @@ def repository(
 
     Example: ecr-governor repository payments/api --output json
     """
-    from cli import ledger  # noqa: PLC0415 - boto3 is heavy
+    from cli import deployment, ledger  # noqa: PLC0415 - boto3 is heavy
 
-    ledger.show_repository(ledger.Deployment(stack, endpoint_url, region, profile), name, output)
+    ledger.show_repository(deployment.Deployment(stack, endpoint_url, region, profile), name, output)
+
+
+@app.command()
+def sweep(
+    everything: Annotated[bool, typer.Option("--everything", help="Read every repository in full, whatever is known of it.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="Begin none; show what the last one found.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Whether to wait for its end.")] = True,
+    output: Output = "table",
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """Begin the deployed sweep now and show what it found. Exit code 1 if anything violates, 3 if it is incomplete.
+
+    Example: ecr-governor sweep --everything --output json
+    """
+    from cli import deployment  # noqa: PLC0415 - boto3 is heavy
+    from cli import sweep as sweeping  # noqa: PLC0415 - boto3 is heavy
+
+    stack_here = deployment.Deployment(stack, endpoint_url, region, profile)
+    if last:
+        raise typer.Exit(sweeping.last(stack_here, output))
+    raise typer.Exit(sweeping.begin(stack_here, output, everything=everything, wait=wait))
 
 
 @policy.command()
@@ -134,6 +158,20 @@ def advance(span: Annotated[str, typer.Argument(help="How far, for example 14d, 
     from cli import control  # noqa: PLC0415 - only for a running embedded AWS
 
     control.advance(span)
+
+
+@local.command()
+def lose(
+    share: Annotated[str, typer.Argument(help="How many of them, for example 30%; 0% loses none.")],
+    seed: Annotated[int, typer.Option("--seed", help="Another seed loses others.")] = 0,
+) -> None:
+    """Lose a share of CloudTrail's events on their way to EventBridge, as if AWS had; print what was lost so far.
+
+    Example: ecr-governor local lose 30%
+    """
+    from cli import control  # noqa: PLC0415 - only for a running embedded AWS
+
+    control.lose(share, seed)
 
 
 @local.command()

@@ -31,7 +31,8 @@ class Control:
 
     `status`, `settle` (timeout), `advance` (seconds, timeout), `deploy` (template, parameters, stack_name), `shutdown`,
     `slack` (what `Slack.behave` takes), `slack/messages`, `logs` (function), `authorizations`, `events`, `trail`,
-    `faults` (what `local.ecr.faults.add` takes, and `clear` to take earlier ones away), `stack`.
+    `faults` (what `local.ecr.faults.add` takes, and `clear` to take earlier ones away), `stack`, `lose` (share, seed), `lost`,
+    `kill` (function, call, when, or clear), `calls` (reset).
     """
 
     def __init__(self, aws: EmbeddedAws) -> None:
@@ -50,6 +51,10 @@ class Control:
             "trail": lambda _: list(aws.trail.history),
             "faults": self._faults,
             "stack": self._stack,
+            "lose": self._lose,
+            "lost": lambda _: aws.trail.losses.told(),
+            "kill": self._kill,
+            "calls": self._calls,
         }
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -96,7 +101,7 @@ class Control:
 
     def _logs(self, arguments: Arguments) -> Answer:
         if "function" in arguments:
-            return list(self._aws.lambdas.get(str(arguments["function"])).logs)
+            return list(self._aws.lambdas.get(self._aws.function_name(str(arguments["function"]))).logs)
         return {function.config.name: list(function.logs) for function in self._aws.lambdas}
 
     def _authorizations(self, _: Arguments) -> Answer:
@@ -112,6 +117,24 @@ class Control:
         if given:
             faults.add(**given)
         return {"ok": True}
+
+    def _lose(self, arguments: Arguments) -> Answer:
+        self._aws.trail.losses.begin(float(arguments["share"]), int(arguments.get("seed", 0)))
+        return self._aws.trail.losses.told()
+
+    def _kill(self, arguments: Arguments) -> Answer:
+        if arguments.get("clear"):
+            self._aws.killing.clear()
+        if "function" in arguments:
+            name = self._aws.function_name(str(arguments["function"]))
+            self._aws.killing.arm(name, int(arguments["call"]), str(arguments.get("when", "before")))
+        return self._aws.killing.told()
+
+    def _calls(self, arguments: Arguments) -> Answer:
+        calls = self._aws.killing.calls()
+        if arguments.get("reset"):
+            self._aws.killing.reset()
+        return calls
 
 
 def _arguments(environ: WSGIEnvironment) -> Arguments:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
 from local.control import PREFIX, Control
+from local.lambdas.killing import Killing, Passage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,8 +53,9 @@ class Gateway:
     report without a reason. It becomes an error with status 501 or 400 that names the operation.
     """
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, killing: Killing) -> None:
         self._control = control
+        self._killing = killing
         self._moto = _Dispatcher()
         self._locks = {name: threading.RLock() for name in SERIALISED}
 
@@ -61,7 +63,17 @@ class Gateway:
         """Answer one request."""
         if environ.get("PATH_INFO", "").startswith(PREFIX):
             return self._control(environ, start_response)
-        lock = self._locks.get(_service(environ))
+        key, service = _credential(environ)
+        passage = self._killing.arrives(key, f"{service}:{_operation(environ)}")
+        if passage is Passage.STOPPED:
+            return _refuse(start_response, "503 Service Unavailable", "CallerIsDead", "the process that made this call was killed")
+        answer = self._in_turn(service, environ, start_response)
+        if passage is Passage.LAST:
+            self._killing.leaves(key)
+        return answer
+
+    def _in_turn(self, service: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        lock = self._locks.get(service)
         if lock is None:
             return self._answer(environ, start_response)
         with lock:
@@ -95,10 +107,17 @@ class Gateway:
         return [content]
 
 
-def _service(environ: WSGIEnvironment) -> str:
+def _credential(environ: WSGIEnvironment) -> tuple[str, str]:
+    """The access key id that a request is signed with, and the service that it is signed for."""
     # Credential=<key>/<date>/<region>/<service>/aws4_request
     parts = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split(",")[0].split("/")
-    return parts[3] if len(parts) > 3 else "s3"  # noqa: PLR2004 -- presigned requests carry it in the query
+    return parts[0], parts[3] if len(parts) > 3 else "s3"  # noqa: PLR2004 -- presigned requests carry it in the query
+
+
+def _operation(environ: WSGIEnvironment) -> str:
+    target, path = environ.get("HTTP_X_AMZ_TARGET", ""), environ.get("PATH_INFO", "")
+    name: str = target.rpartition(".")[2] or path.partition("/operation/")[2]
+    return name or f"{environ['REQUEST_METHOD']} {path}"
 
 
 def _refuse(start_response: StartResponse, status: str, code: str, message: str) -> Iterable[bytes]:

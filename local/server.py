@@ -28,6 +28,7 @@ from local.events.bus import Bus, Ports
 from local.gateway import Gateway, RequestHandler
 from local.lambdas import responses as lambda_api
 from local.lambdas.function import FunctionConfig, Host
+from local.lambdas.killing import Killing
 from local.lambdas.runtime_directory import runtime_directory
 from local.lambdas.service import Lambdas
 from local.queues import store
@@ -86,6 +87,7 @@ class EmbeddedAws:
         self.clock = VirtualClock(start_time)
         self.authorizations = Journal()
         self.lambdas = Lambdas(self.activity, retry_delay=self.pace.retry_delay, concurrency=concurrency)
+        self.killing = Killing(self.lambdas)
         self.states = States(
             account,
             region,
@@ -142,7 +144,7 @@ class EmbeddedAws:
             states_api.install(self.states),
             trail_api.install(self.trail),
         ]
-        self._server = make_server(HOST, self._port, Gateway(Control(self)), threaded=True, request_handler=RequestHandler)
+        self._server = make_server(HOST, self._port, Gateway(Control(self), self.killing), threaded=True, request_handler=RequestHandler)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         threading.Thread(target=self._server.serve_forever, args=(POLL,), name="aws-endpoint", daemon=True).start()
         self.registry.start()
@@ -294,6 +296,7 @@ class EmbeddedAws:
         return {
             "invocations": {function.config.name: function.invocations for function in self.lambdas},
             "errors": {function.config.name: function.errors for function in self.lambdas},
+            "killed": len(self.killing.done),
             "executions": dict(self.states.executions),
             "published": counts.published,
             "delivered": counts.delivered,
@@ -344,6 +347,11 @@ class EmbeddedAws:
             "dlq": self._dead_letters(),
             "denied": [f"{entry.role}: {entry.action} on {entry.resource} ({entry.reason})" for entry in self.authorizations.denied()],
         }
+
+    def function_name(self, name: str) -> str:
+        """The physical name of a function, which may be given by its logical id, its name or its ARN. Raises LookupError."""
+        resource = self.stack.resources.get(name) if self.stack else None
+        return str(self.lambdas.get(resource.ref if resource else name).config.name)
 
     # What the parts need of each other
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core import errors
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 
@@ -69,6 +70,9 @@ def install() -> Callable[[], None]:
         try:
             faults.strike("GetMetricData", identify(access_key_of(response.headers)), service="cloudwatch")
         except EcrError as error:
+            # moto warns of codes that it does not find in a service's model.
+            if error.code not in errors.COMMON_ERROR_CODES:
+                errors.COMMON_ERROR_CODES.append(error.code)
             raise Refused(error.code, error.message) from None
         asked: Mapping[str, Any] = response._get_params()
         queries = asked.get("MetricDataQueries") or []
@@ -97,7 +101,7 @@ def answer(backend: Backend, asked: Mapping[str, Any], now: datetime) -> dict[st
 
 def _is_ours(query: Mapping[str, Any]) -> bool:
     metric = query.get("MetricStat", {}).get("Metric", {})
-    return metric.get("Namespace") == NAMESPACE and metric.get("MetricName") == METRIC
+    return (metric.get("Namespace"), metric.get("MetricName")) == (NAMESPACE, METRIC)
 
 
 def _check(queries: list[Mapping[str, Any]]) -> None:

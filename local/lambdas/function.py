@@ -148,6 +148,16 @@ class Function:
         for sandbox in self._sandboxes:
             sandbox.recycle()
 
+    def runs_with(self, access_key_id: str) -> bool:
+        """Whether one of its processes has these credentials."""
+        return any(sandbox.runs_with(access_key_id) for sandbox in self._sandboxes)
+
+    def kill(self, access_key_id: str) -> None:
+        """Kill the process that has these credentials, in the midst of its work."""
+        for sandbox in self._sandboxes:
+            if sandbox.runs_with(access_key_id):
+                sandbox.strike()
+
     def close(self) -> None:
         """Kill every process."""
         for sandbox in self._sandboxes:

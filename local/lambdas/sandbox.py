@@ -29,6 +29,7 @@ INIT_LIMIT = 60.0
 """Seconds that a process may take to be ready. AWS gives 10 and then starts again inside the invocation; a busy
 machine must not fail for that."""
 CLOCK_LIMIT = 10.0
+KILL_LIMIT = 10.0
 READ_SIZE = 65536
 
 
@@ -62,6 +63,7 @@ class _Process:
     ) -> None:
         self.session = api.new_session()
         self.offset = offset
+        self.access_key_id = environment.get("AWS_ACCESS_KEY_ID", "")
         self._log = log
         self._partial = b""
         self._reading = threading.Lock()
@@ -132,6 +134,11 @@ class _Process:
     @property
     def alive(self) -> bool:
         return self._popen.poll() is None
+
+    def strike(self) -> None:
+        """Kill it in the midst of its work; whoever waits for its answer hears of its end."""
+        self._popen.kill()
+        self._popen.wait(KILL_LIMIT)
 
     def kill(self) -> None:
         """End it now, as the platform does: no clean-up code runs."""
@@ -212,6 +219,17 @@ class Sandbox:
     def recycle(self) -> None:
         """Let the next invocation start a fresh process."""
         self._stale = True
+
+    def runs_with(self, access_key_id: str) -> bool:
+        """Whether its process has these credentials; each process has its own."""
+        process = self._process
+        return process is not None and process.access_key_id == access_key_id
+
+    def strike(self) -> None:
+        """Kill the process in the midst of an invocation, which then fails."""
+        process = self._process
+        if process is not None:
+            process.strike()
 
     def close(self) -> None:
         """Kill the process, whatever it is doing."""

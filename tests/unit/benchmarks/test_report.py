@@ -91,3 +91,9 @@ def test_options_are_checked() -> None:
         options(["--only", "weather"])
     with pytest.raises(SystemExit):
         options(["--programs", "ours,prowler"])
+
+
+def test_the_page_is_written_by_a_whole_run_only() -> None:
+    assert options(["--write"]).write
+    with pytest.raises(SystemExit):
+        options(["--write", "--only", "events"])

@@ -173,8 +173,7 @@ class EcrInventory:
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="inventory")
         self._pull_metrics = pull_metrics
         self._now = now
-        self._counting = threading.Lock()
-        self._loading = threading.Lock()
+        self._counting, self._loading_tags, self._loading_templates = threading.Lock(), threading.Lock(), threading.Lock()
         # None until asked for; Unreadable where all tags at once are denied.
         self._tags: _BulkTags | Unreadable | None = None
         self._templates = creation_templates
@@ -388,7 +387,7 @@ class EcrInventory:
     # All repositories at once
 
     def _bulk_tags(self) -> _BulkTags | Unreadable:
-        with self._loading:
+        with self._loading_tags:
             if self._tags is None:
                 self._tags = _or_unreadable(ACTION_OF[Fact.TAGS], self._all_tags)
             return self._tags
@@ -425,7 +424,7 @@ class EcrInventory:
         return {repository.name: started(self._own_tags, repository).result for repository in without}
 
     def _creation_templates(self) -> tuple[CreationTemplate, ...] | Unreadable:
-        with self._loading:
+        with self._loading_templates:
             if self._templates is None:
                 self._templates = _or_unreadable(ACTION_OF[Fact.CREATION_TEMPLATES], self._all_creation_templates)
             return self._templates

@@ -1,20 +1,38 @@
 """Look at every repository once, from outside and without a ledger: what a policy says of a registry, and nothing is changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from itertools import islice
+from typing import Any, Final, Literal, Protocol
 
 from ecr_governor.app.errors import Denied, Throttled
 from ecr_governor.app.ports import Inventory
 from ecr_governor.core.audit import AuditedRepository, AuditFinding
-from ecr_governor.core.evaluate import evaluate, facts_needed
+from ecr_governor.core.documents.names import ROOT
+from ecr_governor.core.evaluate import evaluate, facts_in_question
 from ecr_governor.core.origin import AutomaticCreation, Provenance, classify
 from ecr_governor.core.policy.model import Policy
-from ecr_governor.core.repository import Fact, Repository, Unreadable, Usage
+from ecr_governor.core.repository import NOT_FETCHED, Fact, Repository, Unreadable, Usage
+from ecr_governor.core.rules import unused
 from ecr_governor.core.verdict import Compliant, Undetermined, Violation
 
-REASONS_KEPT = 20
+REASONS_KEPT: Final = 20
+AT_ONCE: Final = 100
+"""Repositories that are read before the first of them is told of."""
+AT_ONCE_WITH_PULL_METRICS: Final = 500
+"""As many as one call to CloudWatch can ask for."""
+AT_ONCE_WITH_IMAGES: Final = 25
+"""Few, since each may hold 10,000 images that are all kept until it is judged."""
+IN_VAIN: Final = 3
+"""Attempts in a row to read repositories after which AWS is asked no more."""
+
+
+class Source(Inventory, Protocol):
+    """An inventory that also knows the registry's rules."""
+
+    def automatic_creation(self) -> tuple[AutomaticCreation, Sequence[str]]:
+        """Read the rules that make ECR create repositories, None for what may not be read, and why it may not. Raises Throttled."""
 
 
 @dataclass
@@ -31,51 +49,103 @@ class Progress:
             self.incomplete_because[why] = None
 
 
-def audit(
-    inventory: Inventory, automatic: AutomaticCreation, policy: Policy, now: datetime, progress: Progress, *, count_images: bool = False
-) -> Iterator[AuditedRepository]:
-    """Judge every repository, page by page; `progress` tells how far it got.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is read of a repository: facts, and of its use only whether there was any after `idle_since`, or all if that is None."""
 
+    facts: frozenset[Fact]
+    idle_since: datetime | None
+
+
+def audit(
+    inventory: Source, policy: Policy, now: datetime, progress: Progress, *, count_images: bool = False
+) -> Iterator[AuditedRepository]:
+    """Judge every repository, in the order in which they are listed; `progress` tells how far it got.
+
+    `count_images`: list all images of every repository, to tell how many there are and how large, whatever the rules need.
     What AWS denies or keeps throttling is no finding and no absence: it makes the audit incomplete.
     """
+    at_once = _at_once(policy, now)
+    in_vain = 0
     try:
+        automatic = _automatic_creation(inventory, progress)
         for page in inventory.pages():
-            for repository in _complete(inventory, page, policy, now, progress, count_images=count_images):
-                audited = _judge(repository, automatic, policy, now)
-                for why in audited.undetermined.values():
-                    progress.missing(why)
-                progress.looked_at += 1
-                progress.violating += any(finding.state == "open" for finding in audited.findings)
-                yield audited
+            listed = (replace(repository, provenance=classify(Provenance(), repository.name, automatic)) for repository in page)
+            while group := tuple(islice(listed, at_once)):
+                wanted = {repository.name: _wanted(repository, policy, now, count_images=count_images) for repository in group}
+                try:
+                    read, in_vain = _read(inventory, group, wanted), 0
+                except Throttled as trouble:
+                    read, in_vain = _unread(group, wanted, str(trouble)), in_vain + 1
+                for repository in group:
+                    if found := read.get(repository.name):
+                        yield _judged(found, wanted[repository.name], policy, now, progress)
+                if in_vain == IN_VAIN:
+                    progress.missing("not every repository was looked at: AWS kept throttling, or could not be reached")
+                    return
     except (Denied, Throttled) as trouble:
         progress.missing(f"not every repository was looked at: {trouble}")
 
 
-def _complete(
-    inventory: Inventory, page: Sequence[Repository], policy: Policy, now: datetime, progress: Progress, *, count_images: bool
-) -> Iterator[Repository]:
-    """Read for each repository the facts that its own namespace's rules need, and no others."""
-    groups: dict[tuple[frozenset[Fact], timedelta | None], list[Repository]] = {}
-    for repository in page:
-        unused = policy.expectation_for(repository.name).settings.unused
-        facts = facts_needed(policy, repository.name) | ({Fact.USAGE} if count_images else set())
-        groups.setdefault((facts, unused.after if unused and not count_images else None), []).append(repository)
-    for (facts, after), group in groups.items():
-        try:
-            yield from inventory.complete(group, facts, now - after if after else None)
-        except Throttled as trouble:
-            progress.missing(str(trouble))
-            unreadable = Unreadable(str(trouble))
-            yield from (replace(repository, **dict.fromkeys((fact.value for fact in facts), unreadable)) for repository in group)
+def wanted_by(policy: Policy, now: datetime, *, count_images: bool = False) -> Sequence[Wanted]:
+    """Tell what an audit by this policy may read: for each namespace what it wants to know of an old repository, and ROOT's first."""
+    names = ["any", *(f"{prefix}/any" for prefix in policy.namespaces if prefix != ROOT)]
+    return [_wanted(_listed(name, now), policy, now, count_images=count_images) for name in names]
 
 
-def _judge(repository: Repository, automatic: AutomaticCreation, policy: Policy, now: datetime) -> AuditedRepository:
-    provenance = classify(Provenance(), repository.name, automatic)
-    evaluation = evaluate(replace(repository, provenance=provenance), policy, now)
+def _listed(name: str, now: datetime) -> Repository:
+    """A repository that is old enough for every rule, and of which nothing else is known."""
+    provenance = classify(Provenance(), name, AutomaticCreation())
+    return Repository(name, "", "", "", now - timedelta(days=3650), NOT_FETCHED, NOT_FETCHED, provenance=provenance)
+
+
+def _at_once(policy: Policy, now: datetime) -> int:
+    if any(Fact.IMAGES in wanted.facts for wanted in wanted_by(policy, now)):
+        return AT_ONCE_WITH_IMAGES
+    return AT_ONCE_WITH_PULL_METRICS if policy.limits.pull_metrics else AT_ONCE
+
+
+def _automatic_creation(inventory: Source, progress: Progress) -> AutomaticCreation:
+    try:
+        automatic, unread = inventory.automatic_creation()
+    except Throttled as trouble:
+        automatic, unread = AutomaticCreation(), [str(trouble)]
+    for why in unread:
+        progress.missing(why)
+    return automatic
+
+
+def _wanted(repository: Repository, policy: Policy, now: datetime, *, count_images: bool) -> Wanted:
+    facts = facts_in_question(repository, policy, now)
+    if count_images:
+        return Wanted(facts | {Fact.USAGE}, None)
+    return Wanted(facts, unused.idle_since(policy.expectation_for(repository.name), now) if Fact.USAGE in facts else None)
+
+
+def _read(inventory: Inventory, group: Sequence[Repository], wanted: Mapping[str, Wanted]) -> dict[str, Repository]:
+    """Read of each repository what is wanted of it; those that are gone by now are left out. Raises Throttled."""
+    alike: dict[Wanted, list[Repository]] = {}
+    for repository in group:
+        alike.setdefault(wanted[repository.name], []).append(repository)
+    return {
+        found.name: found
+        for each, repositories in alike.items()
+        for found in inventory.complete(repositories, each.facts, each.idle_since)
+    }
+
+
+def _unread(group: Sequence[Repository], wanted: Mapping[str, Wanted], why: str) -> dict[str, Repository]:
+    unread: dict[str, Repository] = {}
+    for repository in group:
+        facts: dict[str, Any] = dict.fromkeys((fact.value for fact in wanted[repository.name].facts), Unreadable(why))
+        unread[repository.name] = replace(repository, **facts)
+    return unread
+
+
+def _judged(repository: Repository, wanted: Wanted, policy: Policy, now: datetime, progress: Progress) -> AuditedRepository:
     findings: list[AuditFinding] = []
     undetermined: dict[str, str] = {}
-    unused: bool | None = None
-    for judgement in evaluation.judgements:
+    for judgement in evaluate(repository, policy, now).judgements:
         match judgement.verdict:
             case Violation(reason):
                 state: Literal["open", "exempt"] = "exempt" if judgement.exemption else "open"
@@ -84,13 +154,15 @@ def _judge(repository: Repository, automatic: AutomaticCreation, policy: Policy,
                 undetermined[judgement.rule] = why
             case Compliant():
                 pass
-        if judgement.rule == "unused":
-            unused = None if isinstance(judgement.verdict, Undetermined) else isinstance(judgement.verdict, Violation)
+    for why in _missing(repository, wanted, undetermined):
+        progress.missing(why)
+    progress.looked_at += 1
+    progress.violating += any(finding.state == "open" for finding in findings)
     usage = repository.usage if isinstance(repository.usage, Usage) else Usage()
     tags = repository.tags
     return AuditedRepository(
         name=repository.name,
-        origin=provenance.origin.value,
+        origin=repository.provenance.origin.value,
         owner=None if isinstance(tags, Unreadable) else tags.get(policy.owner_tag),
         findings=tuple(findings),
         undetermined=undetermined,
@@ -98,5 +170,17 @@ def _judge(repository: Repository, automatic: AutomaticCreation, policy: Policy,
         size_bytes=usage.size_bytes,
         last_push=usage.last_push,
         last_pull=usage.last_pull,
-        unused=unused,
+        unused=any(finding.rule == unused.RULE.id for finding in findings),
     )
+
+
+def _missing(repository: Repository, wanted: Wanted, undetermined: Mapping[str, str]) -> Iterator[str]:
+    """Tell what could not be read. A verdict that stays open although every fact is known is no gap in the audit."""
+    for fact in wanted.facts:
+        value = getattr(repository, fact.value)
+        if isinstance(value, Unreadable):
+            yield value.why
+    # These come with the list, so that they matter only where a rule asks for them.
+    for listed in (repository.tag_mutability, repository.encryption):
+        if isinstance(listed, Unreadable) and any(listed.why in why for why in undetermined.values()):
+            yield listed.why

@@ -9,7 +9,7 @@ from ecr_governor.core.origin import AutomaticCreation, Creation, Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.remedy import Outcome, Remedy
-from ecr_governor.core.repository import Fact, Repository
+from ecr_governor.core.repository import Fact, Repository, Unreadable
 from ecr_governor.core.sweep import EndedSweep, Lease
 
 
@@ -35,11 +35,14 @@ class Inventory(Protocol):
     def pages(self) -> Iterator[Sequence[Repository]]:
         """List every repository, at most 1,000 at a time, with no fact that costs a call of its own. Raises Throttled, Denied."""
 
+    def tags_of(self, repositories: Sequence[Repository]) -> Sequence[Mapping[str, str] | Unreadable]:
+        """Read the tags of repositories, in their order; those of one that vanished are `Unreadable`. Raises Throttled."""
+
     def complete(self, page: Sequence[Repository], facts: frozenset[Fact], idle_since: datetime | None) -> Sequence[Repository]:
         """Read facts of a page of repositories; those that vanished meanwhile are left out. Raises Throttled.
 
-        A fact that may not be read is `Unreadable`. Of `Fact.USAGE` only as much is read as tells whether anything happened after
-        `idle_since`; None asks for all of it.
+        A fact that is there already is not read again, one that may not be read is `Unreadable`. Of `Fact.USAGE` only as much is read
+        as tells whether anything happened after `idle_since`; None asks for all of it.
         """
 
     @property

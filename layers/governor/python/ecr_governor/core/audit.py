@@ -20,7 +20,10 @@ class AuditFinding:
 
 @dataclass(frozen=True, slots=True)
 class AuditedRepository:
-    """One repository as the audit saw it. `undetermined` says why, by rule; None is not known."""
+    """One repository as the audit saw it. `undetermined` says why, by rule; None is not known, or was not asked for.
+
+    `unused`: whether the rule of that name found that it is.
+    """
 
     name: str
     origin: str
@@ -31,7 +34,7 @@ class AuditedRepository:
     size_bytes: int | None
     last_push: datetime | None
     last_pull: datetime | None
-    unused: bool | None
+    unused: bool
 
 
 @dataclass(frozen=True, slots=True)

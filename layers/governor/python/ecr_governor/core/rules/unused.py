@@ -1,6 +1,6 @@
 """A repository is used: something was pushed to it or pulled from it lately."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from ecr_governor.core.policy.model import Expectation
@@ -8,6 +8,15 @@ from ecr_governor.core.repository import Fact, Repository, Unreadable
 from ecr_governor.core.rule import Rule
 from ecr_governor.core.severity import Severity
 from ecr_governor.core.verdict import Compliant, Undetermined, Verdict, Violation
+
+SLACK: Final = timedelta(days=1)
+"""How far ECR's time of the last pull may lag behind: it is refreshed at least once in 24 hours (API reference, ImageDetail)."""
+
+
+def idle_since(expectation: Expectation, now: datetime) -> datetime | None:
+    """Tell since when nothing must have happened in a repository that is called unused now; None if the rule asks for nothing."""
+    wanted = expectation.settings.unused
+    return now - wanted.after - SLACK if wanted else None
 
 
 def last_activity(repository: Repository) -> datetime | None:
@@ -20,10 +29,11 @@ def last_activity(repository: Repository) -> datetime | None:
 
 def due(repository: Repository, expectation: Expectation, now: datetime) -> datetime | None:
     """Tell when the verdict may change by time alone: when the last activity will be long enough ago."""
-    wanted, active = expectation.settings.unused, last_activity(repository)
-    if wanted is None or active is None:
+    wanted = expectation.settings.unused
+    if wanted is None:
         return None
-    return active + wanted.after if now < active + wanted.after else None
+    ends = (last_activity(repository) or repository.created_at) + wanted.after + SLACK
+    return ends if now < ends else None
 
 
 def _applies(expectation: Expectation) -> bool:
@@ -31,19 +41,16 @@ def _applies(expectation: Expectation) -> bool:
 
 
 def _check(repository: Repository, expectation: Expectation, now: datetime) -> Verdict:
-    wanted = expectation.settings.unused
-    if wanted is None:
-        return Compliant()
+    since = idle_since(expectation, now)
     # A young repository cannot be unused yet, whatever its images say.
-    if now - repository.created_at < wanted.after:
+    if since is None or repository.created_at > since:
         return Compliant()
     if isinstance(repository.usage, Unreadable):
         return Undetermined(f"its images could not be read: {repository.usage.why}")
     active = last_activity(repository)
-    if active is None or now - active < wanted.after:
+    if active is None or active > since:
         return Compliant()
-    idle = (now - active).days
-    return Violation(f"nothing was pushed or pulled for {idle} days, since {active:%Y-%m-%d}")
+    return Violation(f"nothing was pushed or pulled for {(now - active).days} days, since {active:%Y-%m-%d}")
 
 
 RULE: Final = Rule(

@@ -1,0 +1,80 @@
+"""A deployed stack, and how the command line reaches it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+
+from cli.trouble import Exit, Trouble
+from ecr_governor.adapters.ledger import DynamoDbLedger
+from ecr_governor.adapters.runs import S3RunStore
+from ecr_governor.adapters.state_machine import StateMachine
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployed stack, and how to reach it."""
+
+    stack: str
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+
+    def client(self, service: str) -> Any:
+        """Make a boto3 client. Against the embedded AWS any credentials do, so none are asked for."""
+        local = self.endpoint_url is not None and urlsplit(self.endpoint_url).hostname in LOOPBACK
+        try:
+            session = boto3.Session(profile_name=self.profile, region_name=self.region or ("eu-west-1" if local else None))
+        except ProfileNotFound as error:
+            raise Trouble(f"there is no profile {self.profile}", str(error), "check --profile", Exit.CREDENTIALS) from error
+        dummy = {"aws_access_key_id": "operator", "aws_secret_access_key": "any"} if local and session.get_credentials() is None else {}
+        if session.region_name is None:
+            raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
+        make: Any = session.client
+        return make(service, endpoint_url=self.endpoint_url, **dummy)
+
+    def names(self) -> dict[str, str]:
+        """Where the stack keeps things: `ledger`, `policy_bucket`, `policy_key`, `reports_bucket`, `sweep`."""
+        parameter = f"/{self.stack}/names"
+        try:
+            return dict(json.loads(self.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]))
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ParameterNotFound":
+                do = "deploy the stack, or name it with --stack; for the embedded AWS give --endpoint-url"
+                raise Trouble(f"there is no deployment {self.stack}", f"SSM has no parameter {parameter} here", do) from error
+            raise refused(error) from error
+        except NoCredentialsError as error:
+            raise Trouble("no AWS credentials", str(error), "log in, or give --profile", Exit.CREDENTIALS) from error
+        except BotoCoreError as error:
+            raise Trouble("AWS cannot be reached", str(error), "check --endpoint-url and --region", Exit.INCOMPLETE) from error
+
+    def ledger(self) -> DynamoDbLedger:
+        """Find the stack's ledger."""
+        return DynamoDbLedger(self.client("dynamodb"), self.names()["ledger"])
+
+    def runs(self) -> S3RunStore:
+        """Find where the stack keeps its sweeps."""
+        return S3RunStore(self.client("s3"), self._name("reports_bucket"))
+
+    def sweep(self) -> StateMachine:
+        """Find the stack's state machine."""
+        return StateMachine(self.client("stepfunctions"), self._name("sweep"))
+
+    def _name(self, key: str) -> str:
+        names = self.names()
+        if key not in names:
+            raise Trouble(f"the deployment {self.stack} has no {key}", "it is of an earlier release", "deploy this release of the stack")
+        return names[key]
+
+
+def refused(error: Exception) -> Trouble:
+    """Tell a refusal of AWS: three lines instead of a traceback."""
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] in EXPIRED:
+        return Trouble("the AWS credentials are no longer valid", str(error), "log in again, or give --profile", Exit.CREDENTIALS)
+    return Trouble("AWS refused", str(error), "check the credentials' permissions and --region", Exit.INCOMPLETE)
