@@ -11,6 +11,8 @@ from cfnlint.api import lint
 
 from ecr_governor import settings
 from ecr_governor.adapters.ecr import ACTION_OF, ACTION_OF_REMEDY
+from ecr_governor.app.sweep.plan import CHECKS_AT_ONCE, LEASE
+from ecr_governor.core.repository import Fact
 from ecr_governor.core.rules import RULES
 from local.stack.transform import transform
 
@@ -21,6 +23,10 @@ SETTINGS = {
     "DueChecksFunction": (settings.Settings, settings.AskingSettings),
     "NotifyFunction": (settings.NotifySettings,),
     "PublishFunction": (settings.PublishSettings,),
+    "SweepListFunction": (settings.SweepSettings,),
+    "SweepCheckFunction": (settings.SweepSettings,),
+    "SweepDecideFunction": (settings.SweepSettings, settings.AskingSettings),
+    "SweepReportFunction": (settings.SweepSettings,),
 }
 OPERATIONS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 FROM_LAMBDA = {"AWS_REGION"}
@@ -108,12 +114,30 @@ def test_the_rule_for_changes_leaves_out_failed_calls_and_our_own_writes_and_nob
     assert "CreateRepository" in pattern["detail"]["eventName"]
 
 
-def test_only_one_function_has_rights_in_ecr_and_they_are_those_of_facts_and_remedies() -> None:
+def test_only_one_function_may_change_ecr_and_its_rights_are_those_of_facts_and_remedies() -> None:
     per_role = {role: {action for action in actions(role) if action.startswith("ecr:")} for role in of_type("AWS::IAM::Role")}
-    assert {role for role, granted in per_role.items() if granted} == {"RepositoryEventsRole"}
+    reading = ("ecr:Get", "ecr:Describe", "ecr:List", "ecr:BatchGetRepository")
+    changing = {role: {action for action in granted if not action.startswith(reading)} for role, granted in per_role.items()}
+    assert {role: granted for role, granted in changing.items() if granted} == {"RepositoryEventsRole": set(ACTION_OF_REMEDY.values())}
+    assert {role for role, granted in per_role.items() if granted} == {"RepositoryEventsRole", "SweepListRole", "SweepCheckRole"}
     facts = {ACTION_OF[fact] for rule in RULES.values() for fact in rule.needs}
     always = {"ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"}
     assert per_role["RepositoryEventsRole"] == facts | always | set(ACTION_OF_REMEDY.values())
+    # What a listing and the tagging API tell for all at once, no shard asks for.
+    in_bulk = {ACTION_OF[Fact.TAGS], ACTION_OF[Fact.CREATION_TEMPLATES]}
+    assert per_role["SweepCheckRole"] == facts - in_bulk
+
+
+def test_as_many_shards_are_checked_at_once_as_share_the_rate() -> None:
+    machine = of_type("AWS::StepFunctions::StateMachine")["Sweep"]["DefinitionString"]["Fn::Join"]
+    definition = json.loads(machine[0].join(machine[1]))
+    assert definition["States"]["Check"]["MaxConcurrency"] == CHECKS_AT_ONCE
+    assert LEASE.total_seconds() >= 3 * of_type("AWS::Lambda::Function")["SweepCheckFunction"]["Timeout"]
+    # Every step is tried again, and no trouble is left without a next step.
+    tasks = {name: state for name, state in definition["States"].items() if state["Type"] == "Task"}
+    tasks["CheckShard"] = definition["States"]["Check"]["ItemProcessor"]["States"]["CheckShard"]
+    assert all("Retry" in state for state in tasks.values())
+    assert {name for name, state in tasks.items() if "Catch" in state} == {"List", "CheckShard", "Decide"}
 
 
 def test_in_audit_there_is_no_right_to_change_anything_in_ecr() -> None:
@@ -137,7 +161,7 @@ def test_nothing_in_the_project_may_delete_an_image_a_repository_or_a_policy() -
         )
 
 
-@pytest.mark.parametrize("name", ["Ledger", "PolicyBucket"])
+@pytest.mark.parametrize("name", ["Ledger", "PolicyBucket", "ReportsBucket"])
 def test_what_must_not_be_lost_outlives_the_stack(name: str) -> None:
     resource = template()["Resources"][name]
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
@@ -152,8 +176,9 @@ def test_the_ledger_can_be_restored_to_a_point_in_time_and_streams_its_entries()
 
 def test_the_policy_bucket_keeps_versions_and_refuses_plain_http() -> None:
     assert of_type("AWS::S3::Bucket")["PolicyBucket"]["VersioningConfiguration"] == {"Status": "Enabled"}
-    (statement,) = of_type("AWS::S3::BucketPolicy")["PolicyBucketPolicy"]["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    for policy in ("PolicyBucketPolicy", "ReportsBucketPolicy"):
+        (statement,) = of_type("AWS::S3::BucketPolicy")[policy]["PolicyDocument"]["Statement"]
+        assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
 def test_every_dead_letter_queue_function_and_waiting_queue_has_an_alarm() -> None:

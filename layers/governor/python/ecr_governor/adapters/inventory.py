@@ -439,7 +439,13 @@ class EcrInventory:
     def _every(self, action: str, key: str) -> Iterator[dict[str, Any]]:
         token: str | None = None
         while True:
-            answer = self._call(action, **_from(token))
+            try:
+                answer = self._call(action, **_from(token))
+            except ClientError as error:
+                if code_of(error) == "UnknownOperationException":
+                    # A Region to which ECR has not brought the feature has nothing of the kind.
+                    return
+                raise
             yield from answer.get(key, ())
             token = answer.get("nextToken")
             if not token:

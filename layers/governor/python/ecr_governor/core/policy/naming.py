@@ -301,9 +301,19 @@ def _counted(parts: int) -> str:
     return "1 path part" if parts == 1 else f"{parts} path parts"
 
 
+class _Separators(dict[int, str]):
+    """For `str.translate`: whatever is no letter or digit of ASCII separates words."""
+
+    def __missing__(self, _code: int) -> str:
+        return "-"
+
+
+_FOLDED: Final = _Separators({code: chr(code).lower() for code in range(128) if chr(code).isalnum()})
+
+
 def _folded(text: str) -> str:
     """Put the text in lower case with every separator alike, so that only the words count."""
-    return "".join(character.lower() if character.isascii() and character.isalnum() else "-" for character in text)
+    return text.translate(_FOLDED)
 
 
 def _words(text: str) -> tuple[_Word, ...]:
