@@ -1,71 +1,150 @@
 """`ecr-governor audit`: look at a registry from the operator's machine, with credentials that may only read."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
+from urllib.parse import urlsplit
 
 import botocore.session
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    InvalidRegionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+    UnknownRegionError,
+)
+from botocore.utils import validate_region_name
 
-from cli.audit_output import writer_for
+from cli.audit_output import OUTPUTS, AuditWriter, writer_for
+from cli.audit_output.progress import shown
+from cli.audit_output.table import TableWriter
+from cli.audit_output.words import effort, repositories
 from cli.policy_file import read as read_policy
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.aws import CLIENT_CONFIG
-from ecr_governor.adapters.ecr import ACTION_OF, EcrRegistry
-from ecr_governor.adapters.inventory import EcrInventory
-from ecr_governor.adapters.pace import Pace
+from ecr_governor.adapters.inventory import REFUSED_CREDENTIALS, RESOURCELESS, EcrInventory, actions_for, pace_of
 from ecr_governor.adapters.policy_store import bundled_policy
 from ecr_governor.adapters.signed import SignedClient
-from ecr_governor.app.audit import Progress, audit
-from ecr_governor.app.errors import GovernorError
+from ecr_governor.app.audit import Progress, audit, wanted_by
 from ecr_governor.core.audit import AuditSummary
-from ecr_governor.core.origin import AutomaticCreation
 from ecr_governor.core.policy.model import Mode, Policy
-from ecr_governor.core.rules import RULES
 
-OUTPUTS = ("table", "json", "jsonl", "csv", "markdown", "sarif")
-SAY_EVERY = 5.0
-"""Seconds between lines of progress where no bar can be drawn."""
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+BUNDLED = "default_policy.yaml"
+FEWEST_THREADS, MOST_THREADS = 16, 64
+"""A call may take a second, so that as many are under way as may be made in one."""
+INTERRUPTED, BROKEN_PIPE = 130, 141
+"""128 and the number of the signal, as shells have it."""
+NO_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError, SSOError, TokenRetrievalError)
 
 
-def run(
-    *,
-    policy_path: Path | None,
-    regions: Sequence[str],
-    output: str,
-    endpoint_url: str | None,
-    profile: str | None,
-    count_images: bool,
-    quiet: bool,
-) -> Exit:
-    """Audit one or more Regions; the exit code says whether anything is open, or not known."""
-    if output not in OUTPUTS:
-        raise Trouble(f"there is no output {output}", f"known: {', '.join(OUTPUTS)}", "--output " + "|".join(OUTPUTS))
-    policy = auditing(policy_path)
-    session = _session(profile)
-    wanted = list(regions) or [session.get_config_variable("region") or ""]
-    if "" in wanted:
-        raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
-    account = _account(session, wanted[0], endpoint_url)
-    writer = writer_for(output, sys.stdout, regions=len(wanted))
-    summaries = []
-    for region in wanted:
-        now, begun, progress = datetime.now(UTC), time.monotonic(), Progress()
-        inventory = _inventory(session, region, endpoint_url, policy, now)
-        writer.begin(account, region, policy.hash)
-        with _shown(inventory, progress, quiet=quiet) as show:
-            automatic = _automatic(session, region, endpoint_url, progress)
-            for repository in audit(inventory, automatic, policy, now, progress, count_images=count_images):
-                writer.repository(repository)
-                show()
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for on the command line."""
+
+    policy_path: Path | None
+    regions: Sequence[str]
+    output: str = "table"
+    endpoint_url: str | None = None
+    profile: str | None = None
+    count_images: bool = False
+    calls_per_second: int | None = None
+    quiet: bool = False
+
+
+def run(wish: Wish) -> Exit:
+    """Audit one or more Regions; the exit code says whether anything is open, or not known.
+
+    Ctrl+C and a reader that went away end the process at once: the calls that are under way would bring nothing that anybody wants.
+    """
+    try:
+        ended = _run(wish)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        _leave(INTERRUPTED)
+    except BrokenPipeError:
+        _leave(BROKEN_PIPE)
+    except OSError as error:
+        raise Trouble("the output cannot be written", error.strerror or str(error), "make room, or write elsewhere", Exit.INCOMPLETE) from error
+    return ended
+
+
+def print_permissions(wish: Wish) -> None:
+    """Print the least-privilege policy document that an audit by this policy needs."""
+    policy = _auditing(wish.policy_path)
+    actions = frozenset[str]().union(
+        *(
+            actions_for(wanted.facts, pulls=policy.limits.pull_metrics and wanted.idle_since is not None)
+            for wanted in wanted_by(policy, datetime.now(UTC), count_images=wish.count_images)
+        )
+    )
+    arns = [f"arn:{_partition(region)}:ecr:{region}:*:repository/*" for region in _distinct(wish.regions)] or ["arn:aws:ecr:*:*:repository/*"]
+    statements = [
+        {"Sid": "ReadRepositories", "Effect": "Allow", "Action": sorted(actions - RESOURCELESS), "Resource": arns},
+        # These actions have no resource level.
+        {"Sid": "ReadRegistry", "Effect": "Allow", "Action": sorted(actions & RESOURCELESS), "Resource": "*"},
+    ]
+    sys.stdout.write(json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2) + "\n")
+
+
+def _run(wish: Wish) -> Exit:
+    if wish.output not in OUTPUTS:
+        raise Trouble(f"there is no output {wish.output}", f"an audit is printed as {', '.join(OUTPUTS)}", f"--output {'|'.join(OUTPUTS)}")
+    policy = _auditing(wish.policy_path)
+    session = _session(wish)
+    regions = _regions(session, wish)
+    account = _account(session, regions[0], wish.endpoint_url)
+    writer = writer_for(wish.output, sys.stdout, regions=len(regions), policy_file=_in_source_tree(wish.policy_path))
+    results = [_audit(wish, session, policy, account, region, writer) for region in regions]
+    for summary, _ in results:
+        for why in summary.incomplete_because:
+            sys.stderr.write(f"incomplete: {summary.region}: {why}\n")
+    for _, refusal in results:
+        if refusal:
+            raise refusal
+    if not all(summary.complete for summary, _ in results):
+        return Exit.INCOMPLETE
+    return Exit.VIOLATIONS if any(summary.violating for summary, _ in results) else Exit.CLEAN
+
+
+def _audit(
+    wish: Wish, session: botocore.session.Session, policy: Policy, account: str, region: str, writer: AuditWriter
+) -> tuple[AuditSummary, Trouble | None]:
+    """Audit one Region. It is told to its end even if the credentials are refused halfway; the refusal is given back."""
+    now, begun, progress = datetime.now(UTC), time.monotonic(), Progress()
+    refusal: Trouble | None = None
+    writer.begin(account, region, policy.hash)
+    rate = wish.calls_per_second or policy.limits.calls_per_second
+    with EcrInventory(
+        SignedClient(session, region, wish.endpoint_url, "ecr-governor audit"),
+        pace_of(rate),
+        concurrency=max(FEWEST_THREADS, min(MOST_THREADS, rate)),
+        pull_metrics=policy.limits.pull_metrics,
+        now=now,
+    ) as inventory:
+        # A table and its bar share the terminal; what other formats write would run through the bar.
+        beside = not sys.stdout.isatty() or wish.output in {"table", "markdown"}
+        console = writer.console if isinstance(writer, TableWriter) and sys.stdout.isatty() else None
+        with shown(inventory, region, quiet=wish.quiet or not beside, console=console):
+            try:
+                for repository in audit(inventory, policy, now, progress, count_images=wish.count_images):
+                    writer.repository(repository)
+            except (ClientError, BotoCoreError) as error:
+                progress.missing(f"not every repository was looked at: {error}")
+                refusal = _refusal(error, region)
         summary = AuditSummary(
             account=account,
             region=region,
@@ -77,108 +156,103 @@ def run(
             calls=dict(sorted(inventory.calls.items())),
             seconds=round(time.monotonic() - begun, 1),
         )
-        writer.end(summary)
-        summaries.append(summary)
-    if not all(summary.complete for summary in summaries):
-        for summary in summaries:
-            for why in summary.incomplete_because:
-                sys.stderr.write(f"incomplete: {summary.region}: {why}\n")
-        return Exit.INCOMPLETE
-    return Exit.VIOLATIONS if any(summary.violating for summary in summaries) else Exit.CLEAN
+    writer.end(summary)
+    if not wish.quiet and wish.output not in {"table", "markdown"}:
+        sys.stderr.write(f"{region}: {summary.violating} of {repositories(summary.repositories)} violating, {effort(summary)}\n")
+    return summary, refusal
 
 
-def auditing(policy_path: Path | None) -> Policy:
+def _auditing(policy_path: Path | None) -> Policy:
     """Read the policy, or the bundled one. An audit judges by a policy that is switched off, too: that is what it is for."""
-    policy = read_policy(policy_path) if policy_path else bundled_policy()
-    return policy if policy.mode is Mode.AUDIT else policy.model_copy(update={"mode": Mode.AUDIT})
+    return (read_policy(policy_path) if policy_path else bundled_policy()).in_mode(Mode.AUDIT)
 
 
-def print_permissions() -> None:
-    """Print the least-privilege policy document that an audit needs."""
-    facts = {ACTION_OF[fact] for rule in RULES.values() for fact in rule.needs}
-    everywhere = {
-        "ecr:DescribeRepositoryCreationTemplates",
-        "ecr:DescribePullThroughCacheRules",
-        "tag:GetResources",
-        "cloudwatch:GetMetricData",
-    }
-    on_repositories = (facts | {"ecr:DescribeRepositories", "ecr:ListTagsForResource"}) - everywhere
-    document = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Sid": "ReadRepositories", "Effect": "Allow", "Action": sorted(on_repositories), "Resource": "arn:*:ecr:*:*:repository/*"},
-            {"Sid": "ReadInBulk", "Effect": "Allow", "Action": sorted(everywhere), "Resource": "*"},
-        ],
-    }
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+def _in_source_tree(policy_path: Path | None) -> str:
+    """Give the policy file's path as code scanning knows it: below where the command runs."""
+    if policy_path is None:
+        return BUNDLED
+    path = policy_path.resolve()
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.name
 
 
-def _session(profile: str | None) -> botocore.session.Session:
-    session = botocore.session.Session(profile=profile)
-    try:
+def _session(wish: Wish) -> botocore.session.Session:
+    if wish.endpoint_url is not None and (urlsplit(wish.endpoint_url).scheme not in {"http", "https"} or not urlsplit(wish.endpoint_url).hostname):
+        raise Trouble(f"{wish.endpoint_url} is no endpoint", "it is no address of HTTP", "--endpoint-url http://127.0.0.1:PORT")
+    session = botocore.session.Session(profile=wish.profile)
+    with _refusals():
         if session.get_credentials() is None:
-            raise Trouble("no AWS credentials", "neither environment nor profile has any", "log in, or give --profile", Exit.CREDENTIALS)
-    except ProfileNotFound as error:
-        raise Trouble(f"there is no profile {profile}", str(error), "check --profile", Exit.CREDENTIALS) from error
+            if not _is_local(wish):
+                raise NoCredentialsError
+            # The embedded AWS takes any.
+            session.set_credentials("operator", "any")
     return session
 
 
+def _is_local(wish: Wish) -> bool:
+    return wish.endpoint_url is not None and urlsplit(wish.endpoint_url).hostname in LOOPBACK
+
+
+def _regions(session: botocore.session.Session, wish: Wish) -> list[str]:
+    with _refusals():
+        regions = _distinct(wish.regions) or _distinct([session.get_config_variable("region") or ("eu-west-1" if _is_local(wish) else "")])
+    if not regions:
+        raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
+    for region in regions:
+        _check_region(region)
+    return regions
+
+
+def _distinct(regions: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(filter(None, regions)))
+
+
+def _check_region(region: str) -> None:
+    try:
+        validate_region_name(region)
+    except InvalidRegionError as error:
+        raise Trouble(f"{region} is no AWS Region", str(error), "--region eu-west-1") from error
+
+
+def _partition(region: str) -> str:
+    _check_region(region)
+    try:
+        return str(botocore.session.Session().get_partition_for_region(region))
+    except UnknownRegionError as error:
+        raise Trouble(f"{region} is no AWS Region", str(error), "--region eu-west-1") from error
+
+
 def _account(session: botocore.session.Session, region: str, endpoint_url: str | None) -> str:
-    sts = session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=CLIENT_CONFIG)
-    try:
+    with _refusals(region):
+        sts = session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=CLIENT_CONFIG)
         return str(sts.get_caller_identity()["Account"])
-    except (ClientError, NoCredentialsError) as error:
-        raise Trouble("AWS does not accept the credentials", str(error), "log in again, or give --profile", Exit.CREDENTIALS) from error
-    except BotoCoreError as error:
-        raise Trouble("AWS cannot be reached", str(error), "check --endpoint-url and --region", Exit.INCOMPLETE) from error
-
-
-def _inventory(session: botocore.session.Session, region: str, endpoint_url: str | None, policy: Policy, now: datetime) -> EcrInventory:
-    client = SignedClient(session, region, endpoint_url)
-    return EcrInventory(client, Pace(policy.limits.calls_per_second), pull_metrics=policy.limits.pull_metrics, now=now)
-
-
-def _automatic(session: botocore.session.Session, region: str, endpoint_url: str | None, progress: Progress) -> AutomaticCreation:
-    ecr: Any = session.create_client("ecr", region_name=region, endpoint_url=endpoint_url, config=CLIENT_CONFIG)
-    try:
-        return EcrRegistry(lambda: ecr).automatic_creation()
-    except (GovernorError, ClientError, BotoCoreError) as error:
-        progress.missing(f"the rules by which ECR creates repositories could not be read: {error}")
-        return AutomaticCreation()
 
 
 @contextmanager
-def _shown(inventory: EcrInventory, progress: Progress, *, quiet: bool) -> Iterator[Any]:
-    """Show on stderr how far it is: a bar with the time left on a terminal, a line now and then elsewhere."""
-    console = Console(stderr=True)
-    if quiet:
-        yield lambda: None
-    elif console.is_terminal:
-        # Listing names alone costs one call for 1,000 repositories, and tells how much there is to do.
-        total = sum(len(page) for page in inventory.pages())
-        columns = (
-            TextColumn("looking at repositories"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}/s"),
-            TimeRemainingColumn(),
-        )
-        begun = time.monotonic()
-        with Bar(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("", total=total, rate=0)
+def _refusals(region: str = "") -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise _refusal(error, region) from error
 
-            def draw() -> None:
-                rate = round(progress.looked_at / max(time.monotonic() - begun, 0.001))
-                bar.update(task, completed=progress.looked_at, rate=rate)
 
-            yield draw
-    else:
-        begun = said = time.monotonic()
+def _refusal(error: ClientError | BotoCoreError, region: str) -> Trouble:
+    """Tell a refusal of AWS, or of what leads there, in three lines."""
+    if isinstance(error, ProfileNotFound):
+        return Trouble("there is no such profile", str(error), "check --profile", Exit.CREDENTIALS)
+    if isinstance(error, NO_CREDENTIALS):
+        return Trouble("no AWS credentials", str(error), "log in, or give --profile", Exit.CREDENTIALS)
+    if isinstance(error, ClientError) and error.response["Error"].get("Code") in REFUSED_CREDENTIALS:
+        do = "log in again, or give --profile; a Region that is not enabled for the account refuses them, too"
+        return Trouble(f"AWS does not accept the credentials in {region}", str(error), do, Exit.CREDENTIALS)
+    if isinstance(error, ClientError):
+        return Trouble("AWS refused", str(error), "check the credentials' permissions and --region", Exit.INCOMPLETE)
+    return Trouble("AWS cannot be reached", str(error), "check --endpoint-url, --region, proxy and certificates", Exit.INCOMPLETE)
 
-        def say() -> None:
-            nonlocal said
-            if time.monotonic() - said >= SAY_EVERY:
-                said = time.monotonic()
-                sys.stderr.write(f"{progress.looked_at} repositories, {progress.looked_at / (said - begun):.0f}/s\n")
 
-        yield say
+def _leave(code: int) -> NoReturn:
+    """End the process without waiting for the threads that wait for AWS or for their turn."""
+    with suppress(OSError):
+        sys.stdout.flush()
+    with suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)

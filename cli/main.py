@@ -35,6 +35,49 @@ Seconds = Annotated[float, typer.Option("--timeout", help="Seconds to wait at mo
 
 
 @app.command()
+def audit(
+    policy_path: Annotated[
+        Path | None, typer.Option("--policy", help="Policy file to judge by; without one the bundled policy.", show_default=False)
+    ] = None,
+    regions: Annotated[
+        list[str] | None,
+        typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="AWS Region; give it again for several."),
+    ] = None,
+    output: Annotated[str, typer.Option("--output", help="table, json, jsonl, csv, markdown or sarif.")] = "table",
+    count_images: Annotated[
+        bool, typer.Option("--count-images", help="List all images, to tell how many there are and how large.")
+    ] = False,
+    calls_per_second: Annotated[
+        int | None,
+        typer.Option("--calls-per-second", min=1, max=10_000, help="Calls per second for each operation at most, instead of the policy's limit."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    permissions: Annotated[
+        bool, typer.Option("--permissions", help="Only print the IAM policy that an audit by this policy needs.")
+    ] = False,
+    endpoint_url: Endpoint = None,
+    profile: Profile = None,
+) -> None:
+    """Judge every repository of a registry by a policy. Needs no deployment, only reads. Exit code 1 if anything is open.
+
+    Examples:
+
+    ecr-governor audit --policy policy.yaml --region eu-west-1
+
+    ecr-governor audit --output json > audit.json
+
+    ecr-governor audit --policy policy.yaml --permissions
+    """
+    from cli import audit as auditing  # noqa: PLC0415 - botocore is heavy
+
+    wish = auditing.Wish(policy_path, regions or (), output, endpoint_url, profile, count_images, calls_per_second, quiet)
+    if permissions:
+        auditing.print_permissions(wish)
+        return
+    raise typer.Exit(auditing.run(wish))
+
+
+@app.command()
 def findings(
     repository: Annotated[str | None, typer.Option("--repository", help="Only of this repository.")] = None,
     state: Annotated[str, typer.Option("--state", help="open, resolved, exempt or all.")] = "open",

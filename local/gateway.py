@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 LOG = logging.getLogger(__name__)
+JSON = "application/x-amz-json-"
 SERIALISED = {"dynamodb", "s3"}
 """Services whose moto backends check and write in two steps: conditional writes must not interleave."""
 
@@ -103,7 +104,11 @@ class Gateway:
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
         if status.startswith(("404", "500")) and kind.startswith("text/html") and content.lstrip().lower().startswith(b"<!doctype"):
             return _refuse(start_response, "501 Not Implemented", "NotImplementedByEmbeddedAws", target)
-        start_response(*begun[-1])
+        asked = environ.get("CONTENT_TYPE", "")
+        if kind == "text" and asked.startswith(JSON):
+            # Of the three protocols that CloudWatch speaks, moto labels this one wrongly.
+            headers = [(name, asked if name.lower() == "content-type" else value) for name, value in headers]
+        start_response(status, headers, *begun[-1][2:])
         return [content]
 
 

@@ -19,7 +19,7 @@ class TableWriter:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._plain = not stream.isatty()
-        self._console = Console(file=stream, highlight=False, width=WIDTH if self._plain else None)
+        self.console = Console(file=stream, highlight=False, width=WIDTH if self._plain else None)
         self._begun = 0
         self._tally = Tally()
 
@@ -59,15 +59,15 @@ class TableWriter:
         self._line(tidy(reason), indent=11)
 
     def _line(self, text: str, style: str = "", indent: int = 0) -> None:
-        for line in self._wrapped(text, self._console.width - indent):
+        for line in self._wrapped(text, self.console.width - indent):
             shown = " " * indent + line if line else ""
             # The console measures everything anew, which takes minutes for 100,000 repositories.
             if self._plain:
                 self._stream.write(shown + "\n")
             else:
-                self._console.print(Text(shown, style=style), soft_wrap=True)
+                self.console.print(Text(shown, style=style), soft_wrap=True)
 
     def _wrapped(self, text: str, width: int) -> list[str]:
         if cell_len(text) <= width:
             return [text]
-        return [line.plain.rstrip() for line in Text(text).wrap(self._console, max(width, 1))]
+        return [line.plain.rstrip() for line in Text(text).wrap(self.console, max(width, 1))]

@@ -172,7 +172,7 @@ def _page(series: list[Series], limit: int, place: int, question: str, *, newest
                     "Label": one.label,
                     "Timestamps": [at for at, _ in part],
                     "Values": [value for _, value in part],
-                    "StatusCode": "PartialData" if begin + len(ordered) > place + limit else "Complete",
+                    "StatusCode": "PartialData" if ordered and begin + len(ordered) > place + limit else "Complete",
                 }
             )
         begin += len(ordered)

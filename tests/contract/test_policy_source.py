@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.adapters.policy_store import BUNDLED, FRESH_FOR, S3PolicySource, bundled_policy
-from ecr_governor.app.errors import Denied, Throttled
+from ecr_governor.app.errors import Denied, PolicyChanged, Throttled
 from ecr_governor.app.ports import PolicyInForce
 from ecr_governor.core.policy.model import Mode, Policy
 from local.server import EmbeddedAws
@@ -270,3 +270,30 @@ def test_a_last_good_version_that_is_good_no_longer_leaves_the_bundled_policy(wo
     in_force = world.at()
     assert in_force.policy.hash == bundled_policy().hash
     assert in_force.problem
+
+
+def test_a_version_that_was_pinned_is_read_as_it_was_whatever_came_after(world: World) -> None:
+    first = world.upload(GOOD)
+    world.upload(OTHER)
+    assert world.source.pinned(first) == PolicyInForce(good(), first)
+    world.admin.delete_object(Bucket=world.bucket, Key=KEY)
+    assert world.another().pinned(first).policy == good()
+
+
+def test_the_bundled_policy_can_be_pinned(world: World) -> None:
+    world.upload(GOOD)
+    assert world.source.pinned(BUNDLED) == PolicyInForce(bundled_policy(), BUNDLED)
+
+
+def test_a_pinned_policy_goes_no_farther_than_the_deployment(aws: EmbeddedAws, ledger_table: str) -> None:
+    world = World(aws, ledger_table, Mode.AUDIT)
+    assert world.source.pinned(world.upload(GOOD)).policy.mode is Mode.AUDIT
+
+
+def test_a_pinned_version_that_is_gone_or_was_never_valid_is_told(world: World) -> None:
+    broken, version = world.upload(BROKEN), world.upload(GOOD)
+    with pytest.raises(PolicyChanged, match="is not valid"):
+        world.source.pinned(broken)
+    world.admin.delete_object(Bucket=world.bucket, Key=KEY, VersionId=version)
+    with pytest.raises(PolicyChanged, match="has no version"):
+        world.source.pinned(version)

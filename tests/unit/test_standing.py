@@ -57,8 +57,16 @@ STANDINGS = st.builds(
 KNOWN = Standing("search/x", T0 - 300 * DAY, T0, "hash/audit", "l", "r")
 
 
+def fingerprint_of(repository: Repository) -> str:
+    return listed_fingerprint(repository, repository.tags)
+
+
+def need_of(repository: Repository, known: Standing | None, terms: Terms) -> Need | None:
+    return need(repository, repository.tags, known, terms)
+
+
 def known_of(repository: Repository, **but: Any) -> Standing:
-    return replace(KNOWN, name=repository.name, created_at=repository.created_at, listed=listed_fingerprint(repository), **but)
+    return replace(KNOWN, name=repository.name, created_at=repository.created_at, listed=fingerprint_of(repository), **but)
 
 
 @given(STANDINGS)
@@ -80,8 +88,8 @@ def test_a_line_is_read_back_as_it_was_written(standing: Standing) -> None:
 )
 def test_each_listed_setting_is_part_of_the_fingerprint(other: dict[str, Any]) -> None:
     before = a_repository(tags={"a": "1"})
-    assert listed_fingerprint(before) == listed_fingerprint(a_repository(tags={"a": "1"}))
-    assert listed_fingerprint(before) != listed_fingerprint(replace(before, **other))
+    assert fingerprint_of(before) == fingerprint_of(a_repository(tags={"a": "1"}))
+    assert fingerprint_of(before) != fingerprint_of(replace(before, **other))
 
 
 @pytest.mark.parametrize(
@@ -91,12 +99,12 @@ def test_each_listed_setting_is_part_of_the_fingerprint(other: dict[str, Any]) -
 def test_each_setting_that_is_read_is_part_of_the_other(other: dict[str, Any]) -> None:
     before = a_repository()
     assert read_fingerprint(before) != read_fingerprint(replace(before, **other))
-    assert listed_fingerprint(before) == listed_fingerprint(replace(before, **other))
+    assert fingerprint_of(before) == fingerprint_of(replace(before, **other))
 
 
 @pytest.mark.parametrize("part", ["tags", "tag_mutability", "encryption"])
 def test_what_could_not_be_read_has_no_fingerprint(part: str) -> None:
-    assert listed_fingerprint(replace(a_repository(), **{part: Unreadable("denied")})) == ""
+    assert fingerprint_of(replace(a_repository(), **{part: Unreadable("denied")})) == ""
 
 
 @pytest.mark.parametrize("part", ["lifecycle_policy", "repository_policy", "scan_frequency"])
@@ -108,7 +116,7 @@ def test_what_was_refused_has_none_but_what_nobody_asked_for_does_not_matter(par
 @given(st.dictionaries(TEXT, TEXT, max_size=5))
 def test_the_order_of_tags_makes_no_difference(tags: dict[str, str]) -> None:
     turned = dict(reversed(tags.items()))
-    assert listed_fingerprint(a_repository(tags=tags)) == listed_fingerprint(a_repository(tags=turned))
+    assert fingerprint_of(a_repository(tags=tags)) == fingerprint_of(a_repository(tags=turned))
 
 
 def test_what_was_listed_is_handed_on_whole() -> None:
@@ -138,15 +146,15 @@ def test_what_was_listed_is_handed_on_whole() -> None:
 )
 def test_a_repository_is_read_for_a_reason(known: dict[str, Any], terms: dict[str, Any], expected: Need | None) -> None:
     repository = a_repository()
-    assert need(repository, known_of(repository, **known), Terms("hash/audit", T0, **terms)) is expected
+    assert need_of(repository, known_of(repository, **known), Terms("hash/audit", T0, **terms)) is expected
 
 
 def test_a_repository_that_is_new_or_another_is_read() -> None:
     repository, terms = a_repository(), Terms("hash/audit", T0)
-    assert need(repository, None, terms) is Need.UNKNOWN
-    assert need(repository, replace(known_of(repository), created_at=T0 - DAY), terms) is Need.RECREATED
-    assert need(replace(repository, tags={"a": "1"}), known_of(repository), terms) is Need.CHANGED
-    assert need(replace(repository, tags=Unreadable("denied")), known_of(repository), terms) is Need.CHANGED
+    assert need_of(repository, None, terms) is Need.UNKNOWN
+    assert need_of(repository, replace(known_of(repository), created_at=T0 - DAY), terms) is Need.RECREATED
+    assert need_of(replace(repository, tags={"a": "1"}), known_of(repository), terms) is Need.CHANGED
+    assert need_of(replace(repository, tags=Unreadable("denied")), known_of(repository), terms) is Need.CHANGED
 
 
 def test_each_name_has_its_day_of_the_week() -> None:
@@ -157,7 +165,7 @@ def test_each_name_has_its_day_of_the_week() -> None:
         its = [
             night
             for night in range(1, FULL_CHECK_DAYS + 1)
-            if need(repository, known_of(repository, checked_at=T0 + night * DAY - 5 * DAY), Terms("hash/audit", T0 + night * DAY))
+            if need_of(repository, known_of(repository, checked_at=T0 + night * DAY - 5 * DAY), Terms("hash/audit", T0 + night * DAY))
         ]
         assert len(its) == 1
         nights[its[0]] = nights.get(its[0], 0) + 1

@@ -3,14 +3,11 @@
 import http.client
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.queues.mapping import Pace
 from local.server import EmbeddedAws
-from tests.integration.local.conftest import write_project
 
 Ask = Callable[..., Any]
 Control = Callable[..., Any]

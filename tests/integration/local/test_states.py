@@ -235,6 +235,13 @@ def test_retries_run_out_and_another_error_is_not_retried(run: Run) -> None:
     assert json.loads(found["cause"])["errorMessage"] == "attempt 1"
 
 
+def test_an_error_that_is_not_to_be_retried_goes_to_its_catcher(run: Run) -> None:
+    retry = [{"ErrorEquals": ["Throttled"], "MaxAttempts": 0}, {"ErrorEquals": ["States.ALL"], "MaxAttempts": 5, "MaxDelaySeconds": 9}]
+    catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Kept"}]
+    found = run({"A": task("fail", key="once", times=1, Retry=retry, Catch=catch), "Kept": {"Type": "Succeed"}}, {"kept": 1})
+    assert (found["status"], json.loads(found["output"])) == ("SUCCEEDED", {"kept": 1})
+
+
 @pytest.mark.parametrize("caught", ["Throttled", "States.TaskFailed", "States.ALL"])
 def test_a_catcher_gets_error_and_cause(run: Run, caught: str) -> None:
     catch = [

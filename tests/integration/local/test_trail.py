@@ -9,7 +9,6 @@ import pytest
 from local.principals import Principal
 from local.trail import ApiCall, Trail
 from local.trail.records import service_event
-from local.trail.trail import HISTORY_LIMIT
 
 ARN = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"
 CALL = ApiCall(
@@ -86,9 +85,12 @@ def test_an_element_above_100_kb_is_left_out_whole() -> None:
 
 def test_a_record_above_256_kb_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("local.trail.records.MAX_ELEMENT_BYTES", 10**9)
-    trail = Trail(lambda _event: None)
+    sent: list[dict[str, Any]] = []
+    trail = Trail(sent.append)
     trail.record(replace(CALL, parameters={"imageManifest": "x" * 263_000}))
-    assert trail.history == []
+    trail.record(replace(CALL, parameters={"imageManifest": "x" * 200_000}))
+    assert [len(event["detail"]["requestParameters"]["imageManifest"]) for event in sent] == [200_000]
+    assert len(trail.history) == 2
 
 
 def test_writes_count_what_succeeded_and_changed_something() -> None:
@@ -100,11 +102,12 @@ def test_writes_count_what_succeeded_and_changed_something() -> None:
 
 
 def test_history_keeps_the_newest() -> None:
-    trail = Trail(lambda _event: None)
-    for number in range(HISTORY_LIMIT + 2):
+    trail = Trail(lambda _event: None, limit=5)
+    for number in range(7):
         trail.record_native("ECR Image Action", {"number": number}, [])
-    assert len(trail.history) == HISTORY_LIMIT
-    assert trail.history[-1]["detail"] == {"number": HISTORY_LIMIT + 1}
+    assert [event["detail"]["number"] for event in trail.history] == [2, 3, 4, 5, 6]
+    assert [event["detail"]["number"] for event in reversed(trail.history)] == [6, 5, 4, 3, 2]
+    assert ([event["detail"]["number"] for event in trail.history[-2:]], len(trail.history)) == ([5, 6], 5)
 
 
 def test_a_subscriber_may_cause_records_itself() -> None:

@@ -56,6 +56,9 @@ PULL_COUNTS: Final = "cloudwatch:GetMetricData"
 READS: Final = frozenset({*ACTION_OF.values(), LIST, OWN_TAGS, CACHE_RULES, PULL_COUNTS})
 """Every call that an inventory can make. Nothing here changes anything, and none of them counts as a pull."""
 
+RESOURCELESS: Final = frozenset({ACTION_OF[Fact.TAGS], ACTION_OF[Fact.CREATION_TEMPLATES], CACHE_RULES, PULL_COUNTS})
+"""Those of them that IAM grants for everything or not at all (service authorization reference)."""
+
 _SIGNED_FOR: Final = {"ecr": "ecr", "tag": "tagging", "cloudwatch": "monitoring"}
 """Each IAM prefix's service, as its calls are signed."""
 
@@ -102,6 +105,15 @@ Arguments = ParamSpec("Arguments")
 def pace_of(calls_per_second: float) -> Pace:
     """Make the pace of one Region's inventory: so many calls of each operation, and no more than AWS's published rates."""
     return Pace(calls_per_second, KNOWN_LIMITS)
+
+
+def actions_for(facts: frozenset[Fact], *, pulls: bool) -> frozenset[str]:
+    """Name the IAM actions by which these facts of every repository are read, as long as none of them is denied.
+
+    `pulls`: with pull metrics, where it is enough to know whether there was any use.
+    """
+    counted = {PULL_COUNTS} if pulls and Fact.USAGE in facts and Fact.IMAGES not in facts else set()
+    return frozenset({LIST, ACTION_OF[Fact.CREATION_TEMPLATES], CACHE_RULES, *(ACTION_OF[fact] for fact in facts), *counted})
 
 
 class _Gone(Exception):

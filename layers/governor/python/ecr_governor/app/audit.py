@@ -128,9 +128,7 @@ def _read(inventory: Inventory, group: Sequence[Repository], wanted: Mapping[str
     for repository in group:
         alike.setdefault(wanted[repository.name], []).append(repository)
     return {
-        found.name: found
-        for each, repositories in alike.items()
-        for found in inventory.complete(repositories, each.facts, each.idle_since)
+        found.name: found for each, repositories in alike.items() for found in inventory.complete(repositories, each.facts, each.idle_since)
     }
 
 

@@ -148,7 +148,7 @@ def _concluded(
         pending=(),
         paused={operation: before.paused.get(operation, now) for operation in sorted(refused)},
         failing=tuple(describe(outcome.remedy) for outcome in outcomes if outcome.status is OutcomeStatus.FAILED),
-        listed=listed_fingerprint(repository) or before.listed,
+        listed=listed_fingerprint(repository, repository.tags) or before.listed,
         read=read_fingerprint(repository) or before.read,
         swept_by="",
         policy_hash=policy.hash,

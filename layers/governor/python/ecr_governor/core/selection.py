@@ -1,12 +1,13 @@
 """Which repositories a sweep has to read: those of which it does not know for certain that nothing has changed."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from ecr_governor.core.repository import Repository
+from ecr_governor.core.repository import Repository, Unreadable
 from ecr_governor.core.standing import Standing, listed_fingerprint
 
 FULL_CHECK_DAYS: Final = 7
@@ -42,8 +43,8 @@ class Terms:
     announced: frozenset[str] = frozenset()
 
 
-def need(listed: Repository, known: Standing | None, terms: Terms) -> Need | None:
-    """Tell why a repository, as it was listed with its tags, must be read; None if what is known of it still holds."""
+def need(listed: Repository, tags: Mapping[str, str] | Unreadable, known: Standing | None, terms: Terms) -> Need | None:
+    """Tell why a repository, as it was listed, must be read; None if what is known of it still holds."""
     if known is None:
         return Need.UNKNOWN
     if known.created_at != listed.created_at:
@@ -54,7 +55,7 @@ def need(listed: Repository, known: Standing | None, terms: Terms) -> Need | Non
         return Need.UNDETERMINED
     if known.name in terms.announced:
         return Need.ANNOUNCED
-    if known.listed != listed_fingerprint(listed):
+    if known.listed != listed_fingerprint(listed, tags):
         return Need.CHANGED
     if known.due_at is not None and known.due_at <= terms.now:
         return Need.DUE

@@ -20,6 +20,7 @@ from ecr_governor.core.verdict import Undetermined, Violation
 
 FINGERPRINT_LENGTH = 12
 UNUSED = unused.RULE.id
+_TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 State: TypeAlias = Literal["open", "exempt"]
 
 
@@ -72,38 +73,39 @@ def judged_by(policy: Policy) -> str:
     return f"{policy.hash}/{policy.mode.value}"
 
 
-def listed_fingerprint(repository: Repository) -> str:
-    """Identify what a listing tells of a repository; "" if a part of it could not be read."""
-    mutability, encryption, tags = repository.tag_mutability, repository.encryption, repository.tags
+def listed_fingerprint(repository: Repository, tags: Mapping[str, str] | Unreadable) -> str:
+    """Identify what a listing tells of a repository, and its tags; "" if a part of it could not be read."""
+    mutability, encryption = repository.tag_mutability, repository.encryption
     if isinstance(mutability, Unreadable) or isinstance(encryption, Unreadable) or isinstance(tags, Unreadable):
         return ""
-    return _fingerprint(
+    settings = (
         mutability.mutability.value,
-        sorted(mutability.exclusion_filters),
+        ",".join(sorted(mutability.exclusion_filters)),
         encryption.type.value,
-        encryption.kms_key,
-        repository.scan_on_push,
-        sorted(tags.items()),
+        encryption.kms_key or "",
+        "scan on push" if repository.scan_on_push else "",
     )
+    return _fingerprint(*settings, *(text for pair in sorted(tags.items()) for text in pair))
 
 
 def read_fingerprint(repository: Repository) -> str:
     """Identify the settings that are read for each repository; "" if one of them could not be read."""
-    known: list[Any] = []
+    known: list[str] = []
     for value in (repository.lifecycle_policy, repository.repository_policy, repository.scan_frequency):
         if not isinstance(value, Unreadable):
-            known.append([value])
+            known += ("none",) if value is None else ("is", value)
         elif value == NOT_FETCHED:
             # What no rule asks for is missing each time in the same way.
-            known.append(None)
+            known.append("not asked for")
         else:
             return ""
     return _fingerprint(*known)
 
 
-def _fingerprint(*parts: Any) -> str:
-    text = json.dumps(parts, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.blake2b(text.encode(), digest_size=FINGERPRINT_LENGTH // 2).hexdigest()
+def _fingerprint(*parts: str) -> str:
+    # None of them can hold the separator: AWS takes no control characters in tags, and JSON has none.
+    text = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=FINGERPRINT_LENGTH // 2).hexdigest()
 
 
 def standing_of(
@@ -130,7 +132,7 @@ def standing_of(
         created_at=repository.created_at,
         checked_at=now,
         judged_by=judged_by(policy),
-        listed=listed_fingerprint(repository),
+        listed=listed_fingerprint(repository, tags),
         read=read_fingerprint(repository),
         due_at=min((moment for moment in (next_look, idle) if moment), default=None),
         origin=provenance.origin.value,
@@ -230,9 +232,18 @@ def from_data(data: Mapping[str, Any]) -> Standing:
     )
 
 
+def name_in(line: bytes) -> str:
+    """Read only the name of a line that `to_line` wrote: it comes first, and no name holds a quotation mark or an escape."""
+    head = b'{"name":"'
+    end = line.find(b'"', len(head))
+    if not line.startswith(head) or end < 0:
+        raise ValueError("not the line of a standing")
+    return line[len(head) : end].decode()
+
+
 def to_line(standing: Standing) -> bytes:
     """Write a standing as one line of JSON, without its line break."""
-    return json.dumps(as_data(standing), separators=(",", ":")).encode()
+    return _TO_JSON(as_data(standing)).encode()
 
 
 def from_line(line: bytes) -> Standing:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -18,7 +18,7 @@ from ecr_governor.core import standing as standings
 from ecr_governor.core import tally as tallies
 from ecr_governor.core.origin import Creation
 from ecr_governor.core.policy.model import Mode, Policy, weaker
-from ecr_governor.core.repository import Repository
+from ecr_governor.core.repository import Repository, Unreadable
 from ecr_governor.core.selection import Terms, need
 from ecr_governor.core.standing import from_record
 from ecr_governor.core.sweep import Sweep
@@ -92,7 +92,7 @@ def lay_out(execution: str, account: str, region: str, services: SweepServices, 
     inventory = services.inventory(policy.limits, 1)
     for page in inventory.pages():
         for repository, tags in zip(page, inventory.tags_of(page), strict=True):
-            _place(replace(repository, tags=tags), sweep, policy, former, known, creations, layout)
+            _place(repository, tags, sweep, policy, former, known, creations, layout)
         _flush(sweep, services, layout)
     _flush(sweep, services, layout, whole=True)
     vanished = _vanished(former, known, layout)
@@ -175,7 +175,7 @@ def _former(sweep: Sweep, services: SweepServices) -> Shelf:
     shelf = services.shelf()
     if sweep.former:
         for line in services.runs.lines(sweep.former.inventory):
-            shelf.put(json.loads(line)["name"], line)
+            shelf.put(standings.name_in(line), line)
     return shelf
 
 
@@ -193,21 +193,30 @@ def _looked_at(sweep: Sweep, services: SweepServices, former: Shelf, known: Shel
     return count
 
 
-def _place(repository: Repository, sweep: Sweep, policy: Policy, former: Shelf, known: Shelf, creations: Shelf, layout: _Layout) -> None:
+def _place(
+    repository: Repository,
+    tags: Mapping[str, str] | Unreadable,
+    sweep: Sweep,
+    policy: Policy,
+    former: Shelf,
+    known: Shelf,
+    creations: Shelf,
+    layout: _Layout,
+) -> None:
     """Put one repository where it belongs: among what must be read, or among what is kept."""
     name = repository.name
     before, since = former.take(name), known.take(name)
     layout.listed += 1
     was = standings.from_line(before) if before else None
     stands = standings.from_line(since) if since else was if since is None else None
-    why = need(repository, stands, layout.terms)
+    why = need(repository, tags, stands, layout.terms)
     if was is None and sweep.former and repository.created_at < sweep.started_at - UNCERTAIN:
         layout.tally.meter.hear(announced=since is not None, name=name, what="created")
     if why is None and stands is not None:
         layout.to_keep.append(standings.to_line(stands) if since else before or b"")
         layout.tally.add(stands, policy.namespace_of(name), was)
         return
-    row: dict[str, Any] = {"repository": listed.as_data(repository), "need": str(why), "looked_at": since is not None}
+    row: dict[str, Any] = {"repository": listed.as_data(replace(repository, tags=tags)), "need": str(why), "looked_at": since is not None}
     if was is not None:
         row["former"] = standings.as_data(was)
     if creation := creations.take(name):

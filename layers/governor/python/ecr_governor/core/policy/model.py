@@ -613,9 +613,13 @@ class Policy(_Strict):
 
     def limited_to(self, ceiling: Mode) -> "Policy":
         """Return the same policy, going no farther than the ceiling. It keeps its hash: the file is the same."""
-        limited = self.model_copy(update={"mode": weaker(self.mode, ceiling)})
-        limited.__dict__["hash"] = self.hash
-        return limited
+        return self.in_mode(weaker(self.mode, ceiling))
+
+    def in_mode(self, mode: Mode) -> "Policy":
+        """Return the same policy in another mode. It keeps its hash: the file is the same."""
+        changed = self.model_copy(update={"mode": mode})
+        changed.__dict__["hash"] = self.hash
+        return changed
 
     def severity_of(self, rule_id: str) -> Severity | None:
         """Return the severity that the policy gives the rule, if it gives one."""
