@@ -11,6 +11,7 @@ STATE may also be a JSON file `{name: [has a lifecycle policy, repository policy
 import argparse
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -43,6 +44,8 @@ from ecr_governor.core.sweep import EndedSweep, Lease, RegistryRules
 from ecr_governor.core.verdict import Violation
 
 POLICY = Path(__file__).with_name("policy.yaml")
+FINDING = re.compile(rb'"rule":"([a-z-]+)","severity":"[a-z]+","reason":"((?:[^"\\\\]|\\\\.)*)"')
+"""A finding in an inventory's line: rule and reason."""
 SOME_LIFECYCLE_POLICY = json.dumps(
     {
         "rules": [
@@ -259,8 +262,7 @@ class SweepHere:
             raise SystemExit(f"incomplete: {', '.join(summary['incomplete_because'])}")
         ended = self.last_sweep()
         for line in DirectoryRunStore(self.directory).lines(ended.inventory) if ended else ():
-            stood = json.loads(line)
-            findings.add(stood["name"], ((finding["rule"], finding["reason"]) for finding in stood["findings"]))
+            findings.add(name_in(line), ((rule.decode(), reason.decode()) for rule, reason in FINDING.findall(line)))
 
 
 def from_remembered_facts(policy: Policy, remembered: Mapping[str, Any], findings: Findings, now: datetime) -> None:

@@ -19,10 +19,10 @@ from ecr_governor.core.selection import FULL_CHECK_DAYS, Need, Terms, need
 from ecr_governor.core.severity import Severity
 from ecr_governor.core.standing import (
     Standing,
-    StandingFinding,
     from_line,
     from_record,
     listed_fingerprint,
+    name_in,
     read_fingerprint,
     standing_of,
     to_line,
@@ -34,27 +34,56 @@ from tests.fakes import T0, a_policy, a_repository
 DAY = timedelta(days=1)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 MOMENT = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
-STANDINGS = st.builds(
-    Standing,
-    name=TEXT,
-    created_at=MOMENT,
-    checked_at=MOMENT,
-    judged_by=TEXT,
-    listed=TEXT,
-    read=TEXT,
-    due_at=st.none() | MOMENT,
-    origin=TEXT,
-    confidence=TEXT,
-    owner=st.none() | TEXT,
-    findings=st.lists(st.builds(StandingFinding, TEXT, TEXT, TEXT, st.sampled_from(["open", "exempt"])), max_size=3).map(tuple),
-    undetermined=st.dictionaries(TEXT, TEXT, max_size=2).map(lambda found: tuple(found.items())),
-    images=st.none() | st.integers(0, 10**6),
-    size_bytes=st.none() | st.integers(0, 10**15),
-    last_push=st.none() | MOMENT,
-    last_pull=st.none() | MOMENT,
-    unused=st.none() | st.booleans(),
+TIME = MOMENT.map(datetime.isoformat)
+NAME = st.text("abc/-._0", min_size=2, max_size=20)
+FINDING = st.fixed_dictionaries({"rule": TEXT, "severity": TEXT, "reason": TEXT, "state": st.sampled_from(["open", "exempt"])})
+STANDINGS = st.fixed_dictionaries(
+    {
+        "name": NAME,
+        "origin": TEXT,
+        "origin_confidence": TEXT,
+        "owner": st.none() | TEXT,
+        "findings": st.lists(FINDING, max_size=3),
+        "undetermined": st.dictionaries(TEXT, TEXT, max_size=2),
+        "images": st.none() | st.integers(0, 10**6),
+        "size_bytes": st.none() | st.integers(0, 10**15),
+        "last_push": st.none() | TIME,
+        "last_pull": st.none() | TIME,
+        "unused": st.none() | st.booleans(),
+        "created_at": TIME,
+        "checked_at": TIME,
+        "due_at": st.none() | TIME,
+        "judged_by": TEXT,
+        "listed": TEXT,
+        "read": TEXT,
+    }
+).map(Standing)
+KNOWN = Standing(
+    {
+        "name": "search/x",
+        "origin": "unknown",
+        "origin_confidence": "none",
+        "owner": None,
+        "findings": [],
+        "undetermined": {},
+        "images": None,
+        "size_bytes": None,
+        "last_push": None,
+        "last_pull": None,
+        "unused": None,
+        "created_at": (T0 - 300 * DAY).isoformat(),
+        "checked_at": T0.isoformat(),
+        "due_at": None,
+        "judged_by": "hash/audit",
+        "listed": "l",
+        "read": "r",
+    }
 )
-KNOWN = Standing("search/x", T0 - 300 * DAY, T0, "hash/audit", "l", "r")
+
+
+def but(standing: Standing, **changes: Any) -> Standing:
+    """The same standing, but for some of its keys."""
+    return Standing(standing.data | {key: value.isoformat() if isinstance(value, datetime) else value for key, value in changes.items()})
 
 
 def fingerprint_of(repository: Repository) -> str:
@@ -65,8 +94,8 @@ def need_of(repository: Repository, known: Standing | None, terms: Terms) -> Nee
     return need(repository, repository.tags, known, terms)
 
 
-def known_of(repository: Repository, **but: Any) -> Standing:
-    return replace(KNOWN, name=repository.name, created_at=repository.created_at, listed=fingerprint_of(repository), **but)
+def known_of(repository: Repository, **changes: Any) -> Standing:
+    return but(KNOWN, name=repository.name, created_at=repository.created_at, listed=fingerprint_of(repository), **changes)
 
 
 @given(STANDINGS)
@@ -74,6 +103,13 @@ def test_a_line_is_read_back_as_it_was_written(standing: Standing) -> None:
     line = to_line(standing)
     assert b"\n" not in line
     assert from_line(line) == standing
+    assert name_in(line) == standing.name
+
+
+@pytest.mark.parametrize("line", [b"", b"{}", b'{"name":"x', b'{"origin":"x","name":"y"}'])
+def test_what_is_no_line_has_no_name(line: bytes) -> None:
+    with pytest.raises(ValueError, match="not the line"):
+        name_in(line)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +171,7 @@ def test_what_was_listed_is_handed_on_whole() -> None:
         ({"judged_by": "other/audit"}, {}, Need.OTHER_POLICY),
         ({"judged_by": "hash/enforce"}, {}, Need.OTHER_POLICY),
         ({}, {"everything": True}, Need.OTHER_POLICY),
-        ({"undetermined": (("naming", "why"),)}, {}, Need.UNDETERMINED),
+        ({"undetermined": {"naming": "why"}}, {}, Need.UNDETERMINED),
         ({"read": ""}, {}, Need.UNDETERMINED),
         ({}, {"announced": frozenset({"payments/api"})}, Need.ANNOUNCED),
         ({"due_at": T0}, {}, Need.DUE),
@@ -152,7 +188,7 @@ def test_a_repository_is_read_for_a_reason(known: dict[str, Any], terms: dict[st
 def test_a_repository_that_is_new_or_another_is_read() -> None:
     repository, terms = a_repository(), Terms("hash/audit", T0)
     assert need_of(repository, None, terms) is Need.UNKNOWN
-    assert need_of(repository, replace(known_of(repository), created_at=T0 - DAY), terms) is Need.RECREATED
+    assert need_of(repository, but(known_of(repository), created_at=T0 - DAY), terms) is Need.RECREATED
     assert need_of(replace(repository, tags={"a": "1"}), known_of(repository), terms) is Need.CHANGED
     assert need_of(replace(repository, tags=Unreadable("denied")), known_of(repository), terms) is Need.CHANGED
 
@@ -184,9 +220,9 @@ def test_a_standing_sums_up_what_was_judged() -> None:
         usage=Usage(last_push=T0 - 300 * DAY, last_pull=T0 - 10 * DAY, images=3, size_bytes=7),
     )
     standing = standing_of(repository, evaluate(repository, policy, T0), policy, T0, T0 + 500 * DAY)
-    assert [finding.rule for finding in standing.findings] == ["naming"]
-    assert [rule for rule, _ in standing.undetermined] == ["image-tag"]
-    assert (standing.owner, standing.images, standing.size_bytes, standing.unused) == ("alice", 3, 7, False)
+    assert [finding["rule"] for finding in standing.findings] == ["naming"]
+    assert list(standing.undetermined) == ["image-tag"]
+    assert (standing.owner, standing.data["images"], standing.size_bytes, standing.unused) == ("alice", 3, 7, False)
     assert standing.due_at is not None
     assert T0 + 80 * DAY <= standing.due_at <= T0 + 82 * DAY
     assert standing.judged_by == f"{policy.hash}/audit"
@@ -202,15 +238,15 @@ def test_what_a_look_left_in_the_ledger_is_a_standing() -> None:
     record = RepositoryRecord("a/b", created_at=T0, findings=findings, policy_hash="hash", listed="l", read="r", owner="alice")
     fresh = from_record(record, None, T0)
     assert fresh is not None
-    assert [(finding.rule, finding.state) for finding in fresh.findings] == [("naming", "open"), ("x", "exempt")]
+    assert [(finding["rule"], finding["state"]) for finding in fresh.findings] == [("naming", "open"), ("x", "exempt")]
     assert fresh.open_rules == {"naming"}
-    former = replace(KNOWN, name="a/b", created_at=T0, images=5, last_pull=T0, unused=True, due_at=T0 + DAY)
+    former = but(KNOWN, name="a/b", created_at=T0, images=5, last_pull=T0, unused=True, due_at=T0 + DAY)
     carried = from_record(record, former, T0)
     assert carried is not None
-    assert (carried.images, carried.last_pull, carried.unused, carried.due_at) == (5, T0, False, T0 + DAY)
-    other = from_record(record, replace(former, created_at=T0 - DAY), T0)
+    assert (carried.data["images"], carried.last_pull, carried.unused, carried.due_at) == (5, T0, False, T0 + DAY)
+    other = from_record(record, but(former, created_at=T0 - DAY), T0)
     assert other is not None
-    assert other.images is None
+    assert other.data["images"] is None
     assert from_record(replace(record, gone_at=T0), former, T0) is None
     assert from_record(replace(record, policy_hash=""), former, T0) is None
 
@@ -232,8 +268,8 @@ def test_parts_of_a_tally_add_up_to_the_whole_in_any_order(parts: list[list[Stan
 
 def test_what_is_not_known_now_is_not_resolved() -> None:
     tally = Tally()
-    former = replace(KNOWN, findings=(StandingFinding("naming", "high", "why", "open"), StandingFinding("unused", "low", "why", "open")))
-    tally.add(replace(KNOWN, undetermined=(("unused", "denied"),)), "ROOT", former)
+    broken = [{"rule": rule, "severity": "high", "reason": "why", "state": "open"} for rule in ("naming", "unused")]
+    tally.add(but(KNOWN, undetermined={"unused": "denied"}), "ROOT", but(KNOWN, findings=broken))
     assert tally.resolved == {"naming": 1}
 
 

@@ -83,7 +83,7 @@ def reads(world: SweepWorld) -> Counter[str]:
 
 
 def without_time(lines: dict[str, Any]) -> dict[str, Any]:
-    return {name: replace(found, checked_at=T0, due_at=None) for name, found in lines.items()}
+    return {name: {**found.data, "checked_at": None, "due_at": None} for name, found in lines.items()}
 
 
 # What a sweep finds
@@ -232,7 +232,7 @@ def test_a_repository_that_no_event_told_of_is_discovered() -> None:
     record = world.ledger.records_by_name["search/new"]
     assert record.provenance.origin is Origin.API
     assert record.provenance.creation is not None
-    assert world.standing()["search/new"].confidence == "certain"
+    assert world.standing()["search/new"].data["origin_confidence"] == "certain"
     (entry,) = [entry for entry in world.ledger.all_entries if entry.repository == "search/new"]
     assert entry.body["discovered"]
 
@@ -659,7 +659,7 @@ def test_older_repositories_are_classified_by_the_registrys_rules_with_less_conf
     world.registry.templates = (CreationTemplate("docker-hub", frozenset({"PULL_THROUGH_CACHE"})),)
     world.sweep(T0)
     lines = world.standing()
-    assert lines["search/x"].confidence == "none"
+    assert lines["search/x"].data["origin_confidence"] == "none"
     assert lines["docker-hub/library/nginx"].origin in {"unknown", "pull_through_cache"}
 
 

@@ -5,14 +5,15 @@ One standing is one line of JSON. The lines of a sweep are its report, and the i
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from ecr_governor.core.evaluate import Evaluation
 from ecr_governor.core.finding import FindingState
-from ecr_governor.core.policy.model import Mode, Policy
+from ecr_governor.core.origin import Provenance
+from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.repository import NOT_FETCHED, Repository, Unreadable, Usage
 from ecr_governor.core.rules import unused
@@ -24,8 +25,7 @@ _TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 State: TypeAlias = Literal["open", "exempt"]
 
 
-@dataclass(frozen=True, slots=True)
-class StandingFinding:
+class StandingFinding(TypedDict):
     """One violation of one rule, as of the standing."""
 
     rule: str
@@ -36,36 +36,94 @@ class StandingFinding:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One repository as it was last judged.
+    """One repository as it was last judged: a view of the JSON object, whose keys are described here.
 
     `listed` is the fingerprint of what a listing tells (settings and tags), `read` of what had to be read for this repository alone;
     "" where a part of it could not be read. `judged_by` names policy and mode. `checked_at` is when all of it was last read from ECR,
     `due_at` when a verdict may change by time alone. `images` and `size_bytes` are None where counting stopped once the use was clear;
-    `unused` is None where no rule asks, or where it is not known.
+    `unused` is None where no rule asks, or where it is not known. Times are ISO 8601 in UTC.
     """
 
-    name: str
-    created_at: datetime
-    checked_at: datetime
-    judged_by: str
-    listed: str
-    read: str
-    due_at: datetime | None = None
-    origin: str = "unknown"
-    confidence: str = "none"
-    owner: str | None = None
-    findings: tuple[StandingFinding, ...] = ()
-    undetermined: tuple[tuple[str, str], ...] = ()
-    images: int | None = None
-    size_bytes: int | None = None
-    last_push: datetime | None = None
-    last_pull: datetime | None = None
-    unused: bool | None = None
+    data: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The repository's name."""
+        return str(self.data["name"])
+
+    @property
+    def created_at(self) -> datetime:
+        """When the repository was created: another time is another repository."""
+        return datetime.fromisoformat(self.data["created_at"])
+
+    @property
+    def checked_at(self) -> datetime:
+        """When everything was last read from ECR."""
+        return datetime.fromisoformat(self.data["checked_at"])
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When a verdict may change by time alone."""
+        return _time(self.data["due_at"])
+
+    @property
+    def last_pull(self) -> datetime | None:
+        """The last pull on record."""
+        return _time(self.data["last_pull"])
+
+    @property
+    def judged_by(self) -> str:
+        """The policy's hash and mode."""
+        return str(self.data["judged_by"])
+
+    @property
+    def listed(self) -> str:
+        """The fingerprint of what a listing tells."""
+        return str(self.data["listed"])
+
+    @property
+    def read(self) -> str:
+        """The fingerprint of what had to be read."""
+        return str(self.data["read"])
+
+    @property
+    def origin(self) -> str:
+        """Where the repository came from."""
+        return str(self.data["origin"])
+
+    @property
+    def owner(self) -> str | None:
+        """The value of the owner's tag."""
+        owner: str | None = self.data["owner"]
+        return owner
+
+    @property
+    def findings(self) -> Sequence[StandingFinding]:
+        """The violations, exempt ones with them."""
+        findings: Sequence[StandingFinding] = self.data["findings"]
+        return findings
+
+    @property
+    def undetermined(self) -> Mapping[str, str]:
+        """Why a rule could not judge, by rule."""
+        undetermined: Mapping[str, str] = self.data["undetermined"]
+        return undetermined
+
+    @property
+    def size_bytes(self) -> int:
+        """The compressed size of all images, as far as they were counted."""
+        return self.data["size_bytes"] or 0
+
+    @property
+    def unused(self) -> bool | None:
+        """Whether the rule `unused` is broken; None if no rule asks, or it is not known."""
+        unused: bool | None = self.data["unused"]
+        return unused
 
     @property
     def open_rules(self) -> frozenset[str]:
         """The rules that are broken and from which nobody is exempt."""
-        return frozenset(finding.rule for finding in self.findings if finding.state == "open")
+        return frozenset(finding["rule"] for finding in self.findings if finding["state"] == "open")
 
 
 def judged_by(policy: Policy) -> str:
@@ -113,38 +171,38 @@ def standing_of(
 ) -> Standing:
     """Sum up a repository that was read and judged just now; `next_look` is when another rule than `unused` may change its mind."""
     findings: list[StandingFinding] = []
-    undetermined: list[tuple[str, str]] = []
+    undetermined: dict[str, str] = {}
     is_unused: bool | None = None
     for judgement in evaluation.judgements:
         match judgement.verdict:
             case Violation(reason):
                 state: State = "exempt" if judgement.exemption else "open"
-                findings.append(StandingFinding(judgement.rule, judgement.severity.value, reason, state))
+                findings.append({"rule": judgement.rule, "severity": judgement.severity.value, "reason": reason, "state": state})
             case Undetermined(why):
-                undetermined.append((judgement.rule, why))
+                undetermined[judgement.rule] = why
         if judgement.rule == UNUSED and not isinstance(judgement.verdict, Undetermined):
             is_unused = isinstance(judgement.verdict, Violation)
     usage = repository.usage if isinstance(repository.usage, Usage) else Usage()
-    tags, provenance = repository.tags, repository.provenance
+    tags = repository.tags
     idle = unused.due(repository, policy.expectation_for(repository.name), now)
     return Standing(
-        name=repository.name,
-        created_at=repository.created_at,
-        checked_at=now,
-        judged_by=judged_by(policy),
-        listed=listed_fingerprint(repository, tags),
-        read=read_fingerprint(repository),
-        due_at=min((moment for moment in (next_look, idle) if moment), default=None),
-        origin=provenance.origin.value,
-        confidence=provenance.confidence.value,
-        owner=None if isinstance(tags, Unreadable) else tags.get(policy.owner_tag),
-        findings=tuple(findings),
-        undetermined=tuple(undetermined),
-        images=usage.images,
-        size_bytes=usage.size_bytes,
-        last_push=usage.last_push,
-        last_pull=usage.last_pull,
-        unused=is_unused,
+        {
+            **_beginning(repository.name, repository.provenance),
+            "owner": None if isinstance(tags, Unreadable) else tags.get(policy.owner_tag),
+            "findings": findings,
+            "undetermined": undetermined,
+            "images": usage.images,
+            "size_bytes": usage.size_bytes,
+            "last_push": _text(usage.last_push),
+            "last_pull": _text(usage.last_pull),
+            "unused": is_unused,
+            "created_at": _text(repository.created_at),
+            "checked_at": _text(now),
+            "due_at": _text(min((moment for moment in (next_look, idle) if moment), default=None)),
+            "judged_by": judged_by(policy),
+            "listed": listed_fingerprint(repository, tags),
+            "read": read_fingerprint(repository),
+        }
     )
 
 
@@ -156,84 +214,41 @@ def from_record(record: RepositoryRecord, former: Standing | None, touched_at: d
     if record.gone_at is not None or record.created_at is None or not record.policy_hash:
         return None
     same = former if former is not None and former.created_at == record.created_at else None
+    open_ones = [finding for finding in record.findings if finding.state is not FindingState.RESOLVED]
     moments = (record.due_at, same.due_at if same else None)
-    fresh = Standing(
-        name=record.name,
-        created_at=record.created_at,
-        checked_at=touched_at,
-        judged_by=f"{record.policy_hash}/{Mode(record.mode).value}",
-        listed=record.listed,
-        read=record.read,
-        due_at=min((moment for moment in moments if moment), default=None),
-        origin=record.provenance.origin.value,
-        confidence=record.provenance.confidence.value,
-        owner=record.owner,
-        findings=tuple(
-            StandingFinding(
-                finding.rule, finding.severity.value, finding.reason, "exempt" if finding.state is FindingState.EXEMPT else "open"
-            )
-            for finding in record.findings
-            if finding.state is not FindingState.RESOLVED
-        ),
-        undetermined=tuple(sorted(record.undetermined.items())),
-    )
-    if same is None:
-        return fresh
-    kept = replace(fresh, images=same.images, size_bytes=same.size_bytes, last_push=same.last_push, last_pull=same.last_pull)
-    return replace(kept, unused=any(finding.rule == UNUSED for finding in fresh.findings) if same.unused is not None else None)
-
-
-def as_data(standing: Standing) -> dict[str, Any]:
-    """Give a standing as a JSON object; times are ISO 8601 in UTC."""
-    return {
-        "name": standing.name,
-        "origin": standing.origin,
-        "origin_confidence": standing.confidence,
-        "owner": standing.owner,
-        "findings": [
-            {"rule": finding.rule, "severity": finding.severity, "reason": finding.reason, "state": finding.state}
-            for finding in standing.findings
-        ],
-        "undetermined": dict(standing.undetermined),
-        "images": standing.images,
-        "size_bytes": standing.size_bytes,
-        "last_push": _text(standing.last_push),
-        "last_pull": _text(standing.last_pull),
-        "unused": standing.unused,
-        "created_at": _text(standing.created_at),
-        "checked_at": _text(standing.checked_at),
-        "due_at": _text(standing.due_at),
-        "judged_by": standing.judged_by,
-        "listed": standing.listed,
-        "read": standing.read,
-    }
-
-
-def from_data(data: Mapping[str, Any]) -> Standing:
-    """Read a standing back. Raises KeyError or ValueError for a line that is none."""
+    was_judged = same is not None and same.unused is not None
     return Standing(
-        name=data["name"],
-        created_at=datetime.fromisoformat(data["created_at"]),
-        checked_at=datetime.fromisoformat(data["checked_at"]),
-        judged_by=data["judged_by"],
-        listed=data["listed"],
-        read=data["read"],
-        due_at=_time(data["due_at"]),
-        origin=data["origin"],
-        confidence=data["origin_confidence"],
-        owner=data["owner"],
-        findings=tuple(StandingFinding(each["rule"], each["severity"], each["reason"], each["state"]) for each in data["findings"]),
-        undetermined=tuple(data["undetermined"].items()),
-        images=data["images"],
-        size_bytes=data["size_bytes"],
-        last_push=_time(data["last_push"]),
-        last_pull=_time(data["last_pull"]),
-        unused=data["unused"],
+        {
+            **_beginning(record.name, record.provenance),
+            "owner": record.owner,
+            "findings": [
+                {
+                    "rule": finding.rule,
+                    "severity": finding.severity.value,
+                    "reason": finding.reason,
+                    "state": "exempt" if finding.state is FindingState.EXEMPT else "open",
+                }
+                for finding in open_ones
+            ],
+            "undetermined": dict(sorted(record.undetermined.items())),
+            **{key: same.data[key] if same else None for key in ("images", "size_bytes", "last_push", "last_pull")},
+            "unused": any(finding.rule == UNUSED for finding in open_ones) if was_judged else None,
+            "created_at": _text(record.created_at),
+            "checked_at": _text(touched_at),
+            "due_at": _text(min((moment for moment in moments if moment), default=None)),
+            "judged_by": f"{record.policy_hash}/{record.mode.value}",
+            "listed": record.listed,
+            "read": record.read,
+        }
     )
+
+
+def _beginning(name: str, provenance: Provenance) -> dict[str, str]:
+    return {"name": name, "origin": provenance.origin.value, "origin_confidence": provenance.confidence.value}
 
 
 def name_in(line: bytes) -> str:
-    """Read only the name of a line that `to_line` wrote: it comes first, and no name holds a quotation mark or an escape."""
+    """Read only the name of a line: it comes first, and no name holds a quotation mark or an escape. Raises ValueError."""
     head = b'{"name":"'
     end = line.find(b'"', len(head))
     if not line.startswith(head) or end < 0:
@@ -242,13 +257,13 @@ def name_in(line: bytes) -> str:
 
 
 def to_line(standing: Standing) -> bytes:
-    """Write a standing as one line of JSON, without its line break."""
-    return _TO_JSON(as_data(standing)).encode()
+    """Write a standing as one line of JSON, without its line break. The name is its first key: `name_in` relies on it."""
+    return _TO_JSON({"name": standing.name, **standing.data}).encode()
 
 
 def from_line(line: bytes) -> Standing:
-    """Read a line that `to_line` wrote."""
-    return from_data(json.loads(line))
+    """Read a line that `to_line` wrote. Raises ValueError for what is no JSON."""
+    return Standing(json.loads(line))
 
 
 def _text(moment: datetime | None) -> str | None:

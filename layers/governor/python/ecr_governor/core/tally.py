@@ -75,18 +75,18 @@ class Tally:
         """Count one repository; `former` is how it stood at the last sweep."""
         self.repositories += 1
         self.unused += standing.unused is True
-        self.size_bytes += standing.size_bytes or 0
+        self.size_bytes += standing.size_bytes
         self.by_origin[standing.origin] += 1
-        for rule, why in standing.undetermined:
+        for rule, why in standing.undetermined.items():
             self.undetermined[f"{rule}: {why}"] += 1
         violates = False
         for finding in standing.findings:
-            if finding.state == "exempt":
-                self.exempt[finding.rule] += 1
+            if finding["state"] == "exempt":
+                self.exempt[finding["rule"]] += 1
                 continue
             violates = True
-            self.by_rule[finding.rule] += 1
-            self.by_severity[finding.severity] += 1
+            self.by_rule[finding["rule"]] += 1
+            self.by_severity[finding["severity"]] += 1
         if violates:
             self.violating += 1
             self.by_namespace[namespace] += 1
@@ -94,11 +94,14 @@ class Tally:
         self._compare(standing, former)
 
     def _compare(self, standing: Standing, former: Standing | None) -> None:
-        before = former.open_rules if former is not None and former.created_at == standing.created_at else frozenset[str]()
+        if standing is former:
+            return
+        same = former is not None and former.created_at == standing.created_at
+        before = former.open_rules if former is not None and same else frozenset[str]()
         after = standing.open_rules
         self.opened.update(after - before)
         # What is not known now is not resolved.
-        self.resolved.update(before - after - {rule for rule, _ in standing.undetermined})
+        self.resolved.update(before - after - standing.undetermined.keys())
         if after - before and len(self.opened_in) < EXAMPLES:
             self.opened_in.append(standing.name)
 

@@ -135,7 +135,7 @@ def _row(line: bytes, sweep: Sweep) -> _Row:
         repository=replace(listed.from_data(data["repository"]), creation_templates=sweep.rules.creation_templates),
         need=data["need"],
         looked_at=data["looked_at"],
-        former=standings.from_data(data["former"]) if "former" in data else None,
+        former=Standing(data["former"]) if "former" in data else None,
         news=News(creation=CREATION.validate_python(creation)) if creation else News(),
     )
 

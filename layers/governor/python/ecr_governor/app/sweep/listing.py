@@ -218,7 +218,7 @@ def _place(
         return
     row: dict[str, Any] = {"repository": listed.as_data(replace(repository, tags=tags)), "need": str(why), "looked_at": since is not None}
     if was is not None:
-        row["former"] = standings.as_data(was)
+        row["former"] = was.data
     if creation := creations.take(name):
         row["creation"] = json.loads(creation)[1]
     layout.to_check.append(json.dumps(row, separators=(",", ":")).encode())
