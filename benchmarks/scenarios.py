@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -123,7 +124,7 @@ class Measuring:
     def _run(self, program: Program, served: Served, place: Workplace, scenario: Scenario, number: int) -> Run:
         argv = program.argv(place)
         if scenario is Scenario.INCREMENTAL:
-            argv += [INCREMENTAL, str(place.state)]
+            argv += [INCREMENTAL, str(_copy(place))]
         if scenario is Scenario.QUOTA:
             argv += program.under_quota
         truth = served.ask("truth")
@@ -160,6 +161,16 @@ def mistakes(found: Findings, truth: Findings) -> tuple[str, ...]:
         elif answer != right:
             wrong.append(f"{rule}: {len(answer - right)} too many, {len(right - answer)} missing")
     return tuple(wrong)
+
+
+def _copy(place: Workplace) -> Path:
+    """Copy the state, a file or a directory, for one run: every round begins with the same, whatever a program does to its own."""
+    copy = place.directory / "state"
+    if place.state.is_dir():
+        shutil.copytree(place.state, copy)
+    elif place.state.exists():
+        shutil.copy(place.state, copy)
+    return copy
 
 
 def _turn(programs: Sequence[Program], number: int) -> Sequence[Program]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -78,7 +78,9 @@ def run(wish: Wish) -> Exit:
     except BrokenPipeError:
         _leave(BROKEN_PIPE)
     except OSError as error:
-        raise Trouble("the output cannot be written", error.strerror or str(error), "make room, or write elsewhere", Exit.INCOMPLETE) from error
+        raise Trouble(
+            "the output cannot be written", error.strerror or str(error), "make room, or write elsewhere", Exit.INCOMPLETE
+        ) from error
     return ended
 
 
@@ -91,7 +93,9 @@ def print_permissions(wish: Wish) -> None:
             for wanted in wanted_by(policy, datetime.now(UTC), count_images=wish.count_images)
         )
     )
-    arns = [f"arn:{_partition(region)}:ecr:{region}:*:repository/*" for region in _distinct(wish.regions)] or ["arn:aws:ecr:*:*:repository/*"]
+    arns = [f"arn:{_partition(region)}:ecr:{region}:*:repository/*" for region in _distinct(wish.regions)] or [
+        "arn:aws:ecr:*:*:repository/*"
+    ]
     statements = [
         {"Sid": "ReadRepositories", "Effect": "Allow", "Action": sorted(actions - RESOURCELESS), "Resource": arns},
         # These actions have no resource level.
@@ -176,7 +180,9 @@ def _in_source_tree(policy_path: Path | None) -> str:
 
 
 def _session(wish: Wish) -> botocore.session.Session:
-    if wish.endpoint_url is not None and (urlsplit(wish.endpoint_url).scheme not in {"http", "https"} or not urlsplit(wish.endpoint_url).hostname):
+    if wish.endpoint_url is not None and (
+        urlsplit(wish.endpoint_url).scheme not in {"http", "https"} or not urlsplit(wish.endpoint_url).hostname
+    ):
         raise Trouble(f"{wish.endpoint_url} is no endpoint", "it is no address of HTTP", "--endpoint-url http://127.0.0.1:PORT")
     session = botocore.session.Session(profile=wish.profile)
     with _refusals():
@@ -223,7 +229,7 @@ def _partition(region: str) -> str:
 
 def _account(session: botocore.session.Session, region: str, endpoint_url: str | None) -> str:
     with _refusals(region):
-        sts = session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=CLIENT_CONFIG)
+        sts: Any = session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=CLIENT_CONFIG)
         return str(sts.get_caller_identity()["Account"])
 
 

@@ -49,7 +49,9 @@ def audit(
     ] = False,
     calls_per_second: Annotated[
         int | None,
-        typer.Option("--calls-per-second", min=1, max=10_000, help="Calls per second for each operation at most, instead of the policy's limit."),
+        typer.Option(
+            "--calls-per-second", min=1, max=10_000, help="Calls per second for each operation at most, instead of the policy's limit."
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     permissions: Annotated[
@@ -60,13 +62,7 @@ def audit(
 ) -> None:
     """Judge every repository of a registry by a policy. Needs no deployment, only reads. Exit code 1 if anything is open.
 
-    Examples:
-
-    ecr-governor audit --policy policy.yaml --region eu-west-1
-
-    ecr-governor audit --output json > audit.json
-
-    ecr-governor audit --policy policy.yaml --permissions
+    Example: ecr-governor audit --policy policy.yaml --region eu-west-1 --output json
     """
     from cli import audit as auditing  # noqa: PLC0415 - botocore is heavy
 

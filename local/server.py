@@ -59,7 +59,8 @@ POLL = 0.1
 class EmbeddedAws:
     """An AWS account on this machine. There is one in a process, since moto's store and the clock are the process's.
 
-    Clients use `endpoint` with any dummy credentials. `state_dir` keeps the Lambda runtime between runs.
+    Clients use `endpoint` with any dummy credentials. `state_dir` keeps the Lambda runtime between runs. `concurrency` is how many
+    processes a function has; `untyped_timeouts` is explained at `States`.
     """
 
     def __init__(

@@ -1,18 +1,21 @@
 """What an inventory asks of AWS, in memory: called as a SignedClient is, with every trouble at any call."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.inventory import EcrInventory
 from ecr_governor.adapters.pace import Pace
-from ecr_governor.adapters.signed import SignedClient
 from tests.fakes import ACCOUNT, REGION, T0
+
+if TYPE_CHECKING:
+    from ecr_governor.adapters.signed import SignedClient
 
 DAY = 86_400
 PREFIXES = {"ecr": "ecr", "tagging": "tag", "monitoring": "cloudwatch"}
@@ -86,20 +89,15 @@ class MemoryEcr:
             self.made.append((action, params))
             number = len(self.made)
         self.before(number, action, params)
-        return dict(getattr(self, f"_{operation}")(params))
+        return dict(getattr(self, f"_{xform_name(operation)}")(params))
 
     def close(self) -> None:
         pass
 
     # ECR
 
-    def _DescribeRepositories(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        # A token names the last one given, so that one that is deleted meanwhile hides no other.
-        after = params.get("nextToken", "")
-        names = sorted(name for name in self.repositories if name > after)
-        given = names[: min(params["maxResults"], self.page)]
-        token = {"nextToken": given[-1]} if len(given) < len(names) else {}
-        held = [self.repositories[name] for name in given]
+    def _describe_repositories(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        held, token = self._by_name(self.repositories.values(), params)
         return {"repositories": [self._listed(each) for each in held], **token}
 
     @staticmethod
@@ -115,23 +113,23 @@ class MemoryEcr:
             "encryptionConfiguration": {"encryptionType": held.encryption},
         }
 
-    def _GetLifecyclePolicy(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _get_lifecycle_policy(self, params: Mapping[str, Any]) -> dict[str, Any]:
         if (text := self._held(params).lifecycle_policy) is None:
             raise refusal("LifecyclePolicyNotFoundException")
         return {"lifecyclePolicyText": text}
 
-    def _GetRepositoryPolicy(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _get_repository_policy(self, params: Mapping[str, Any]) -> dict[str, Any]:
         if (text := self._held(params).repository_policy) is None:
             raise refusal("RepositoryPolicyNotFoundException")
         return {"policyText": text}
 
-    def _DescribeImages(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _describe_images(self, params: Mapping[str, Any]) -> dict[str, Any]:
         assert params["filter"] == {"imageStatus": "ANY"}
         images = self._held(params).images
         found, token = self._paged(images, params)
         return {"imageDetails": found, **token}
 
-    def _BatchGetRepositoryScanningConfiguration(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _batch_get_repository_scanning_configuration(self, params: Mapping[str, Any]) -> dict[str, Any]:
         names = params["repositoryNames"]
         assert 1 <= len(names) <= 25
         found = [self.repositories[name] for name in names if name in self.repositories]
@@ -141,29 +139,29 @@ class MemoryEcr:
             "failures": [{"repositoryName": name, "failureCode": "REPOSITORY_NOT_FOUND", "failureReason": "gone"} for name in gone],
         }
 
-    def _ListTagsForResource(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _list_tags_for_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
         held = self._held({"repositoryName": params["resourceArn"].partition(":repository/")[2]})
         return {"tags": [{"Key": key, "Value": value} for key, value in held.tags.items()]}
 
-    def _DescribeRepositoryCreationTemplates(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _describe_repository_creation_templates(self, params: Mapping[str, Any]) -> dict[str, Any]:
         found, token = self._paged(self.templates, params)
         return {"repositoryCreationTemplates": [{"prefix": prefix, "appliedFor": list(kinds)} for prefix, kinds in found], **token}
 
-    def _DescribePullThroughCacheRules(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _describe_pull_through_cache_rules(self, params: Mapping[str, Any]) -> dict[str, Any]:
         found, token = self._paged(self.caches, params)
         return {"pullThroughCacheRules": [{"ecrRepositoryPrefix": prefix} for prefix in found], **token}
 
     # The others
 
-    def _GetResources(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _get_resources(self, params: Mapping[str, Any]) -> dict[str, Any]:
         assert params["ResourceTypeFilters"] == ["ecr:repository"]
         # Repositories that never had a tag are not among the answers.
         tagged = [held for held in self.repositories.values() if held.tags]
-        found, token = self._paged(tagged, {"maxResults": params["ResourcesPerPage"], "nextToken": params.get("PaginationToken")})
+        found, token = self._by_name(tagged, {"maxResults": params["ResourcesPerPage"], "nextToken": params.get("PaginationToken")})
         listed = [{"ResourceARN": held.arn, "Tags": [{"Key": key, "Value": value} for key, value in held.tags.items()]} for held in found]
         return {"ResourceTagMappingList": listed, "PaginationToken": token.get("nextToken", "")}
 
-    def _GetMetricData(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _get_metric_data(self, params: Mapping[str, Any]) -> dict[str, Any]:
         assert 1 <= len(params["MetricDataQueries"]) <= 500
         results = []
         for query in params["MetricDataQueries"]:
@@ -180,6 +178,12 @@ class MemoryEcr:
         if found is None:
             raise refusal("RepositoryNotFoundException")
         return found
+
+    def _by_name(self, every: Iterable[Held], params: Mapping[str, Any]) -> tuple[list[Held], dict[str, str]]:
+        # A token names the last one given, so that one that is deleted meanwhile hides no other.
+        left = sorted((held for held in every if held.name > (params.get("nextToken") or "")), key=lambda held: held.name)
+        given = left[: min(params["maxResults"], self.page)]
+        return given, ({"nextToken": given[-1].name} if len(given) < len(left) else {})
 
     def _paged(self, items: Sequence[Any], params: Mapping[str, Any]) -> tuple[Sequence[Any], dict[str, str]]:
         size, start = min(params["maxResults"], self.page), int(params.get("nextToken") or 0)

@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -197,12 +197,18 @@ class Run(Execution):
         made: Any = super()._get_start_execution_worker()
         return _Worker(
             self.history,
-            partial(self._told, self),
+            self._over,
             evaluation_details=made._evaluation_details,
             exec_comm=made._execution_communication,
             cloud_watch_logging_session=None,
             activity_store={},
         )
+
+    def _over(self) -> None:
+        if self.running:
+            # The interpreter itself broke down, and said nothing of an end.
+            self.exec_status, self.error, self.stop_date = ExecutionStatus.FAILED, RUNTIME, datetime.now(UTC)
+        self._told(self)
 
     @property
     def running(self) -> bool:

@@ -124,8 +124,16 @@ class History(Sequence[dict[str, Any]]):
         """Remember events, in any order of time."""
         entries = [Entry(next(self._numbers), event) for event in events]
         with self._lock:
+            full = len(self._entries) + len(entries) > (self._entries.maxlen or 0)
             self._entries.extend(entries)
-            self._by_time = None
+            ordered = self._by_time
+            for entry in entries:
+                # What is the newest, as nearly always, keeps the order; anything else has it made anew when it is asked for.
+                if full or ordered is None or (ordered and _place(ordered[-1]) > _place(entry)):
+                    ordered = None
+                elif entry.name:
+                    ordered.append(entry)
+            self._by_time = ordered
 
     def clear(self) -> None:
         """Forget everything."""

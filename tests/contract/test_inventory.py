@@ -13,13 +13,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.ecr import EcrRegistry
-from ecr_governor.adapters.inventory import READS, EcrInventory
+from ecr_governor.adapters.inventory import GONE, READS, EcrInventory
 from ecr_governor.adapters.pace import Pace
 from ecr_governor.adapters.signed import SignedClient
 from ecr_governor.app.errors import Denied, Throttled
 from ecr_governor.app.ports import Inventory
 from ecr_governor.core.repository import (
     NOT_FETCHED,
+    CreationTemplate,
     Encryption,
     EncryptionType,
     Fact,
@@ -50,6 +51,7 @@ CALLED = {
     Fact.REPOSITORY_POLICY: "GetRepositoryPolicy",
     Fact.SCAN_FREQUENCY: "BatchGetRepositoryScanningConfiguration",
     Fact.IMAGES: "DescribeImages",
+    Fact.HOLDS_IMAGE: "DescribeImages",
     Fact.USAGE: "DescribeImages",
     Fact.CREATION_TEMPLATES: "DescribeRepositoryCreationTemplates",
 }
@@ -77,12 +79,12 @@ class Client(SignedClient):
         return super().call(service, operation, params)
 
 
-def an_inventory(aws: EmbeddedAws, *, pull_metrics: bool = False, concurrency: int = 4) -> EcrInventory:
+def an_inventory(aws: EmbeddedAws, *, pull_metrics: bool = False, concurrency: int = 4, **more: Any) -> EcrInventory:
     session = botocore.session.Session()
     session.set_credentials("AKIALOCALVISITOR0000", "local")
     pace = Pace(1e6, sleep=lambda _: None)
-    client = Client(session, REGION, aws.endpoint, concurrency=concurrency)
-    return EcrInventory(client, pace, concurrency=concurrency, pull_metrics=pull_metrics, now=NOW)
+    client = Client(session, REGION, aws.endpoint)
+    return EcrInventory(client, pace, concurrency=concurrency, pull_metrics=pull_metrics, now=NOW, **more)
 
 
 def look(inventory: Inventory, facts: frozenset[Fact] = EVERY_FACT, idle_since: datetime | None = None) -> dict[str, Repository]:
@@ -120,7 +122,7 @@ def test_every_fact_is_what_the_registry_reads_of_each_repository(aws: EmbeddedA
         facts = EVERY_FACT - {Fact.USAGE}
         expected = registry.read(name, facts)
         assert expected is not None
-        for field in ("arn", "account", "region", "created_at", "tag_mutability", "encryption", *facts):
+        for field in ("arn", "account", "region", "created_at", "tag_mutability", "encryption", "scan_on_push", *facts):
             seen, wanted = getattr(repository, field), getattr(expected, field)
             assert (set(seen), len(seen)) == (set(wanted), len(wanted)) if field == "images" else seen == wanted, (name, field)
     assert aws.trail.writes() == writes
@@ -163,7 +165,7 @@ def test_the_calls_are_as_few_as_can_be_and_are_counted(aws: EmbeddedAws, prefix
         "ecr:DescribeImages": 180,
         "ecr:BatchGetRepositoryScanningConfiguration": 8,
         "ecr:DescribeRepositoryCreationTemplates": 1,
-        "tagging:GetResources": 2,
+        "tag:GetResources": 2,
     }
     assert all(found[f"{prefix}/{number}"].tags == ({"n": str(number)} if number % 3 else {}) for number in range(180))
 
@@ -181,33 +183,51 @@ def test_more_than_a_page_of_repositories_is_listed_and_shared_facts_are_read_on
     assert {repository.name: repository.tags for repository in found} == {
         f"{prefix}/{number}": {"n": str(number % 7)} for number in range(1100)
     }
-    assert inventory.calls == {"ecr:DescribeRepositories": 2, "tagging:GetResources": 11, "ecr:DescribeRepositoryCreationTemplates": 1}
+    assert inventory.calls == {"ecr:DescribeRepositories": 2, "tag:GetResources": 11, "ecr:DescribeRepositoryCreationTemplates": 1}
 
 
 def test_a_list_whose_token_expired_begins_again_and_repeats_no_repository(aws: EmbeddedAws, prefix: str) -> None:
     ecr.seed(f"{prefix}/{number}" for number in range(2100))
-    pages, found = an_inventory(aws).pages(), list[str]()
-    for page in pages:
-        found += [repository.name for repository in page]
-        if len(found) < 2100:
-            ecr.faults.add("DescribeRepositories", "InvalidParameterException")
+    inventory, tokens = an_inventory(aws), list[str]()
+
+    def expire_the_second(_service: str, operation: str, params: Mapping[str, Any]) -> None:
+        if "nextToken" in params:
+            tokens.append(params["nextToken"])
+            if len(tokens) == 2:
+                raise ClientError({"Error": {"Code": "InvalidParameterException", "Message": ""}}, operation)
+
+    inventory._client.before = expire_the_second  # type: ignore[attr-defined]
+    found = [repository.name for page in inventory.pages() for repository in page]
     assert Counter(found) == Counter(f"{prefix}/{number}" for number in range(2100))
+    assert inventory.calls == {"ecr:DescribeRepositories": 5}
 
 
 def test_a_list_whose_tokens_never_last_is_given_up(aws: EmbeddedAws, prefix: str) -> None:
     ecr.seed(f"{prefix}/{number}" for number in range(1001))
-    inventory, tokens = an_inventory(aws), 0
+    inventory, found = an_inventory(aws), list[str]()
 
     def expire(_service: str, _operation: str, params: Mapping[str, Any]) -> None:
-        nonlocal tokens
         if "nextToken" in params:
-            tokens += 1
             raise ClientError({"Error": {"Code": "InvalidParameterException", "Message": ""}}, "DescribeRepositories")
 
     inventory._client.before = expire  # type: ignore[attr-defined]
-    with pytest.raises(Throttled):
-        list(inventory.pages())
-    assert tokens < 10
+    with pytest.raises(Throttled):  # noqa: PT012 - what comes before the trouble counts
+        for page in inventory.pages():
+            found += [repository.name for repository in page]
+    assert len(found) == 1000
+    assert inventory.total is None
+    assert inventory.calls["ecr:DescribeRepositories"] < 15
+
+
+def test_how_much_there_is_to_do_is_known_with_the_first_page(aws: EmbeddedAws, prefix: str) -> None:
+    ecr.seed(f"{prefix}/{number}" for number in range(1200))
+    inventory = an_inventory(aws)
+    assert (inventory.listed, inventory.total, inventory.completed) == (0, None, 0)
+    page = next(inventory.pages())
+    assert (inventory.listed, inventory.total, inventory.completed) == (1200, 1200, 0)
+    inventory.complete(page[:100], frozenset({Fact.LIFECYCLE_POLICY}), None)
+    inventory.complete(page[100:300], frozenset({Fact.TAGS}), None)
+    assert inventory.completed == 300
 
 
 def test_a_list_of_tags_whose_token_expired_begins_again(aws: EmbeddedAws, prefix: str) -> None:
@@ -235,6 +255,98 @@ def test_more_than_a_page_of_images_is_read_to_its_end(aws: EmbeddedAws, prefix:
     assert {tag for image in found.images for tag in image.tags} == {f"v{number}" for number in range(2300)}
     assert found.usage == Usage(last_push=LONG_AGO, images=2300, size_bytes=size_of(f"{prefix}/big"))
     assert inventory.calls["ecr:DescribeImages"] == 3
+
+
+# What is known already
+
+
+def test_what_is_there_is_not_read_again(aws: EmbeddedAws, prefix: str) -> None:
+    ecr.seed(varied(prefix))
+    inventory = an_inventory(aws)
+    (page,) = inventory.pages()
+    values: dict[Fact, Any] = {
+        Fact.TAGS: {"known": "before"},
+        Fact.LIFECYCLE_POLICY: "{}",
+        Fact.REPOSITORY_POLICY: None,
+        Fact.SCAN_FREQUENCY: Unreadable("denied before"),
+        Fact.IMAGES: (),
+        Fact.HOLDS_IMAGE: False,
+        Fact.CREATION_TEMPLATES: (),
+        Fact.USAGE: Usage(last_push=T0),
+    }
+    known = [replace(repository, **{fact.value: value for fact, value in values.items()}) for repository in page]
+    assert list(inventory.complete(known, EVERY_FACT, None)) == known
+    assert inventory.calls == {"ecr:DescribeRepositories": 1}
+    half = [each if number % 2 else repository for number, (each, repository) in enumerate(zip(known, page, strict=True))]
+    for number, found in enumerate(inventory.complete(half, frozenset({Fact.TAGS, Fact.LIFECYCLE_POLICY}), None)):
+        if number % 2:
+            assert found == known[number]
+        else:
+            assert found.tags != values[Fact.TAGS]
+    assert inventory.calls["ecr:GetLifecyclePolicy"] == 17
+
+
+def test_creation_templates_that_are_known_are_not_read(aws: EmbeddedAws, prefix: str) -> None:
+    ecr.seed(varied(prefix))
+    templates = (CreationTemplate("known", frozenset({"REPLICATION"})),)
+    for known in (templates, (), Unreadable("denied before")):
+        inventory = an_inventory(aws, creation_templates=known)
+        assert all(found.creation_templates == known for found in look(inventory, frozenset({Fact.CREATION_TEMPLATES})).values())
+        assert inventory.calls == {"ecr:DescribeRepositories": 1}
+
+
+def test_tags_alone_are_read_in_the_order_of_the_repositories(aws: EmbeddedAws, prefix: str) -> None:
+    ecr.seed(varied(prefix))
+    wanted = {each.name: each.tags for each in varied(prefix)}
+    for denied in (False, True):
+        if denied:
+            ecr.faults.add("GetResources", "AccessDeniedException", times=None)
+        inventory = an_inventory(aws)
+        (page,) = inventory.pages()
+        assert list(inventory.tags_of(page[::-1])) == [wanted[repository.name] for repository in page[::-1]]
+        assert inventory.tags_of([]) == []
+        assert inventory.calls["tag:GetResources"] == 1
+    del ecr.backend_of().repositories[page[0].name]
+    assert inventory.tags_of(page[:2]) == [GONE, wanted[page[1].name]]
+
+
+@pytest.mark.parametrize("operation", ["DescribeRepositoryCreationTemplates", "DescribePullThroughCacheRules", None])
+def test_the_registrys_rules_are_those_that_the_registry_reads(aws: EmbeddedAws, prefix: str, operation: str | None) -> None:
+    client = aws.client("ecr")
+    client.create_repository_creation_template(prefix=prefix, appliedFor=["CREATE_ON_PUSH"])
+    client.create_repository_creation_template(prefix="ROOT", appliedFor=["REPLICATION"])
+    client.create_pull_through_cache_rule(ecrRepositoryPrefix=f"{prefix}-hub", upstreamRegistryUrl="public.ecr.aws")
+    if operation:
+        ecr.faults.add(operation, "AccessDeniedException", times=None)
+    try:
+        inventory = an_inventory(aws)
+        automatic, unread = inventory.automatic_creation()
+        assert automatic == EcrRegistry(lambda: aws.client("ecr")).automatic_creation()
+        assert list(unread) == ([f"ecr:{operation}: AccessDeniedException"] if operation else [])
+        assert sum(inventory.calls.values()) == 2
+        look(inventory, frozenset({Fact.CREATION_TEMPLATES}))
+        assert inventory.calls["ecr:DescribeRepositoryCreationTemplates"] == 1
+    finally:
+        client.delete_pull_through_cache_rule(ecrRepositoryPrefix=f"{prefix}-hub")
+
+
+@pytest.mark.parametrize(
+    ("facts", "size"),
+    [
+        (frozenset({Fact.HOLDS_IMAGE}), 1),
+        (frozenset({Fact.HOLDS_IMAGE, Fact.USAGE}), 1000),
+        (frozenset({Fact.HOLDS_IMAGE, Fact.IMAGES}), 1000),
+    ],
+)
+def test_whether_there_is_an_image_takes_no_call_of_its_own_where_images_are_read(
+    aws: EmbeddedAws, prefix: str, facts: frozenset[Fact], size: int
+) -> None:
+    ecr.seed(varied(prefix))
+    inventory, sizes = an_inventory(aws), set[int]()
+    inventory._client.before = lambda _s, operation, params: sizes.add(params["maxResults"]) if operation == "DescribeImages" else None  # type: ignore[attr-defined]
+    found = look(inventory, facts)
+    assert {name: repository.holds_image for name, repository in found.items()} == {each.name: bool(each.images) for each in varied(prefix)}
+    assert (inventory.calls["ecr:DescribeImages"], sizes) == (34, {size})
 
 
 # Use
@@ -297,7 +409,7 @@ def test_with_pull_metrics_only_the_images_of_what_was_not_pulled_are_listed(aws
     pulls(aws, f"{prefix}/idle", LONG_AGO, IDLE_SINCE + timedelta(hours=1))
     inventory = an_inventory(aws, pull_metrics=True)
     found = look(inventory, frozenset({Fact.USAGE}), IDLE_SINCE)
-    assert inventory.calls == {"ecr:DescribeRepositories": 1, "monitoring:GetMetricData": 2, "ecr:DescribeImages": 604}
+    assert inventory.calls == {"ecr:DescribeRepositories": 1, "cloudwatch:GetMetricData": 2, "ecr:DescribeImages": 604}
     assert found[f"{prefix}/pulled"].usage == Usage(last_pull=LATELY.replace(hour=0))
     # Pulled on the day of `idle_since`, perhaps before its hour: the images tell.
     assert found[f"{prefix}/idle"].usage == wanted[f"{prefix}/idle"]
@@ -310,7 +422,7 @@ def test_pull_metrics_are_not_asked_for_what_they_cannot_tell(
     ecr.seed([SeedRepository(name=f"{prefix}/one", created_at=OLD)])
     inventory = an_inventory(aws, pull_metrics=True)
     assert look(inventory, facts, idle_since)[f"{prefix}/one"].usage == Usage(images=0, size_bytes=0)
-    assert "monitoring:GetMetricData" not in inventory.calls
+    assert "cloudwatch:GetMetricData" not in inventory.calls
 
 
 def test_pull_metrics_that_may_not_be_read_are_done_without(aws: EmbeddedAws, prefix: str) -> None:
@@ -361,7 +473,7 @@ def test_tags_are_read_of_each_repository_where_all_at_once_are_denied(aws: Embe
     for _ in range(2):
         found = look(inventory, frozenset({Fact.TAGS, Fact.LIFECYCLE_POLICY}))
         assert {name: repository.tags for name, repository in found.items()} == {each.name: each.tags for each in varied(prefix)}
-    assert inventory.calls["tagging:GetResources"] == 1
+    assert inventory.calls["tag:GetResources"] == 1
     assert inventory.calls["ecr:ListTagsForResource"] == 68
 
 
@@ -424,7 +536,7 @@ def test_throttling_at_any_call_changes_nothing_of_the_result(
     wanted = look(an_inventory(aws), EVERY_FACT, IDLE_SINCE)
     calls = count(1)
 
-    def strike(operation: str, *_: Any) -> None:
+    def strike(_operation: str, *_: Any, **__: Any) -> None:
         if next(calls) % every == 0:
             raise EcrError(code, "Rate exceeded")
 
@@ -447,7 +559,7 @@ def test_throttling_beyond_patience_fails_and_tells_of_what(aws: EmbeddedAws, pr
 
 
 def test_every_call_that_can_be_made_is_a_read_and_none_counts_as_a_pull() -> None:
-    operations = {call.partition(":")[2] for call in READS}
+    operations = {action.partition(":")[2] for action in READS}
     assert all(operation.startswith(("Describe", "Get", "List", "BatchGet")) for operation in operations)
     assert not operations & {"BatchGetImage", "GetDownloadUrlForLayer", "GetAuthorizationToken"}
 
@@ -456,5 +568,5 @@ def test_every_call_that_can_be_made_is_a_read_and_none_counts_as_a_pull() -> No
 def test_a_call_that_is_not_a_known_read_is_not_made(aws: EmbeddedAws, operation: str) -> None:
     inventory = an_inventory(aws)
     with pytest.raises(PermissionError):
-        inventory._call("ecr", operation, repositoryName="payments/api")
+        inventory._call(f"ecr:{operation}", repositoryName="payments/api")
     assert inventory.calls == {}

@@ -142,6 +142,25 @@ def test_events_are_kept_for_90_days(aws: EmbeddedAws, cloudtrail: Any) -> None:
     assert found(cloudtrail, StartTime=NOW - timedelta(days=200), EndTime=NOW - timedelta(days=95)) == []
 
 
+def test_the_order_is_kept_through_new_old_and_forgotten_events(cloudtrail: Any) -> None:
+    trail = Trail(lambda _event: None, limit=6)
+
+    def names() -> list[str]:
+        return [event["Username"] for event in lookup(trail, {}, NOW)["Events"]]
+
+    for hours in (9, 8):
+        trail.seed([named(str(hours), at(hours=hours))])
+    assert names() == ["8", "9"]
+    trail.record(named("7", at(hours=7)))
+    trail.record_native("ECR Image Action", {}, [], time=NOW)
+    trail.record(named("6", at(hours=6)))
+    assert names() == ["6", "7", "8", "9"]
+    trail.seed([named("8.5", at(hours=8.5))])
+    assert names() == ["6", "7", "8", "8.5", "9"]
+    trail.record(named("5", at(hours=5)))
+    assert names() == ["5", "6", "7", "8", "8.5"]
+
+
 def test_time_goes_by(cloudtrail: Any) -> None:
     trail = Trail(lambda _event: None)
     trail.seed([CALL])

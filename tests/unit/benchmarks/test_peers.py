@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 from benchmarks import rules, scenarios
 from benchmarks.account import DAY, Repository, account, midnight
 from benchmarks.peers.raw import TARGETS, Signer
-from benchmarks.programs import PROGRAMS, Program, Workplace, custodian_findings
+from benchmarks.programs import PROGRAMS, Findings, Program, Workplace, custodian_findings
 from benchmarks.scenarios import Measuring, Run, Scenario
 
 SIZE, SEED = 60, 3
@@ -99,15 +99,45 @@ def test_who_does_not_look_at_what_changed_is_wrong() -> None:
 
 
 ASLEEP = """
-import json, os, subprocess, sys
+import shutil, subprocess, sys
 findings, *command = sys.argv[1:]
-if "--incremental" in command:
-    print("nothing happened")
-    os.link(command[command.index("--incremental") + 1] + ".findings", findings)
+state = command.pop() if command[-2] in {"--write-state", "--incremental"} else None
+if state and command.pop() == "--incremental":
+    shutil.copy(state, findings)
 else:
     subprocess.run([sys.executable, *command], check=True)
-    if "--write-state" in command:
-        os.link(findings, command[command.index("--write-state") + 1] + ".findings")
+    if state:
+        shutil.copy(findings, state)
+"""
+"""Remembers what it found, and says it again."""
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_every_round_begins_with_the_same_state(kind: str) -> None:
+    seen: list[str] = []
+
+    def note(place: Workplace) -> Findings:
+        seen.append(place.findings.read_text())
+        return {}
+
+    spoiler = replace(
+        PEERS["floor-raw"], argv=lambda place: [sys.executable, "-S", "-c", SPOILER, kind, str(place.findings)], findings=note
+    )
+    Measuring([spoiler], SEED, lambda _: None).sweep(10, 2)
+    assert seen == ["", "as it was", "", "as it was"]
+
+
+SPOILER = """
+import pathlib, sys
+kind, findings, *(option, state) = (*sys.argv[1:], "", "")[:4]
+state = pathlib.Path(state)
+inside = state / "inside" if kind == "directory" else state
+if option == "--write-state":
+    inside.parent.mkdir(exist_ok=True)
+    inside.write_text("as it was")
+pathlib.Path(findings).write_text(inside.read_text() if option == "--incremental" else "")
+if option == "--incremental":
+    inside.write_text("spoilt")
 """
 
 

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, ParamSpec, Self, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
 
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.aws import code_of, raise_translated
+from ecr_governor.adapters.aws import code_of
 from ecr_governor.adapters.ecr import IMAGE_PAGES
-from ecr_governor.adapters.pace import PASSING, Pace
+from ecr_governor.adapters.pace import Pace
 from ecr_governor.adapters.signed import SignedClient
 from ecr_governor.app.errors import Denied, Throttled
 from ecr_governor.core.origin import AutomaticCreation
@@ -97,9 +97,17 @@ GONE: Final = Unreadable("the repository is gone")
 _EACH: Final = frozenset({Fact.LIFECYCLE_POLICY, Fact.REPOSITORY_POLICY, Fact.IMAGES, Fact.HOLDS_IMAGE, Fact.USAGE})
 _OF_IMAGES: Final = frozenset({Fact.IMAGES, Fact.HOLDS_IMAGE, Fact.USAGE})
 
+
 Value = TypeVar("Value")
 Kind = TypeVar("Kind", bound=StrEnum)
 Arguments = ParamSpec("Arguments")
+
+
+class _Start(Protocol):
+    """Starts a read on another thread."""
+
+    def __call__(self, read: Callable[Arguments, Value], /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Future[Value]:
+        """Start it."""
 
 
 def pace_of(calls_per_second: float) -> Pace:
@@ -236,33 +244,36 @@ class EcrInventory:
         as tells whether anything happened after `idle_since`; None asks for all of it.
         """
         missing = [frozenset(fact for fact in facts if getattr(repository, fact.value) == NOT_FETCHED) for repository in page]
-        wanted = frozenset[Fact]().union(*missing)
+        without: dict[Fact, list[Repository]] = {
+            fact: [repository for repository, own in zip(page, missing, strict=True) if fact in own] for fact in facts - _EACH
+        }
+        each = _EACH | ({Fact.TAGS} if isinstance(self._tags, Unreadable) else set())
         with self._together() as started:
             # What is read for many at once goes along with what is read for each: every operation has a quota of its own.
-            tags = started(self._bulk_tags) if Fact.TAGS in wanted else None
-            templates = started(self._creation_templates) if Fact.CREATION_TEMPLATES in wanted else None
-            scanned = [repository.name for repository, own in zip(page, missing, strict=True) if Fact.SCAN_FREQUENCY in own]
-            scans = [started(self._scan_frequencies, batch) for batch in _batches(scanned, SCAN_BATCH)]
-            # These are asked for first and wait for nothing, so that whoever waits for them below does not wait for ever.
+            tags = started(self._bulk_tags) if without.get(Fact.TAGS) and Fact.TAGS not in each else None
+            templates = started(self._creation_templates) if without.get(Fact.CREATION_TEMPLATES) else None
+            scans = [started(self._scan_frequencies, batch) for batch in _batches(without.get(Fact.SCAN_FREQUENCY, ()), SCAN_BATCH)]
+            # These are asked for first and wait for nothing, so that whoever waits for them does not wait for ever.
             pulls = self._pull_counts(started, page, missing, idle_since)
-            each = _EACH | ({Fact.TAGS} if isinstance(self._tags, Unreadable) else set())
             reads = [
                 started(self._read_one, repository, own & each, idle_since, pulls.get(repository.name)) if own & each else None
                 for repository, own in zip(page, missing, strict=True)
             ]
-            late = self._late_tags(started, page, missing, tags.result()) if tags else {}
-            frequencies = {name: frequency for scan in scans for name, frequency in scan.result().items()}
+            shared: dict[Fact, Callable[[str], Any]] = {}
+            if tags:
+                shared[Fact.TAGS] = self._tags_by_name(started, without[Fact.TAGS], tags.result())
+            if templates:
+                shared[Fact.CREATION_TEMPLATES] = dict.fromkeys((repository.name for repository in page), templates.result()).__getitem__
+            if scans:
+                shared[Fact.SCAN_FREQUENCY] = {name: found for scan in scans for name, found in scan.result().items()}.__getitem__
+            rows = [read.result() if read else {} for read in reads]
             found = []
-            for repository, own, read in zip(page, missing, reads, strict=True):
-                row = read.result() if read else {}
-                if row is not None and (tag_read := late.get(repository.name)):
-                    row = row if Fact.TAGS.value in row else _with(row, Fact.TAGS, tag_read())
-                if row is not None and Fact.SCAN_FREQUENCY in own:
-                    row = _with(row, Fact.SCAN_FREQUENCY, frequencies[repository.name])
-                if row is not None and Fact.CREATION_TEMPLATES in own and templates:
-                    row = _with(row, Fact.CREATION_TEMPLATES, templates.result())
-                if row is not None:
-                    found.append(replace(repository, **row) if row else repository)
+            for repository, own, row in zip(page, missing, rows, strict=True):
+                known = row
+                for fact in own & shared.keys():
+                    known = None if known is None else _with(known, fact, shared[fact](repository.name))
+                if known is not None:
+                    found.append(replace(repository, **known) if known else repository)
         self._completed(sum(read is None for read in reads))
         return found
 
@@ -363,17 +374,17 @@ class EcrInventory:
         """List images page by page until all that is asked for is known."""
         enough = float("inf") if idle_since is None else idle_since.timestamp()
         images: list[Image] | None = [] if Fact.IMAGES in facts else None
-        tally, pages = _Tally(), 0
+        tally = _Tally()
         size = PAGE if facts - {Fact.HOLDS_IMAGE} else 1
         token: str | None = None
         while True:
             # Without imageStatus ANY, archived images are hidden and a full repository looks empty.
             answer = self._call(ACTION_OF[Fact.IMAGES], repositoryName=name, filter={"imageStatus": "ANY"}, **_from(token, size))
-            details, token, pages = answer["imageDetails"], answer.get("nextToken"), pages + 1
+            details, token = answer["imageDetails"], answer.get("nextToken")
             tally.add(details)
             if images is not None:
                 images += (Image(each["imageDigest"], tuple(each.get("imageTags", ())), _moment(each["imagePushedAt"])) for each in details)
-                if token and pages == IMAGE_PAGES:
+                if token and len(images) >= IMAGE_PAGES * PAGE:
                     images = None
             if not token or (images is None and (Fact.USAGE not in facts or tally.newest > enough)):
                 break
@@ -426,14 +437,14 @@ class EcrInventory:
                 tags.sort()
                 return tags
 
-    def _late_tags(
-        self, started: "_Start", page: Sequence[Repository], missing: Sequence[frozenset[Fact]], tags: _BulkTags | Unreadable
-    ) -> Mapping[str, Callable[[], Mapping[str, str] | Unreadable | None]]:
-        """Tell for each repository how its tags are had, now that it is known whether they could be read in bulk."""
-        without = [repository for repository, own in zip(page, missing, strict=True) if Fact.TAGS in own]
+    def _tags_by_name(
+        self, started: _Start, repositories: Sequence[Repository], tags: _BulkTags | Unreadable
+    ) -> Callable[[str], Mapping[str, str] | Unreadable | None]:
+        """Tell how tags are had by name, now that it is known whether they could be read in bulk."""
         if isinstance(tags, _BulkTags):
-            return {repository.name: lambda name=repository.name: tags.of(name) for repository in without}  # type: ignore[misc]
-        return {repository.name: started(self._own_tags, repository).result for repository in without}
+            return tags.of
+        reads = {repository.name: started(self._own_tags, repository) for repository in repositories}
+        return lambda name: reads[name].result()
 
     def _creation_templates(self) -> tuple[CreationTemplate, ...] | Unreadable:
         with self._loading_templates:
@@ -487,18 +498,18 @@ class EcrInventory:
         return found
 
     def _pull_counts(
-        self, started: "_Start", page: Sequence[Repository], missing: Sequence[frozenset[Fact]], idle_since: datetime | None
+        self, started: _Start, page: Sequence[Repository], missing: Sequence[frozenset[Fact]], idle_since: datetime | None
     ) -> Mapping[str, Future[Mapping[str, datetime]]]:
         """Ask which repositories were pulled from after `idle_since` by CloudWatch's count, and on which day last."""
         if not self._pull_metrics or idle_since is None:
             return {}
-        names = [
-            repository.name
+        old = [
+            repository
             for repository, own in zip(page, missing, strict=True)
             if Fact.USAGE in own and Fact.IMAGES not in own and repository.created_at <= idle_since
         ]
-        asked = {}
-        for batch in _batches(names, METRICS_BATCH):
+        asked: dict[str, Future[Mapping[str, datetime]]] = {}
+        for batch in _batches(old, METRICS_BATCH):
             asked |= dict.fromkeys(batch, started(self._pull_days, batch, idle_since))
         return asked
 
@@ -541,11 +552,11 @@ class EcrInventory:
         return self._pace.call(action, lambda: self._client.call(_SIGNED_FOR[prefix], operation, params))
 
     @contextmanager
-    def _together(self) -> Iterator["_Start"]:
+    def _together(self) -> Iterator[_Start]:
         """Start reads side by side; if one of them fails, those that have not begun never will."""
         futures: list[Future[Any]] = []
 
-        def start(read: Callable[Arguments, Value], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Future[Value]:
+        def start(read: Callable[Arguments, Value], /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Future[Value]:
             future = self._threads.submit(read, *args, **kwargs)
             futures.append(future)
             return future
@@ -641,16 +652,14 @@ def _or_unreadable(action: str, read: Callable[[], Value]) -> Value | Unreadable
         code = code_of(error)
         if code == "RepositoryNotFoundException":
             raise _Gone from error
-        if code in REFUSED_CREDENTIALS or code in PASSING:
+        if code in REFUSED_CREDENTIALS:
             raise
         return Unreadable(f"{action}: {code}")
 
 
-def _translated(error: ClientError, action: str) -> ClientError | Denied | Throttled:
-    try:
-        raise_translated(error, action)
-    except (ClientError, Denied, Throttled) as translated:
-        return translated
+def _translated(error: ClientError, action: str) -> ClientError | Denied:
+    """Tell what it means that a list was refused; trouble that passes is the pace's."""
+    return error if code_of(error) in REFUSED_CREDENTIALS else Denied(f"{action}: {code_of(error)}")
 
 
 def _pull_count(number: int, name: str) -> dict[str, Any]:
@@ -662,7 +671,8 @@ def _from(token: str | None, size: int = PAGE) -> dict[str, Any]:
     return {"maxResults": size, "nextToken": token} if token else {"maxResults": size}
 
 
-def _batches(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def _batches(repositories: Sequence[Repository], size: int) -> Iterator[Sequence[str]]:
+    names = [repository.name for repository in repositories]
     return (names[start : start + size] for start in range(0, len(names), size))
 
 

@@ -156,11 +156,11 @@ class SignedClient:
         return str(found["hostname"]) if found else f"{prefix}.{self._region}.amazonaws.com"
 
     def _tls(self) -> ssl.SSLContext:
-        trusted = Path(self._session.get_config_variable("ca_bundle") or get_cert_path(verify=True))
+        trusted = Path(str(self._session.get_config_variable("ca_bundle") or get_cert_path(verify=True)))
         try:
             context = ssl.create_default_context(capath=trusted) if trusted.is_dir() else ssl.create_default_context(cafile=trusted)
         except OSError as error:
-            raise SSLError(endpoint_url=self._region, error=f"the certificates {trusted} cannot be used: {error}") from error
+            raise SSLError(endpoint_url=f"{self._region}, with the certificates {trusted}:", error=error) from error
         context.set_alpn_protocols(["http/1.1"])
         return context
 
