@@ -26,7 +26,7 @@ from local.lambdas.runtime_api import Answer, Invocation, RuntimeApi
 from local.lambdas.runtime_directory import runtime_directory
 
 ROOT = Path(__file__).resolve().parents[1]
-PLAIN = ROOT / ".build" / "plain"
+BUILT, PLAIN = ROOT / ".build" / "cold-start" / "built", ROOT / ".build" / "cold-start" / "plain"
 STARTS = 8
 PATIENCE = 60.0
 FIRST_EVENTS = {"RepositoryEventsFunction": "create-repository.json", "ImageEventsFunction": "put-image.json"}
@@ -36,46 +36,55 @@ ANY_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "an
 
 def measure(starts: int = STARTS) -> list[Starts]:
     """Start every function `starts` times each way, and those with a first event as often again until it is answered."""
-    built = ensure_built().parent
-    _build_plainly(built)
+    functions = _build()
     policy = (ROOT / "cli" / "demo" / "policy.yaml").read_bytes()
+    results: list[Starts] = []
     # Under audit an event changes nothing, so that every start meets the same state.
     with running(policy=policy, mode="audit") as aws, _api() as api:
         aws.client("ecr").create_repository(repositoryName="payments/api")
         aws.settle(PATIENCE)
         host = Host(runtime_directory(ROOT / ".build"), aws.endpoint, aws.region, lambda _: ANY_CREDENTIALS, lambda: 0.0)
-        results = []
-        for function in aws.lambdas:
-            config: FunctionConfig = function.config
-            name = config.code.name
-            plain = replace(config, code=PLAIN / name, layers=tuple(PLAIN / layer.name for layer in config.layers))
+        configs: dict[str, FunctionConfig] = {each.config.code.name: each.config for each in aws.lambdas}
+        for name in functions:
+            both = [_of_build(configs[name], build) for build in (BUILT, PLAIN)]
             for until, event in ((READY, None), (ANSWERED, _first_event(name))):
                 if until == ANSWERED and event is None:
                     continue
+                # The very first start reads files into memory, the first event makes the ledger's entry: neither counts.
+                if event is not None or not results:
+                    for config in both:
+                        _start(config, host, api, event)
                 found = Starts(name, until)
-                # One start each that does not count: files get into memory, the ledger gets its entry.
-                for number in range(starts + 1):
-                    for each, took in ((config, found.built), (plain, found.plain)):
-                        cpu, wall = _start(each, host, api, event)
-                        if number:
-                            took.cpu.append(cpu)
-                            took.wall.append(wall)
+                for _ in range(starts):
+                    for config, took in zip(both, (found.built, found.plain), strict=True):
+                        cpu, wall = _start(config, host, api, event)
+                        took.cpu.append(cpu)
+                        took.wall.append(wall)
                 results.append(found)
-    return sorted(results, key=lambda found: (found.function, found.until != READY))
+    return results
 
 
-def _build_plainly(built: Path) -> None:
-    shutil.rmtree(PLAIN, ignore_errors=True)
+def _build() -> list[str]:
+    """Make both builds and give the functions' names. They are copies, which no build that others begin meanwhile can disturb."""
+    source = ensure_built().parent
+    for build in (BUILT, PLAIN):
+        shutil.rmtree(build, ignore_errors=True)
+    # Its bytecode holds for a copy, too: it goes by no file's time.
+    shutil.copytree(source, BUILT)
     requirements = ROOT / "layers" / "dependencies" / "requirements.txt"
     uv = str(Path(sys.executable).parent / "uv")
     options = ["--python", sys.executable, "--target", str(PLAIN / "DependenciesLayer" / "python"), "--require-hashes", "--no-deps"]
     subprocess.run([uv, "pip", "install", "--quiet", "--no-compile-bytecode", *options, "-r", str(requirements)], check=True)  # noqa: S603 - our own
-    package = Path("python", "ecr_governor")
-    sources, no_bytecode = ROOT / "layers" / "governor", shutil.ignore_patterns("__pycache__")
-    shutil.copytree(sources / package, PLAIN / "GovernorLayer" / package, ignore=no_bytecode)
-    for app in built.glob("*Function/app.py"):
-        (PLAIN / app.parent.name).mkdir()
-        shutil.copy(app, PLAIN / app.parent.name)
+    package, bytecode = Path("python", "ecr_governor"), shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "layers" / "governor" / package, PLAIN / "GovernorLayer" / package, ignore=bytecode)
+    functions = sorted(app.parent.name for app in BUILT.glob("*Function/app.py"))
+    for name in functions:
+        shutil.copytree(BUILT / name, PLAIN / name, ignore=bytecode)
+    return functions
+
+
+def _of_build(config: FunctionConfig, build: Path) -> FunctionConfig:
+    return replace(config, code=build / config.code.name, layers=tuple(build / layer.name for layer in config.layers))
 
 
 def _first_event(function: str) -> bytes | None:

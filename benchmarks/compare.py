@@ -22,8 +22,6 @@ from benchmarks.starts import Starts, shares
 
 PAGE = ROOT / "docs" / "performance.md"
 PARTS = ("sweep", "latency", "quota", "cold-start", "events")
-ROUNDS = 2
-"""Of accounts that are not large; large ones have one."""
 
 
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -31,7 +29,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [program.name for program in PROGRAMS]
     parser.add_argument("--sizes", type=_numbers, default=[1000, 10_000], help="repositories in the account, such as 1000,10000")
-    parser.add_argument("--rounds", type=int, help=f"how often each program runs; default {ROUNDS}, and 1 above {LARGE} repositories")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each program does everything")
     parser.add_argument("--seed", type=int, default=7, help="what the account is made from")
     parser.add_argument("--only", type=_some_of(PARTS), default=list(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--programs", type=_some_of(names), help=f"some of {','.join(names)}; the slow ones do all only if named")
@@ -123,15 +121,14 @@ def _measure_programs(given: argparse.Namespace, page: _Page) -> Sequence[Run]:
         everybody.warm_up()
     if "sweep" in given.only:
         for size in given.sizes:
-            large = size > LARGE
-            (without_the_slow if large else everybody).sweep(size, given.rounds or (1 if large else ROUNDS))
+            (without_the_slow if size > LARGE else everybody).sweep(size, given.rounds)
         page.show("sweep", report.sweep_tables(runs))
         page.show("operations", report.operations_table(runs))
     if "latency" in given.only:
-        without_the_slow.slow_network(given.rounds or 1)
+        without_the_slow.slow_network(given.rounds)
         page.show("latency", report.latency_table(runs))
     if "quota" in given.only:
-        without_the_slow.quota(given.rounds or 1)
+        without_the_slow.quota(given.rounds)
         page.show("quota", report.quota_table(runs))
     return runs
 

@@ -90,7 +90,7 @@ def print_permissions(wish: Wish) -> None:
     actions = frozenset[str]().union(
         *(
             actions_for(wanted.facts, pulls=policy.limits.pull_metrics and wanted.idle_since is not None)
-            for wanted in wanted_by(policy, datetime.now(UTC), count_images=wish.count_images)
+            for wanted in wanted_by(policy, datetime.now(UTC), count_images=wish.count_images).values()
         )
     )
     arns = [f"arn:{_partition(region)}:ecr:{region}:*:repository/*" for region in _distinct(wish.regions)] or [

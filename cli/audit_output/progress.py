@@ -50,7 +50,7 @@ class Pulse:
     def _rate(self, done: int) -> float:
         now = self._clock()
         self._seen.append((now, done))
-        while self._seen[-1][0] - self._seen[0][0] > RATE_OVER:
+        while len(self._seen) > 1 and now - self._seen[1][0] >= RATE_OVER:
             self._seen.popleft()
         (since, before), seconds = self._seen[0], now - self._seen[0][0]
         return (done - before) / seconds if seconds and since != now else 0.0

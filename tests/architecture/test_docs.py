@@ -30,7 +30,7 @@ from ecr_governor.core.remedy import (
     SetRepositoryPolicy,
     TagResource,
 )
-from ecr_governor.core.repository import CreationTemplate, Image, ScanFrequency, TagMutability, TagMutabilitySetting
+from ecr_governor.core.repository import CreationTemplate, Image, ScanFrequency, TagMutability, TagMutabilitySetting, Usage
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.severity import Severity
 from ecr_governor.core.verdict import Violation
@@ -351,6 +351,7 @@ WORST = {
     "required-tags": {"tags": {"stage": "test"}},
     "scanning": {"scan_frequency": ScanFrequency.MANUAL},
     "tag-mutability": {"tag_mutability": TagMutabilitySetting(TagMutability.MUTABLE)},
+    "unused": {"usage": Usage(last_pull=NOW + timedelta(days=3530))},
 }
 
 

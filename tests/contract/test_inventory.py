@@ -36,6 +36,7 @@ from local.ecr import SeedImage, SeedRepository
 from local.ecr.errors import EcrError
 from local.server import EmbeddedAws
 from tests.fakes import LIFECYCLE, REGION, T0
+from tests.memory_ecr import Held, MemoryEcr
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OLD = NOW - timedelta(days=400)
@@ -526,13 +527,12 @@ def test_one_that_takes_a_batch_down_is_found_and_left_out(aws: EmbeddedAws, pre
     assert {repository.scan_frequency for repository in found.values()} == {ScanFrequency.MANUAL, ScanFrequency.SCAN_ON_PUSH}
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "ServerException"])
-@pytest.mark.parametrize("every", [2, 3, 7])
+@pytest.mark.parametrize(("every", "code"), [(2, "ThrottlingException"), (3, "ServerException")])
 def test_throttling_at_any_call_changes_nothing_of_the_result(
     aws: EmbeddedAws, prefix: str, every: int, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ecr.seed(varied(prefix))
-    ecr.seed(SeedRepository(name=f"{prefix}/extra-{number}", tags={"n": str(number)}) for number in range(100))
+    ecr.seed(SeedRepository(name=f"{prefix}/extra-{number}", tags={"n": str(number)}) for number in range(30))
     wanted = look(an_inventory(aws), EVERY_FACT, IDLE_SINCE)
     calls = count(1)
 
@@ -553,6 +553,46 @@ def test_throttling_beyond_patience_fails_and_tells_of_what(aws: EmbeddedAws, pr
     ecr.faults.add(operation, "ThrottlingException", times=None)
     with pytest.raises(Throttled, match=operation):
         look(an_inventory(aws))
+
+
+# The one in memory
+
+
+def test_the_ecr_in_memory_tells_an_inventory_what_the_embedded_one_does(aws: EmbeddedAws, prefix: str) -> None:
+    ecr.seed(varied(prefix))
+    aws.client("ecr").create_repository_creation_template(prefix=prefix, appliedFor=["CREATE_ON_PUSH"])
+    embedded = an_inventory(aws)
+    memory = MemoryEcr(
+        *(
+            Held(
+                each.name,
+                each.created_at or T0,
+                each.mutability,
+                each.exclusion_filters,
+                "KMS" if each.kms_key else "AES256",
+                each.scan_on_push,
+                "SCAN_ON_PUSH" if each.scan_on_push else "MANUAL",
+                each.tags,
+                each.lifecycle_policy,
+                each.repository_policy,
+                embedded._client.call("ecr", "DescribeImages", {"repositoryName": each.name, "filter": {"imageStatus": "ANY"}})["imageDetails"],
+            )
+            for each in varied(prefix)
+        )
+    )
+    memory.templates = [(prefix, ["CREATE_ON_PUSH"])]
+
+    def alike(found: Repository) -> Repository:
+        assert isinstance(found.encryption, Encryption)
+        text = found.repository_policy
+        return replace(
+            found,
+            encryption=Encryption(found.encryption.type),
+            repository_policy=json.dumps(json.loads(text)) if isinstance(text, str) else text,
+        )
+
+    told = [[alike(each) for each in look(inventory, EVERY_FACT, IDLE_SINCE).values()] for inventory in (embedded, memory.inventory(NOW))]
+    assert told[0] == told[1]
 
 
 # Reads only

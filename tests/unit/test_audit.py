@@ -308,7 +308,7 @@ def permitted(policy: Policy, *, count_images: bool = False) -> frozenset[str]:
     return frozenset[str]().union(
         *(
             actions_for(each.facts, pulls=policy.limits.pull_metrics and each.idle_since is not None)
-            for each in wanted_by(policy, NOW, count_images=count_images)
+            for each in wanted_by(policy, NOW, count_images=count_images).values()
         )
     )
 
@@ -637,6 +637,6 @@ def test_a_verdict_that_stays_open_although_all_is_known_is_no_gap() -> None:
 
 
 def test_facts_in_question_are_all_that_the_rules_need_where_nothing_is_known(policy: Policy) -> None:
-    facts = frozenset[Fact]().union(*(each.facts for each in wanted_by(policy, NOW)))
+    facts = frozenset[Fact]().union(*(each.facts for each in wanted_by(policy, NOW).values()))
     assert facts <= frozenset[Fact]().union(*(rule.needs for rule in RULES.values()))
     assert Fact.HOLDS_IMAGE not in facts, "nothing shows an audit that ECR made a repository by itself"

@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import sys
+import threading
+import time
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -20,7 +23,9 @@ from rich.text import Text
 from cli.audit_output import OUTPUTS, AuditWriter, writer_for
 from cli.audit_output.comma_separated import COLUMNS, cell
 from cli.audit_output.markdown import escaped
+from cli.audit_output.progress import Pulse, shown
 from cli.audit_output.sarif import LEVELS
+from cli.audit_output.table import TableWriter
 from cli.audit_output.words import Tally, known_facts, tidy, visible
 from cli.trouble import Exit, Trouble
 from ecr_governor.core.audit import AuditedRepository, AuditFinding, AuditSummary
@@ -31,7 +36,7 @@ from tests.fakes import ACCOUNT, REGION, T0
 GOLDEN = Path(__file__).parents[1] / "golden"
 SUFFIXES = {"table": "txt", "json": "json", "jsonl": "jsonl", "csv": "csv", "markdown": "md", "sarif": "sarif"}
 HASH = "5f2c" * 16
-CLEAN = AuditedRepository("payments/worker", "api", "payments", (), {}, 3, 1_500_000, T0, T0, None)
+CLEAN = AuditedRepository("payments/worker", "api", "payments", (), {}, 3, 1_500_000, T0, T0, unused=False)
 API = AuditedRepository(
     name="payments/api",
     origin="create_on_push",
@@ -189,7 +194,7 @@ def test_json_says_everything_once() -> None:
     assert set(document) == {"account", "region", "policy_hash", "complete", "repositories", "incomplete_because", "calls"}
     assert [repository["name"] for repository in document["repositories"]] == ["payments/api", "payments/worker", "=tmp"]
     assert document["repositories"][0]["last_push"] == "2026-11-02T09:14:07+00:00"
-    assert document["repositories"][1]["unused"] is None
+    assert document["repositories"][1]["unused"] is False
     assert document["complete"] is False
 
 
@@ -219,7 +224,7 @@ def test_csv_has_one_header_and_a_row_for_each_finding() -> None:
         (REGION, "'=tmp", "unused"),
         ("eu-central-1", "payments/worker", ""),
     ]
-    assert (rows[0]["unused"], rows[2]["unused"], rows[3]["unused"]) == ("false", "", "true")
+    assert (rows[0]["unused"], rows[2]["unused"], rows[3]["unused"]) == ("false", "false", "true")
 
 
 def test_markdown_tells_each_region_after_its_heading() -> None:
@@ -316,6 +321,89 @@ def test_the_table_ends_with_the_counts() -> None:
     assert " ".join(last.split()) == "2 of 3 repositories violating; 1 critical, 1 high, 1 exempt, 2 undetermined; 5 calls in 3.2 s"
 
 
+# --- progress -------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Reading:
+    listed: int = 0
+    total: int | None = None
+    completed: int = 0
+
+
+def test_progress_says_only_what_is_known() -> None:
+    reading, now = Reading(), [0.0]
+    pulse = Pulse(reading, clock=lambda: now[0])
+    said = [pulse.said()]
+    reading.listed = 3000
+    said.append(pulse.said())
+    reading.total = 10_000
+    said.append(pulse.said())
+    for seconds, completed in ((10, 200), (30, 600), (300, 6000), (301, 6000), (500, 10_000)):
+        now[0], reading.completed = float(seconds), completed
+        said.append(pulse.said())
+    assert said == [
+        "listing repositories",
+        "3,000 repositories listed so far",
+        "0 of 10,000 repositories",
+        "200 of 10,000 repositories, 20/s, about 8 minutes left",
+        "600 of 10,000 repositories, 20/s, about 8 minutes left",
+        "6,000 of 10,000 repositories, 20/s, about 3 minutes left",
+        "6,000 of 10,000 repositories, 20/s, about 3 minutes left",
+        "10,000 of 10,000 repositories, 20/s",
+    ]
+
+
+def test_the_rate_is_that_of_the_last_minute() -> None:
+    reading, now = Reading(total=100_000), [0.0]
+    pulse = Pulse(reading, clock=lambda: now[0])
+    for second in range(601):
+        now[0] = float(second)
+        reading.completed += 100 if second < 500 else 1
+        said = pulse.said()
+    assert said.endswith("1/s, about 14 hours left")
+
+
+def test_a_rate_below_one_is_told_by_the_minute() -> None:
+    reading, now = Reading(total=10), [0.0]
+    pulse = Pulse(reading, clock=lambda: now[0])
+    pulse.said()
+    now[0], reading.completed = 50.0, 5
+    assert pulse.said() == "5 of 10 repositories, 6 a minute, about 50 seconds left"
+
+
+def test_elsewhere_a_line_is_written_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("cli.audit_output.progress.SAY_EVERY", 0.01)
+    said = threading.Event()
+    reading = Reading(listed=7)
+    monkeypatch.setattr(Pulse, "said", lambda _self: said.set() or "so far")
+    with shown(reading, REGION, quiet=False):
+        assert said.wait(10)
+    out, err = capsys.readouterr()
+    assert (out, set(err.splitlines())) == ("", {f"{REGION}: so far"})
+
+
+def test_whoever_wants_quiet_has_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("cli.audit_output.progress.SAY_EVERY", 0.01)
+    with shown(Reading(), REGION, quiet=True):
+        time.sleep(0.05)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_is_drawn_on_the_terminal_that_the_table_is_printed_on(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = writer_for("table", terminal)
+    assert isinstance(writer, TableWriter)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    writer.begin(ACCOUNT, REGION, HASH)
+    with shown(Reading(listed=3, total=3, completed=1), REGION, quiet=False, console=writer.console):
+        writer.repository(API)
+        writer.console.print("")
+    writer.end(SUMMARY)
+    assert cast("Terminal", sys.stderr).getvalue() == ""
+    assert "1 of 3 repositories" in Text.from_ansi(terminal.getvalue()).plain
+    assert "payments/api" in terminal.getvalue()
+
+
 # --- words ----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -368,7 +456,7 @@ REPOSITORY = st.builds(
     size_bytes=NUMBER,
     last_push=MOMENT,
     last_pull=MOMENT,
-    unused=st.none() | st.booleans(),
+    unused=st.booleans(),
 )
 REPOSITORY_LISTS = st.lists(REPOSITORY, max_size=3)
 SUMMARIES = st.builds(

@@ -1,11 +1,14 @@
 """Calls keep to a rate that nobody publishes: few are refused, no time is wasted, and what slowed down speeds up again."""
 
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.pace import ATTEMPTS, FLOOR, PASSING, PATIENCE_SECONDS, Pace
+from ecr_governor.adapters.pace import ATTEMPTS, FLOOR, PASSING, PATIENCE_SECONDS, RECONNECTS, Pace
 from ecr_governor.app.errors import Throttled
 
 if TYPE_CHECKING:
@@ -67,6 +70,29 @@ def test_the_rate_is_kept_and_used_in_full(clock: Clock, rate: float) -> None:
         pace.wait(OPERATION)
     spent = clock.now - begun
     assert (500 - 5) / rate - 1e-6 <= spent <= 500 / rate
+
+
+@pytest.mark.parametrize("rate", [1, 3, 7, 20, 100, 0.7])
+def test_no_second_sees_more_calls_than_the_rate(clock: Clock, rate: float) -> None:
+    pace, chance, sent = pace_of(clock, rate), random.Random(7), list[float]()
+    for _ in range(600):
+        if chance.random() < 0.1:
+            clock.now += chance.random() * 3
+        if chance.random() < 0.03:
+            pace.throttled(OPERATION)
+        pace.wait(OPERATION)
+        pace.succeeded(OPERATION)
+        sent.append(clock.now)
+    most, window = max(1, int(rate)), max(1, int(rate)) / rate
+    assert all(later - earlier >= window - 1e-6 for earlier, later in zip(sent, sent[most:], strict=False))
+
+
+def test_many_threads_keep_the_rate_together() -> None:
+    pace, begun = Pace(200), time.monotonic()
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: pace.wait(OPERATION), range(300)))
+    # A thread may wake late, but never before its turn.
+    assert time.monotonic() - begun >= (300 - 5) / 200 - 0.01
 
 
 def test_after_a_pause_no_more_than_a_small_burst_goes_at_once(clock: Clock) -> None:
@@ -171,6 +197,31 @@ def test_whoever_is_refused_for_ever_gives_up(clock: Clock, code: str) -> None:
         pace_of(clock, 20).call(OPERATION, refused)
     assert made <= ATTEMPTS
     assert clock.now - begun < 2 * PATIENCE_SECONDS
+
+
+def test_where_no_answer_comes_it_is_tried_again_in_turn_and_the_rate_stays(clock: Clock) -> None:
+    pace, answers = pace_of(clock, 20), iter([Throttled("reset"), Throttled("reset"), None])
+
+    def attempt() -> str:
+        if (trouble := next(answers)) is not None:
+            raise trouble
+        return "answer"
+
+    assert pace.call(OPERATION, attempt) == "answer"
+    assert pace.rate(OPERATION) == 20
+
+
+def test_where_no_answer_comes_three_times_in_a_row_there_is_none(clock: Clock) -> None:
+    made = 0
+
+    def attempt() -> None:
+        nonlocal made
+        made += 1
+        raise Throttled("reset") if made != 3 else refusal()
+
+    with pytest.raises(Throttled, match="reset"):
+        pace_of(clock, 20).call(OPERATION, attempt)
+    assert made == 3 + RECONNECTS
 
 
 def test_other_errors_are_passed_on_at_once_and_show_that_the_rate_is_fine(clock: Clock) -> None:

@@ -1,10 +1,15 @@
 """The signed caller signs as botocore does, keeps connections, and tells trouble in botocore's words."""
 
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -12,10 +17,14 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError, ProxyConnectionError, SSLError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from ecr_governor.adapters.aws import code_of
-from ecr_governor.adapters.signed import ATTEMPTS, SERVICES, SignedClient
+from ecr_governor.adapters.signed import SERVICES, SignedClient, Unreached
 from ecr_governor.app.errors import Throttled
 
 NOON = 1793620800.0
@@ -67,6 +76,7 @@ class Session:
     def __init__(self, token: str | None = None, *, fips: bool = False, without_credentials: bool = False) -> None:
         self.credentials = None if without_credentials else Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", token)
         self.fips = fips
+        self.ca_bundle: str | None = None
 
     def get_credentials(self) -> Any:
         return self.credentials
@@ -75,7 +85,7 @@ class Session:
         return botocore.session.Session().get_component(name)
 
     def get_config_variable(self, name: str, /) -> Any:
-        return self.fips if name == "use_fips_endpoint" else None
+        return {"use_fips_endpoint": self.fips, "ca_bundle": self.ca_bundle}.get(name)
 
 
 @pytest.fixture
@@ -87,7 +97,7 @@ def server() -> Iterator[Server]:
 
 
 def client_of(server: Server, token: str | None = None) -> SignedClient:
-    return SignedClient(Session(token), "eu-west-1", server.url, "ecr-governor audit", clock=lambda: NOON, sleep=lambda _: None)
+    return SignedClient(Session(token), "eu-west-1", server.url, "ecr-governor audit", clock=lambda: NOON)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -138,16 +148,80 @@ def test_the_services_are_called_as_botocores_model_says() -> None:
 )
 def test_without_an_endpoint_it_is_that_of_the_regions_partition(region: str, fips: bool, host: str) -> None:
     door = SignedClient(Session(fips=fips), region)._open("ecr")
-    assert (door.host, door.path, door.pool.scheme, door.pool.host) == (host, "/", "https", host)
+    assert (door.host, door.path, door.address.geturl()) == (host, "/", f"https://{host}")
+    assert door.tls is not None
+    assert (door.tls.check_hostname, door.tls.verify_mode) == (True, ssl.CERT_REQUIRED)
 
 
 def test_https_goes_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://user:pass@127.0.0.1:3128")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    client = SignedClient(Session(), "eu-west-1")
-    assert str(client._open("ecr").pool.proxy) == "http://user:pass@127.0.0.1:3128"
-    assert "proxy-authorization" in client._open("ecr").pool.proxy_headers
-    assert SignedClient(Session(), "eu-west-1", "https://127.0.0.1:1")._open("ecr").pool.proxy is None
+    proxy = SignedClient(Session(), "eu-west-1")._open("ecr").proxy
+    assert proxy is not None
+    assert (proxy.hostname, proxy.port, proxy.username) == ("127.0.0.1", 3128, "user")
+    assert SignedClient(Session(), "eu-west-1", "https://127.0.0.1:1")._open("ecr").proxy is None
+
+
+def test_a_proxy_without_a_scheme_is_one_of_http_and_one_by_tls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
+    proxy = SignedClient(Session(), "eu-west-1")._open("ecr").proxy
+    assert proxy is not None
+    assert (proxy.hostname, proxy.port) == ("proxy.example", 3128)
+    monkeypatch.setenv("HTTPS_PROXY", "https://proxy.example:3128")
+    with pytest.raises(ProxyConnectionError):
+        SignedClient(Session(), "eu-west-1")._open("ecr")
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty"])
+def test_certificates_that_cannot_be_used_are_told_in_botocores_words(tmp_path: Path, kind: str) -> None:
+    bundle = tmp_path / "bundle.pem"
+    if kind == "empty":
+        bundle.touch()
+    session = Session()
+    session.ca_bundle = str(bundle)
+    with pytest.raises(SSLError, match="bundle"):
+        SignedClient(session, "eu-west-1")._open("ecr")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of 127.0.0.1 with its key, which nobody has signed but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "certificate.pem"
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    return path
+
+
+def test_tls_is_spoken_with_whom_the_bundle_trusts_and_with_nobody_else(server: Server, certificate: Path) -> None:
+    secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    secure.load_cert_chain(certificate)
+    server.socket = secure.wrap_socket(server.socket, server_side=True)
+    url, session = server.url.replace("http:", "https:"), Session()
+    session.ca_bundle = str(certificate)
+    client = SignedClient(session, "eu-west-1", url)
+    for _ in range(3):
+        assert client.call("ecr", "DescribeImages", {}) == {"createdAt": 1793620800.123}
+    assert server.connections == 1
+    client.close()
+    with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+        SignedClient(Session(), "eu-west-1", url).call("ecr", "DescribeImages", {})
+    with pytest.raises(SSLError, match="Hostname mismatch"):
+        SignedClient(session, "eu-west-1", url.replace("127.0.0.1", "localhost")).call("ecr", "DescribeImages", {})
 
 
 def test_timestamps_stay_numbers_and_connections_stay_open(server: Server) -> None:
@@ -196,20 +270,33 @@ def test_a_refusal_is_a_client_error_with_awss_code(server: Server, answer: Any,
     assert client.calls.total() == 1
 
 
-def test_a_lost_connection_is_tried_again(server: Server) -> None:
-    server.answers = [OK, None, None, OK]
+def test_a_lost_connection_is_passing_trouble_and_the_next_call_makes_a_new_one(server: Server) -> None:
+    server.answers = [OK, None, OK]
     client = client_of(server)
-    for _ in range(2):
-        assert client.call("ecr", "DescribeImages", {})
-    assert client.calls.total() == 4
-
-
-def test_whoever_cannot_be_reached_is_passing_trouble(server: Server) -> None:
-    server.answers = [None] * ATTEMPTS
-    client = client_of(server)
-    with pytest.raises(Throttled, match="ecr:DescribeImages: "):
+    assert client.call("ecr", "DescribeImages", {})
+    with pytest.raises(Unreached, match="ecr:DescribeImages: "):
         client.call("ecr", "DescribeImages", {})
-    assert client.calls.total() == ATTEMPTS
+    assert client.call("ecr", "DescribeImages", {})
+    assert (client.calls.total(), server.connections) == (3, 2)
+
+
+def test_whoever_cannot_be_reached_is_passing_trouble() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        client = SignedClient(Session(), "eu-west-1", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        with pytest.raises(Unreached, match="ecr:DescribeImages: ConnectionRefusedError"):
+            client.call("ecr", "DescribeImages", {})
+    assert issubclass(Unreached, Throttled)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'"x"', b"{"])
+def test_success_without_an_object_is_no_answer(server: Server, body: bytes) -> None:
+    server.answers = [(200, {}, body)]
+    if body:
+        with pytest.raises(Unreached):
+            client_of(server).call("ecr", "DescribeImages", {})
+    else:
+        assert client_of(server).call("ecr", "DescribeImages", {}) == {}
 
 
 def test_credentials_that_change_are_used_from_the_next_call(server: Server) -> None:

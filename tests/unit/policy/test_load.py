@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from ecr_governor.core.policy.load import MAX_BYTES, MAX_DEPTH, PolicyInvalid, Problem, load, load_bytes
 from ecr_governor.core.policy.model import Mode
 
-RULES = "auto-created, encryption, image-tag, lifecycle-policy, naming, repository-policy, required-tags, scanning, tag-mutability"
-TOP = "version, mode, naming, namespaces, owner_tag, rules, exemptions, notifications"
+RULES = "auto-created, encryption, image-tag, lifecycle-policy, naming, repository-policy, required-tags, scanning, tag-mutability, unused"
+TOP = "version, mode, naming, namespaces, owner_tag, rules, exemptions, limits, notifications"
 
 
 def problems(text: str) -> list[str]:
@@ -116,6 +116,28 @@ def test_only_version_1_is_read(line: str, told: str) -> None:
             "notifications: {slack: {digest_above: 0}}",
             [
                 "2:39: notifications.slack.digest_above: 0 is out of bounds → write a number of at least 1",
+            ],
+        ),
+        ("limits: {calls_per_second: 0}", ["2:28: limits.calls_per_second: 0 is out of bounds → write a number of at least 1"]),
+        ("limits: {calls_per_second: 1e9}", ["2:28: limits.calls_per_second: must be a whole number, not the number 1000000000.0"]),
+        ("limits: {pull_metrics: yes}", ["2:24: limits.pull_metrics: must be true or false, not the text 'yes'"]),
+        ("limits: {remedies_per_sweep: -1}", ["2:30: limits.remedies_per_sweep: -1 is out of bounds → write a number of at least 0"]),
+        (
+            "namespaces: {ROOT: {unused: {after: 90}}}",
+            [
+                (
+                    "2:37: namespaces.ROOT.unused.after: 90 is no time span → write a number with m, h or d behind it, for example 24h; "
+                    "at most 365d"
+                ),
+            ],
+        ),
+        (
+            "namespaces: {ROOT: {unused: {}}}",
+            [
+                (
+                    "2:29: namespaces.ROOT.unused.after: after is missing → add after: How long ago creation, last push and last pull must "
+                    "be, for example 90d; a day is added for ECR's delay."
+                ),
             ],
         ),
         ("notifications: {slack: {enabled: yes}}", ["2:34: notifications.slack.enabled: must be true or false, not the text 'yes'"]),
@@ -454,7 +476,7 @@ ANY_VALUE = st.recursive(
     max_leaves=6,
 )
 KEYS = st.sampled_from([
-    "mode", "naming", "namespaces", "owner_tag", "rules", "exemptions", "notifications",
+    "mode", "naming", "namespaces", "owner_tag", "rules", "exemptions", "limits", "notifications",
 ])  # fmt: skip
 
 

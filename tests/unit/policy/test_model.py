@@ -168,6 +168,25 @@ def test_the_hash_goes_by_what_is_said_not_by_how() -> None:
     assert len(one.hash) == 12
 
 
+@pytest.mark.parametrize("known_before", [True, False])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_in_another_mode_it_is_the_same_file(mode: Mode, known_before: bool) -> None:
+    made = policy("version: 1\nmode: off\nrules: {naming: audit, scanning: off}")
+    before = made.hash if known_before else ""
+    other = made.in_mode(mode)
+
+    assert (other.hash, made.mode, other.mode) == (before or made.hash, Mode.OFF, mode)
+    assert other.mode_of("naming") is weaker(mode, Mode.AUDIT)
+    assert other.mode_of("scanning") is Mode.OFF
+    assert other.mode_of("unused") is mode
+
+
+def test_limits_are_careful_where_nothing_is_said() -> None:
+    limits = policy("version: 1").limits
+
+    assert (limits.calls_per_second, limits.pull_metrics, limits.remedies_per_sweep) == (20, False, 200)
+
+
 def test_a_policy_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         policy("mode: audit").mode = Mode.ENFORCE  # type: ignore[misc]

@@ -177,6 +177,30 @@ def test_the_distance_counts_single_corrections(left: str, right: str, distance:
 TEXTS = st.text(alphabet="abc", max_size=7)
 
 
+def table(left: str, right: str) -> int:
+    """The distance by the definition."""
+    rows = [[row or column if not row or not column else 0 for column in range(len(right) + 1)] for row in range(len(left) + 1)]
+    for row in range(1, len(left) + 1):
+        for column in range(1, len(right) + 1):
+            rows[row][column] = min(
+                rows[row - 1][column] + 1,
+                rows[row][column - 1] + 1,
+                rows[row - 1][column - 1] + (left[row - 1] != right[column - 1]),
+            )
+            if row > 1 and column > 1 and (left[row - 1], left[row - 2]) == (right[column - 2], right[column - 1]):
+                rows[row][column] = min(rows[row][column], rows[row - 2][column - 2] + 1)
+    return rows[-1][-1]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.text(alphabet="abc-", max_size=90), st.text(alphabet="abc-", max_size=90), st.lists(st.integers(0, 90), max_size=4))
+def test_the_distance_is_that_of_the_definition(left: str, right: str, holes: list[int]) -> None:
+    nearly = "".join(character for place, character in enumerate(left) if place not in holes)
+
+    assert edit_distance(left, right) == table(left, right)
+    assert edit_distance(left, nearly) == table(left, nearly)
+
+
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(TEXTS, TEXTS, st.integers(0, 4))
 def test_the_limit_only_spares_work(left: str, right: str, limit: int) -> None:

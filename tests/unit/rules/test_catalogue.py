@@ -1,5 +1,6 @@
 """The rules as a whole: what is found, and what each must have."""
 
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from ecr_governor.core import rules
 from ecr_governor.core.policy.load import load
-from ecr_governor.core.repository import Fact, ScanFrequency
+from ecr_governor.core.repository import Fact, ScanFrequency, Usage
 from ecr_governor.core.rules import RULES, RuleMisplaced
 from ecr_governor.core.verdict import Compliant, Undetermined, Violation
 from tests.unit.rules.given import NOW, expectation, repository
@@ -20,8 +21,9 @@ EVERYTHING = """
       action: {type: expire}}]},
     repository_policy: {Version: "2012-10-17", Statement: [{Sid: A, Effect: Deny, Principal: "*", Action: "ecr:*"}]},
     tag_mutability: IMMUTABLE, scan_frequency: SCAN_ON_PUSH, required_tags: {owner: "*"}, encryption: KMS, image_tags: "v*",
-    auto_created: {}
+    auto_created: {}, unused: {after: 90d}
 """
+LONG_AGO = NOW - timedelta(days=365)
 NAMING = 'naming: {convention: "{team}/{service}"}'
 
 
@@ -31,7 +33,7 @@ def test_every_module_of_the_folder_is_a_rule_in_stable_order() -> None:
     assert list(RULES) == sorted(name.replace("_", "-") for name in files)
     assert list(RULES) == [
         "auto-created", "encryption", "image-tag", "lifecycle-policy", "naming", "repository-policy", "required-tags", "scanning",
-        "tag-mutability",
+        "tag-mutability", "unused",
     ]  # fmt: skip
 
 
@@ -63,7 +65,7 @@ def test_without_the_facts_it_needs_no_rule_finds_fault(rule_id: str) -> None:
     asked = expectation(EVERYTHING, top=NAMING)
 
     assert rule.applies(asked)
-    found = rule.check(repository(), asked, NOW)
+    found = rule.check(repository(created_at=LONG_AGO), asked, NOW)
     if rule.needs and rule_id != "auto-created":  # whose subjects are few, and known by their origin
         assert isinstance(found, Undetermined)
         assert "not fetched" in found.why
@@ -109,7 +111,15 @@ def test_a_policy_may_name_every_rule() -> None:
 
 def test_all_that_is_wrong_is_found() -> None:
     bare = repository(
-        "api", tags={}, lifecycle_policy=None, repository_policy=None, scan_frequency=ScanFrequency.MANUAL, images=(), holds_image=False
+        "api",
+        created_at=LONG_AGO,
+        tags={},
+        lifecycle_policy=None,
+        repository_policy=None,
+        scan_frequency=ScanFrequency.MANUAL,
+        images=(),
+        holds_image=False,
+        usage=Usage(),
     )
     found = {
         rule_id for rule_id, rule in RULES.items() if isinstance(rule.check(bare, expectation(EVERYTHING, "api", NAMING), NOW), Violation)

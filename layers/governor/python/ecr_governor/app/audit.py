@@ -26,6 +26,8 @@ AT_ONCE_WITH_IMAGES: Final = 25
 """Few, since each may hold 10,000 images that are all kept until it is judged."""
 IN_VAIN: Final = 3
 """Attempts in a row to read repositories after which AWS is asked no more."""
+AGES: Final = timedelta(days=3650)
+"""Longer than any rule waits."""
 
 
 class Source(Inventory, Protocol):
@@ -65,21 +67,20 @@ def audit(
     `count_images`: list all images of every repository, to tell how many there are and how large, whatever the rules need.
     What AWS denies or keeps throttling is no finding and no absence: it makes the audit incomplete.
     """
-    at_once = _at_once(policy, now)
-    in_vain = 0
+    wanted = wanted_by(policy, now, count_images=count_images)
+    at_once, in_vain = _at_once(policy, wanted), 0
     try:
         automatic = _automatic_creation(inventory, progress)
         for page in inventory.pages():
             listed = (replace(repository, provenance=classify(Provenance(), repository.name, automatic)) for repository in page)
-            while group := tuple(islice(listed, at_once)):
-                wanted = {repository.name: _wanted(repository, policy, now, count_images=count_images) for repository in group}
+            while group := tuple((repository, wanted[policy.namespace_of(repository.name)]) for repository in islice(listed, at_once)):
                 try:
-                    read, in_vain = _read(inventory, group, wanted), 0
+                    read, in_vain = _read(inventory, group), 0
                 except Throttled as trouble:
-                    read, in_vain = _unread(group, wanted, str(trouble)), in_vain + 1
-                for repository in group:
+                    read, in_vain = _unread(group, str(trouble)), in_vain + 1
+                for repository, what in group:
                     if found := read.get(repository.name):
-                        yield _judged(found, wanted[repository.name], policy, now, progress)
+                        yield _judged(found, what, policy, now, progress)
                 if in_vain == IN_VAIN:
                     progress.missing("not every repository was looked at: AWS kept throttling, or could not be reached")
                     return
@@ -87,20 +88,21 @@ def audit(
         progress.missing(f"not every repository was looked at: {trouble}")
 
 
-def wanted_by(policy: Policy, now: datetime, *, count_images: bool = False) -> Sequence[Wanted]:
-    """Tell what an audit by this policy may read: for each namespace what it wants to know of an old repository, and ROOT's first."""
-    names = ["any", *(f"{prefix}/any" for prefix in policy.namespaces if prefix != ROOT)]
-    return [_wanted(_listed(name, now), policy, now, count_images=count_images) for name in names]
+def wanted_by(policy: Policy, now: datetime, *, count_images: bool = False) -> Mapping[str, Wanted]:
+    """Tell what an audit by this policy reads of the repositories of each namespace: what is in question of an old one."""
+    wanted: dict[str, Wanted] = {}
+    for namespace in {ROOT, *policy.namespaces}:
+        name = "any" if namespace == ROOT else f"{namespace}/any"
+        provenance = classify(Provenance(), name, AutomaticCreation())
+        unread = Repository(name, "", "", "", now - AGES, NOT_FETCHED, NOT_FETCHED, provenance=provenance)
+        facts = facts_in_question(unread, policy, now)
+        idle_since = unused.idle_since(policy.expectation_for(name), now) if Fact.USAGE in facts and not count_images else None
+        wanted[namespace] = Wanted(facts | {Fact.USAGE} if count_images else facts, idle_since)
+    return wanted
 
 
-def _listed(name: str, now: datetime) -> Repository:
-    """A repository that is old enough for every rule, and of which nothing else is known."""
-    provenance = classify(Provenance(), name, AutomaticCreation())
-    return Repository(name, "", "", "", now - timedelta(days=3650), NOT_FETCHED, NOT_FETCHED, provenance=provenance)
-
-
-def _at_once(policy: Policy, now: datetime) -> int:
-    if any(Fact.IMAGES in wanted.facts for wanted in wanted_by(policy, now)):
+def _at_once(policy: Policy, wanted: Mapping[str, Wanted]) -> int:
+    if any(Fact.IMAGES in each.facts for each in wanted.values()):
         return AT_ONCE_WITH_IMAGES
     return AT_ONCE_WITH_PULL_METRICS if policy.limits.pull_metrics else AT_ONCE
 
@@ -115,27 +117,22 @@ def _automatic_creation(inventory: Source, progress: Progress) -> AutomaticCreat
     return automatic
 
 
-def _wanted(repository: Repository, policy: Policy, now: datetime, *, count_images: bool) -> Wanted:
-    facts = facts_in_question(repository, policy, now)
-    if count_images:
-        return Wanted(facts | {Fact.USAGE}, None)
-    return Wanted(facts, unused.idle_since(policy.expectation_for(repository.name), now) if Fact.USAGE in facts else None)
-
-
-def _read(inventory: Inventory, group: Sequence[Repository], wanted: Mapping[str, Wanted]) -> dict[str, Repository]:
+def _read(inventory: Inventory, group: Sequence[tuple[Repository, Wanted]]) -> dict[str, Repository]:
     """Read of each repository what is wanted of it; those that are gone by now are left out. Raises Throttled."""
     alike: dict[Wanted, list[Repository]] = {}
-    for repository in group:
-        alike.setdefault(wanted[repository.name], []).append(repository)
+    for repository, wanted in group:
+        alike.setdefault(wanted, []).append(repository)
     return {
-        found.name: found for each, repositories in alike.items() for found in inventory.complete(repositories, each.facts, each.idle_since)
+        found.name: found
+        for wanted, repositories in alike.items()
+        for found in inventory.complete(repositories, wanted.facts, wanted.idle_since)
     }
 
 
-def _unread(group: Sequence[Repository], wanted: Mapping[str, Wanted], why: str) -> dict[str, Repository]:
+def _unread(group: Sequence[tuple[Repository, Wanted]], why: str) -> dict[str, Repository]:
     unread: dict[str, Repository] = {}
-    for repository in group:
-        facts: dict[str, Any] = dict.fromkeys((fact.value for fact in wanted[repository.name].facts), Unreadable(why))
+    for repository, wanted in group:
+        facts: dict[str, Any] = dict.fromkeys((fact.value for fact in wanted.facts), Unreadable(why))
         unread[repository.name] = replace(repository, **facts)
     return unread
 

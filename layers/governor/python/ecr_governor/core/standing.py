@@ -167,9 +167,17 @@ def _fingerprint(*parts: str) -> str:
 
 
 def standing_of(
-    repository: Repository, evaluation: Evaluation, policy: Policy, now: datetime, next_look: datetime | None = None
+    repository: Repository,
+    evaluation: Evaluation,
+    policy: Policy,
+    now: datetime,
+    next_look: datetime | None = None,
+    former: Standing | None = None,
 ) -> Standing:
-    """Sum up a repository that was read and judged just now; `next_look` is when another rule than `unused` may change its mind."""
+    """Sum up a repository that was read and judged just now; `next_look` is when another rule than `unused` may change its mind.
+
+    What cannot be determined now stands as it did in the `former` standing of the same repository.
+    """
     findings: list[StandingFinding] = []
     undetermined: dict[str, str] = {}
     is_unused: bool | None = None
@@ -180,6 +188,7 @@ def standing_of(
                 findings.append({"rule": judgement.rule, "severity": judgement.severity.value, "reason": reason, "state": state})
             case Undetermined(why):
                 undetermined[judgement.rule] = why
+                findings += _of_rule(former, judgement.rule)
         if judgement.rule == UNUSED and not isinstance(judgement.verdict, Undetermined):
             is_unused = isinstance(judgement.verdict, Violation)
     usage = repository.usage if isinstance(repository.usage, Usage) else Usage()
@@ -204,6 +213,10 @@ def standing_of(
             "read": read_fingerprint(repository),
         }
     )
+
+
+def _of_rule(standing: Standing | None, rule: str) -> list[StandingFinding]:
+    return [finding for finding in standing.findings if finding["rule"] == rule] if standing else []
 
 
 def from_record(record: RepositoryRecord, former: Standing | None, touched_at: datetime) -> Standing | None:

@@ -164,7 +164,8 @@ class _Step:
                 continue
             tally.checked += 1
             seen = sight(repository, record, row.news, self.services.ledger, lambda: self.automatic, policy, self.now)
-            standing = standing_of(seen.repository, seen.evaluation, policy, self.now, next_due(seen, policy, self.now))
+            former = row.former if row.former and row.former.created_at == repository.created_at else None
+            standing = standing_of(seen.repository, seen.evaluation, policy, self.now, next_due(seen, policy, self.now), former)
             self._hear(row, record, standing, tally)
             if not self._settle(record, seen):
                 checked.looks.append(name)

@@ -332,7 +332,9 @@ class AutoCreated(_Strict):
 class Unused(_Strict):
     """When a repository counts as unused."""
 
-    after: Annotated[Grace, Field(description="How long ago the last push, the last pull and the creation must be, for example 90d.")]
+    after: Annotated[
+        Grace, Field(description="How long ago creation, last push and last pull must be, for example 90d; a day is added for ECR's delay.")
+    ]
 
 
 def _lifecycle_document(document: dict[str, Any]) -> dict[str, Any]:
