@@ -8,11 +8,25 @@ import pytest
 
 from cli.demo.stage import Stage
 from cli.embedded import running, upload_policy
+from ecr_governor.adapters.state_machine import StateMachine
 from local.ecr import faults
 from tests.integration.conftest import POLICY
 
 CI = "ci-payments/build-1"
-ROLES = ("RepositoryEventsRole", "ImageEventsRole", "DueChecksRole", "DueChecksScheduleRole", "NotifyRole", "PublishRole")
+ROLES = (
+    "RepositoryEventsRole",
+    "ImageEventsRole",
+    "DueChecksRole",
+    "DueChecksScheduleRole",
+    "NotifyRole",
+    "PublishRole",
+    "SweepRole",
+    "SweepNightlyRole",
+    "SweepListRole",
+    "SweepCheckRole",
+    "SweepDecideRole",
+    "SweepReportRole",
+)
 Use = tuple[str, str, str]
 
 
@@ -44,8 +58,16 @@ def everything_happens(stage: Stage) -> None:
     aws.advance(timedelta(minutes=1))
     stage.push("payments/check_out:v1.0.0", CI)
     stage.settle()
+    sweep(stage)
+    # The sweep is the first to see the mended one.
     upload_policy(aws, everything())
     aws.advance(timedelta(minutes=1))
+    sweep(stage)
+    # A shard that is not finished: the steps after it find nothing of it.
+    laid = json.loads(step(stage, "List", {"execution": "by-hand", "input": {"everything": True}}))
+    for name in ("Decide", "Report"):
+        report = step(stage, name, {"run": laid["run"]})
+    assert "was not finished" in report
     # Slack stays down for longer than the stream keeps records.
     # … and so does the event bus.
     aws.slack.behave("down")
@@ -57,15 +79,47 @@ def everything_happens(stage: Stage) -> None:
     aws.slack.behave("ok")
     aws.bus.refuse_puts = False
     stage.settle()
+    # Of this one no rule reads the images, so that CloudWatch may tell of its pulls.
+    ecr.create_repository(repositoryName="docker-hub/library/nginx")
     # A push that never finishes leaves a blank repository; time passes, its grace period ends, schedules fire.
     stage.begin_push("payments/blank", CI)
     stage.settle()
     aws.advance(timedelta(hours=30))
+    # A repository is made anew, and no event tells of it; months later the sweep asks CloudWatch who was pulled from.
+    ecr.create_repository(repositoryName="payments/again")
+    stage.settle()
+    ecr.delete_repository(repositoryName="payments/again")
+    stage.settle()
+    aws.trail.losses.begin(1.0)
+    ecr.create_repository(repositoryName="payments/again")
+    stage.settle()
+    aws.trail.losses.begin(0.0)
+    aws.clock.move_to(aws.clock.now() + timedelta(days=100))
+    aws.advance(timedelta(minutes=1))
+    ended = stage.ledger.last_sweep()
+    assert ended is not None
+    assert ended.ended_at > aws.clock.now() - timedelta(days=1)
+
+
+def step(stage: Stage, name: str, event: object) -> str:
+    """One step of the sweep by itself; give what it answers."""
+    result = stage.aws.lambdas.invoke(stage.aws.function_name(f"Sweep{name}Function"), event)
+    assert result.error is None, result.payload
+    return result.payload.decode()
+
+
+def sweep(stage: Stage) -> None:
+    """Sweep once, and see it end well."""
+    machine = StateMachine(stage.client("stepfunctions"), stage.names["sweep"])
+    arn = machine.start({"everything": True})
+    stage.settle()
+    assert machine.execution(arn).status == "SUCCEEDED", machine.execution(arn)
 
 
 def everything() -> bytes:
     """The demo's policy, and every setting that it leaves out."""
-    return POLICY.read_bytes().replace(b"  ROOT:\n", b"  ROOT:\n    scan_frequency: SCAN_ON_PUSH\n    encryption: KMS\n")
+    settings = b"  ROOT:\n    scan_frequency: SCAN_ON_PUSH\n    encryption: KMS\n    unused: {after: 90d}\n"
+    return POLICY.read_bytes().replace(b"  ROOT:\n", settings) + b"limits: {calls_per_second: 1000, pull_metrics: true}\n"
 
 
 @pytest.fixture(scope="module")
@@ -113,5 +167,11 @@ def test_no_role_uses_wildcards_where_a_resource_can_be_named(journal: tuple[set
         ("RepositoryEventsRole", "ecr:DescribeRepositoryCreationTemplates"),
         ("NotifyRole", "dynamodb:ListStreams"),
         ("PublishRole", "dynamodb:ListStreams"),
+        ("SweepListRole", "cloudtrail:LookupEvents"),
+        ("SweepListRole", "ecr:DescribePullThroughCacheRules"),
+        ("SweepListRole", "ecr:DescribeRepositoryCreationTemplates"),
+        ("SweepListRole", "ecr:GetRegistryScanningConfiguration"),
+        ("SweepListRole", "tag:GetResources"),
+        ("SweepCheckRole", "cloudwatch:GetMetricData"),
     }
     assert not any("*" in action for _, action, _ in journal[0])

@@ -1,5 +1,6 @@
 """Calls keep to a rate that nobody publishes: few are refused, no time is wasted, and what slowed down speeds up again."""
 
+import math
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.pace import ATTEMPTS, FLOOR, PASSING, PATIENCE_SECONDS, RECONNECTS, Pace
+from ecr_governor.adapters.pace import ATTEMPTS, DOUBLING, FLOOR, PASSING, PATIENCE_SECONDS, RECONNECTS, START, Pace
 from ecr_governor.app.errors import Throttled
 
 if TYPE_CHECKING:
@@ -63,13 +64,22 @@ def pace_of(clock: Clock, rate: float, **limits: float) -> Pace:
     return Pace(rate, {f"ecr:{name}": limit for name, limit in limits.items()}, clock=clock, sleep=clock.sleep, chance=lambda: 0.5)
 
 
-@pytest.mark.parametrize("rate", [1, 7, 20, 100])
+@pytest.mark.parametrize("rate", [1, 7, 20, 100, 1000])
 def test_the_rate_is_kept_and_used_in_full(clock: Clock, rate: float) -> None:
-    pace, begun = pace_of(clock, rate), clock.now
-    for _ in range(500):
+    pace, begun, calls = pace_of(clock, rate), clock.now, int(50 * max(rate, 10))
+    for _ in range(calls):
         pace.wait(OPERATION)
-    spent = clock.now - begun
-    assert (500 - 5) / rate - 1e-6 <= spent <= 500 / rate
+        pace.succeeded(OPERATION)
+    start = 0.0 if rate <= START else DOUBLING * math.log2(rate / START)
+    assert (calls - 5) / rate - 1e-6 <= clock.now - begun <= calls / rate + start + 0.1
+
+
+def test_a_rate_above_the_start_is_reached_by_doubling(clock: Clock) -> None:
+    pace, begun = pace_of(clock, 1000), clock.now
+    while pace.rate(OPERATION) < 640:
+        pace.wait(OPERATION)
+        pace.succeeded(OPERATION)
+    assert clock.now - begun == pytest.approx(5 * DOUBLING, abs=0.3)
 
 
 @pytest.mark.parametrize("rate", [1, 3, 7, 20, 100, 0.7])
@@ -88,11 +98,30 @@ def test_no_second_sees_more_calls_than_the_rate(clock: Clock, rate: float) -> N
 
 
 def test_many_threads_keep_the_rate_together() -> None:
-    pace, begun = Pace(200), time.monotonic()
+    pace, begun = Pace(START), time.monotonic()
     with ThreadPoolExecutor(16) as threads:
-        list(threads.map(lambda _: pace.wait(OPERATION), range(300)))
+        list(threads.map(lambda _: pace.wait(OPERATION), range(30)))
     # A thread may wake late, but never before its turn.
-    assert time.monotonic() - begun >= (300 - 5) / 200 - 0.01
+    assert time.monotonic() - begun >= (30 - 5) / START - 0.01
+
+
+@pytest.mark.parametrize("limit", [100, 1000, 10_000])
+def test_few_calls_are_refused_even_if_many_are_under_way_at_the_start(clock: Clock, limit: float) -> None:
+    """Calls take a while, so that a refusal is known only after others have gone."""
+    quota, pace, answers = Quota(clock, 20, 20), pace_of(clock, limit), list[tuple[float, float, bool]]()
+    for _ in range(1200):
+        while (answers and answers[0][0] <= clock.now) or len(answers) >= 64:
+            known_at, sent_at, fine = answers.pop(0)
+            clock.now = max(clock.now, known_at)
+            pace.succeeded(OPERATION) if fine else pace.throttled(OPERATION, sent_at)
+        pace.wait(OPERATION)
+        try:
+            quota()
+        except ClientError:
+            answers.append((clock.now + 0.1, clock.now, False))
+        else:
+            answers.append((clock.now + 0.1, clock.now, True))
+    assert quota.refused <= 0.01 * 1200
 
 
 def test_after_a_pause_no_more_than_a_small_burst_goes_at_once(clock: Clock) -> None:
@@ -164,7 +193,7 @@ def test_the_rate_recovers_little_by_little_up_to_the_limit(clock: Clock) -> Non
     assert pace.rate(OPERATION) == 20
 
 
-@pytest.mark.parametrize(("rate", "refused"), [(10, 0), (20, 0), (30, 0.01), (100, 0.01), (1000, 0.01)])
+@pytest.mark.parametrize(("rate", "refused"), [(10, 0), (20, 0), (30, 0.01), (100, 0.01), (1000, 0.01), (10_000, 0.01)])
 def test_under_a_quota_hardly_a_call_is_refused_and_little_time_lost(clock: Clock, rate: float, refused: float) -> None:
     calls = 2000
     quota, begun = Quota(clock, 20, 20), clock.now

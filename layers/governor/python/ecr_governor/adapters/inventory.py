@@ -243,7 +243,7 @@ class EcrInventory:
         A fact that is there already is not read again, one that may not be read is `Unreadable`. Of `Fact.USAGE` only as much is read
         as tells whether anything happened after `idle_since`; None asks for all of it.
         """
-        missing = [frozenset(fact for fact in facts if getattr(repository, fact.value) == NOT_FETCHED) for repository in page]
+        missing = [_missing(repository, facts) for repository in page]
         without: dict[Fact, list[Repository]] = {
             fact: [repository for repository, own in zip(page, missing, strict=True) if fact in own] for fact in facts - _EACH
         }
@@ -563,10 +563,9 @@ class EcrInventory:
 
         try:
             yield start
-        except BaseException:
+        finally:
             for future in futures:
                 future.cancel()
-            raise
 
     def _completed(self, count: int) -> None:
         with self._counting:
@@ -602,6 +601,11 @@ class _Tally:
             images=self.images if counted else None,
             size_bytes=self.size if counted else None,
         )
+
+
+def _missing(repository: Repository, facts: frozenset[Fact]) -> frozenset[Fact]:
+    there = [fact for fact in facts if (value := getattr(repository, fact.value)) is not NOT_FETCHED and value != NOT_FETCHED]
+    return facts.difference(there) if there else facts
 
 
 def _repository(found: Mapping[str, Any]) -> Repository:

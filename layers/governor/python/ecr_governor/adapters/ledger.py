@@ -14,6 +14,7 @@
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ from ecr_governor.core.sweep import EndedSweep, Lease
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+logger = logging.getLogger(__name__)
 
 DUE_INDEX = "due"
 POLICY = "@policy"
@@ -59,7 +62,7 @@ class DynamoDbLedger:
     def records(self, names: Sequence[str]) -> Mapping[str, RepositoryRecord]:
         """Read many records as last written; those of repositories that the ledger does not know are left out.
 
-        Raises Throttled, Denied, Unintelligible.
+        So is a record that this release does not understand: it is left as it is, and a look will say so. Raises Throttled, Denied.
         """
         found: dict[str, RepositoryRecord] = {}
         for start in range(0, len(names), BATCH):
@@ -71,7 +74,10 @@ class DynamoDbLedger:
                     raise_translated(error, "dynamodb:BatchGetItem")
                 for item in answer["Responses"].get(self._table, ()):
                     name = item["pk"]["S"].partition("#")[2]
-                    found[name] = _record_of(name, item)
+                    try:
+                        found[name] = _record_of(name, item)
+                    except Unintelligible:
+                        logger.exception("record not read", extra={"repository": name})
                 wanted = answer.get("UnprocessedKeys")
                 if not wanted:
                     break

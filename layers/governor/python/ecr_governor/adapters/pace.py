@@ -1,5 +1,6 @@
 """Keeps calls within rates that AWS does not publish: for each operation a bucket of its own, slower after every refusal."""
 
+import math
 import random
 import threading
 import time
@@ -19,6 +20,10 @@ Value = TypeVar("Value")
 # The tagging API and CloudWatch have words of their own.
 PASSING: Final = THROTTLES | {"ThrottledException", "InternalServiceException", "InternalServiceFault", "InternalServiceError", "429"}
 NO_LIMITS: Final[Mapping[str, float]] = MappingProxyType({})
+START = 20.0
+"""Calls a second that an operation begins with, if its limit is above. Many calls may be under way before the first is refused."""
+DOUBLING = 0.5
+"""Seconds in which a rate doubles until it reaches its limit or the first call is refused."""
 FLOOR = 0.5
 """Calls a second that an operation keeps, however often it is refused."""
 RECOVERY_SECONDS = 60.0
@@ -47,12 +52,19 @@ class _Bucket:
     full_at: float = 0.0
     cut_at: float = field(default=float("-inf"))
 
+    @property
+    def step(self) -> float:
+        """By how much a call that was let through raises the rate."""
+        if self.cut_at == float("-inf"):
+            return math.log(2) / DOUBLING
+        return min(MOST_RECOVERY, self.limit / RECOVERY_SECONDS) / self.rate
+
 
 class Pace:
     """At most `rate_per_second` calls of each operation, those in `limits` at theirs if it is lower. For any number of threads.
 
-    No second sees more calls than that. A rate is halved when AWS refuses a call for its rate and recovers little by little with every
-    call that is let through.
+    No second sees more calls than that. A rate begins low and rises quickly until it is at its limit or AWS refuses a call for it. Then
+    it is halved, and recovers little by little with every call that is let through.
     """
 
     def __init__(
@@ -109,11 +121,14 @@ class Pace:
                 bucket.turns.pop()
 
     def succeeded(self, operation: str) -> None:
-        """AWS let a call through: a step back towards the full rate, the same for each second of calling."""
+        """AWS let a call through: a step towards the full rate; after a refusal the same for each second of calling."""
+        known = self._buckets.get(operation)
+        if known is not None and known.rate >= known.limit:
+            return
         with self._lock:
             bucket = self._bucket(operation)
             if bucket.rate < bucket.limit:
-                bucket.rate = min(bucket.limit, bucket.rate + min(MOST_RECOVERY, bucket.limit / RECOVERY_SECONDS) / bucket.rate)
+                bucket.rate = min(bucket.limit, bucket.rate + bucket.step)
 
     def rate(self, operation: str) -> float:
         """Calls a second of the operation at present."""
@@ -156,7 +171,7 @@ class Pace:
         if found is None:
             limit = max(FLOOR, min(self._rate, self._limits.get(operation, self._rate)))
             most = max(1, int(limit))
-            found = self._buckets[operation] = _Bucket(limit, limit, most, most / limit)
+            found = self._buckets[operation] = _Bucket(limit, min(limit, START), most, most / limit)
         return found
 
     @staticmethod

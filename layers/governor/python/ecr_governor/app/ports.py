@@ -57,7 +57,7 @@ class Ledger(Protocol):
         """Read a repository's record as last written."""
 
     def records(self, names: Sequence[str]) -> Mapping[str, RepositoryRecord]:
-        """Read many records as last written; those of repositories that the ledger does not know are left out."""
+        """Read many records as last written; those that the ledger does not have, or that are not understood, are left out."""
 
     def write(self, record: RepositoryRecord, entry: Entry | None = None, *, touched: datetime | None = None) -> RepositoryRecord:
         """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended.
