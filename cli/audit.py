@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -69,6 +70,9 @@ def run(wish: Wish) -> Exit:
 
     Ctrl+C and a reader that went away end the process at once: the calls that are under way would bring nothing that anybody wants.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A name or a reason that the terminal's encoding lacks is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         ended = _run(wish)
         sys.stdout.flush()
@@ -162,7 +166,7 @@ def _audit(
         )
     writer.end(summary)
     if not wish.quiet and wish.output not in {"table", "markdown"}:
-        sys.stderr.write(f"{region}: {summary.violating} of {repositories(summary.repositories)} violating, {effort(summary)}\n")
+        sys.stderr.write(f"{region}: {summary.violating:,} of {repositories(summary.repositories)} violating, {effort(summary)}\n")
     return summary, refusal
 
 

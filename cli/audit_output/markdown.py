@@ -62,7 +62,7 @@ class MarkdownWriter:
     def end(self, summary: AuditSummary) -> None:
         """Write the summary sentence, the counts by rule and then the list."""
         verb = "violates" if summary.violating == 1 else "violate"
-        counted = f"**Of {repositories(summary.repositories)}, {summary.violating} {verb} the policy**: {self._tally.findings()}"
+        counted = f"**Of {repositories(summary.repositories)}, {summary.violating:,} {verb} the policy**: {self._tally.findings()}"
         self._stream.write(f"{counted}. It took {effort(summary)}.\n")
         if not summary.complete:
             self._stream.write("\n**The audit is incomplete:**\n\n")

@@ -38,6 +38,8 @@ class Pulse:
         """Say it as of now."""
         done, total = self.watched.completed, self.watched.total
         if total is None:
+            self._seen.clear()
+            self._rate(done)
             return f"{self.watched.listed:,} repositories listed so far" if self.watched.listed else "listing repositories"
         rate = self._rate(done)
         words = [f"{done:,} of {total:,} repositories"]
@@ -92,6 +94,7 @@ def _lines(pulse: Pulse, where: str) -> Iterator[None]:
     ended = threading.Event()
 
     def say() -> None:
+        pulse.said()
         while not ended.wait(SAY_EVERY):
             sys.stderr.write(f"{where}: {pulse.said()}\n")
 

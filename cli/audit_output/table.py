@@ -56,7 +56,7 @@ class TableWriter:
             for why in reasons(summary):
                 self._line(why, indent=2)
         self._line("")
-        self._line(f"{summary.violating} of {repositories(summary.repositories)} violating; {self._tally.findings()}; {effort(summary)}")
+        self._line(f"{summary.violating:,} of {repositories(summary.repositories)} violating; {self._tally.findings()}; {effort(summary)}")
         self._print()
 
     def _judged(self, severity: str, rule: str, state: str, reason: str, style: str) -> None:

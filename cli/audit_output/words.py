@@ -31,7 +31,7 @@ def known_facts(audited: AuditedRepository) -> str:
     """Say what is known of a repository; what is not known is left out, but for the owner."""
     said = [f"owner {tidy(audited.owner)}" if audited.owner else "no known owner"]
     if audited.images is not None:
-        said.append(f"{audited.images} image{_s(audited.images)}")
+        said.append(f"{audited.images:,} image{_s(audited.images)}")
     if audited.size_bytes is not None:
         said.append(_size(audited.size_bytes))
     if audited.last_push:
@@ -66,23 +66,23 @@ class Tally:
 
     def findings(self) -> str:
         """Say how many findings are open, the worst first, how many exempt, and what is undetermined."""
-        parts = [f"{self.open[severity]} {severity.value}" for severity in reversed(Severity) if self.open[severity]] or [
+        parts = [f"{self.open[severity]:,} {severity.value}" for severity in reversed(Severity) if self.open[severity]] or [
             "no open findings"
         ]
-        parts += [f"{self.exempt} exempt"] if self.exempt else []
-        parts += [f"{self.undetermined} undetermined"] if self.undetermined else []
+        parts += [f"{self.exempt:,} exempt"] if self.exempt else []
+        parts += [f"{self.undetermined:,} undetermined"] if self.undetermined else []
         return ", ".join(parts)
 
 
 def repositories(count: int) -> str:
     """Count repositories in words."""
-    return f"{count} repositor{'y' if count == 1 else 'ies'}"
+    return f"{count:,} repositor{'y' if count == 1 else 'ies'}"
 
 
 def effort(summary: AuditSummary) -> str:
     """Say what the audit took."""
     calls = sum(summary.calls.values())
-    return f"{calls} call{_s(calls)} in {summary.seconds:.1f} s"
+    return f"{calls:,} call{_s(calls)} in {summary.seconds:.1f} s"
 
 
 def reasons(summary: AuditSummary) -> list[str]:

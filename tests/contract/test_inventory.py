@@ -575,7 +575,9 @@ def test_the_ecr_in_memory_tells_an_inventory_what_the_embedded_one_does(aws: Em
                 each.tags,
                 each.lifecycle_policy,
                 each.repository_policy,
-                embedded._client.call("ecr", "DescribeImages", {"repositoryName": each.name, "filter": {"imageStatus": "ANY"}})["imageDetails"],
+                embedded._client.call("ecr", "DescribeImages", {"repositoryName": each.name, "filter": {"imageStatus": "ANY"}})[
+                    "imageDetails"
+                ],
             )
             for each in varied(prefix)
         )

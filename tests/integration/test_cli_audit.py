@@ -447,6 +447,16 @@ def test_a_reader_that_goes_away_ends_it_quietly(registry: EmbeddedAws, policy: 
     assert (process.wait(60), err) == (141, "")
 
 
+def test_what_the_encoding_lacks_is_written_otherwise(registry: EmbeddedAws, policy: Path, tmp_path: Path) -> None:
+    policy.write_text(POLICY.replace('owner: "*"', 'owner: "b*"'))
+    ecr.seed([SeedRepository(name="payments/api", created_at=OLD, tags={"owner": "Zo\u00eb"})])
+    arguments = ("--policy", str(policy), "--output", "csv", "--quiet")
+    process = started(registry, tmp_path, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PYTHONIOENCODING": "ascii"})
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, b"")
+    assert rb"Zo\xeb" in out
+
+
 def on_a_terminal(aws: EmbeddedAws, home: Path, *arguments: str, **env: str) -> tuple[int, str]:
     ours, theirs = pty.openpty()
     process = started(

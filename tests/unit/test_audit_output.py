@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -266,6 +266,55 @@ def test_a_sarif_result_is_known_again_by_what_it_is_about() -> None:
     assert prints(again) == prints(API)
     others = [*prints(API), *prints(replace(API, name="payments/apis")), *prints(API, replace(SUMMARY, region="us-east-1"))]
     assert len(set(others)) == len(others)
+
+
+# What the standard has for the objects that are written (SARIF 2.1.0, section 3): what each needs, and what else it may have here.
+SARIF: Mapping[str, tuple[set[str], set[str]]] = {
+    "log": ({"version", "runs"}, {"$schema"}),
+    "run": ({"tool"}, {"automationDetails", "properties", "results", "invocations"}),
+    "tool": ({"driver"}, set()),
+    "driver": ({"name"}, {"rules"}),
+    "rule": ({"id"}, {"shortDescription", "fullDescription", "help", "defaultConfiguration"}),
+    "result": (
+        {"message"},
+        {"ruleId", "ruleIndex", "level", "locations", "partialFingerprints", "suppressions", "properties"},
+    ),
+    "location": (set(), {"physicalLocation", "logicalLocations"}),
+    "physical": (set(), {"artifactLocation", "region"}),
+    "logical": (set(), {"name", "fullyQualifiedName", "kind"}),
+    "suppression": ({"kind"}, {"status"}),
+    "invocation": ({"executionSuccessful"}, {"toolExecutionNotifications"}),
+    "notification": ({"message"}, {"level", "associatedRule"}),
+}
+
+
+def objects(log: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield "log", log
+    for run in log["runs"]:
+        yield from (("run", run), ("tool", run["tool"]), ("driver", run["tool"]["driver"]))
+        yield from (("rule", rule) for rule in run["tool"]["driver"]["rules"])
+        for invocation in run["invocations"]:
+            yield "invocation", invocation
+            yield from (("notification", each) for each in invocation["toolExecutionNotifications"])
+        for result in run["results"]:
+            yield "result", result
+            yield from (("suppression", each) for each in result["suppressions"])
+            for location in result["locations"]:
+                yield from (("location", location), ("physical", location["physicalLocation"]))
+                yield from (("logical", each) for each in location["logicalLocations"])
+
+
+def test_sarif_is_made_of_what_the_standard_has() -> None:
+    seen = set[str]()
+    for kind, found in objects(json.loads(written_twice("sarif"))):
+        needed, more = SARIF[kind]
+        assert needed <= found.keys() <= needed | more, kind
+        if "level" in found:
+            assert found["level"] in {"none", "note", "warning", "error"}
+        if "message" in found:
+            assert found["message"]["text"]
+        seen.add(kind)
+    assert seen == SARIF.keys()
 
 
 def test_sarif_places_results_at_the_policy_file() -> None:

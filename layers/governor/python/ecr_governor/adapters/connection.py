@@ -110,7 +110,7 @@ def _read(receive: Callable[[int], bytes]) -> tuple[Answer, bool]:
     status, version, headers, rest = _head(receive, b"")
     while status in _INTERIM:
         status, version, headers, rest = _head(receive, rest)
-    keep = version != b"HTTP/1.0" and headers.get("connection", "").lower() != "close"
+    keep = version != "HTTP/1.0" and headers.get("connection", "").lower() != "close"
     if status in _BODILESS:
         return Answer(status, headers, b""), keep and not rest
     if headers.get("transfer-encoding", "").lower() == "chunked":
@@ -124,21 +124,21 @@ def _read(receive: Callable[[int], bytes]) -> tuple[Answer, bool]:
     return Answer(status, headers, _to_the_end(receive, rest)), False
 
 
-def _head(receive: Callable[[int], bytes], given: bytes) -> tuple[int, bytes, dict[str, str], bytes]:
+def _head(receive: Callable[[int], bytes], given: bytes) -> tuple[int, str, dict[str, str], bytes]:
     """Read status, version and headers, and what came after them already."""
     while (end := given.find(b"\r\n\r\n")) < 0:
         if len(given) > MAX_HEAD:
             raise NotHttp("headers without an end")
         given += _more(receive, CHUNK)
-    first, *lines = given[:end].split(b"\r\n")
-    version, _, told = first.partition(b" ")
+    first, *lines = given[:end].decode("latin-1").split("\r\n")
+    version, _, told = first.partition(" ")
     code = told[:3]
-    if not version.startswith(b"HTTP/1.") or not (len(code) == 3 and code.isdigit()):  # noqa: PLR2004 -- a status has three digits
+    if not version.startswith("HTTP/1.") or not (len(code) == 3 and code.isascii() and code.isdigit()):  # noqa: PLR2004 -- three digits
         raise NotHttp(f"an answer that begins with {first[:40]!r}")
     headers: dict[str, str] = {}
     for line in lines:
-        name, _, value = line.partition(b":")
-        headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
     return int(code), version, headers, given[end + 4 :]
 
 
