@@ -38,9 +38,10 @@ from ecr_governor.core.origin import AutomaticCreation, Creation, Push
 from ecr_governor.core.policy.load import load_bytes
 from ecr_governor.core.policy.model import Limits, Policy
 from ecr_governor.core.record import Entry, RepositoryRecord
+from ecr_governor.core.registry_rules import RegistryRules
 from ecr_governor.core.repository import Repository, ScanFrequency, Usage
 from ecr_governor.core.standing import name_in
-from ecr_governor.core.sweep import EndedSweep, Lease, RegistryRules
+from ecr_governor.core.sweep import EndedSweep, Lease
 from ecr_governor.core.verdict import Violation
 
 POLICY = Path(__file__).with_name("policy.yaml")

@@ -17,8 +17,9 @@ from ecr_governor.app.sweep.plan import SweepServices
 from ecr_governor.core.origin import Creation, News
 from ecr_governor.core.policy.model import Limits, Policy
 from ecr_governor.core.record import Trigger
+from ecr_governor.core.registry_rules import RegistryRules
 from ecr_governor.core.repository import CreationTemplate, Fact, Repository, Unreadable
-from ecr_governor.core.sweep import EndedSweep, Lease, RegistryRules
+from ecr_governor.core.sweep import EndedSweep, Lease
 from tests.fakes import ACCOUNT, REGION, FakeRegistry, FixedPolicy, InMemoryLedger
 
 PAGE = 3

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.runs import DirectoryRunStore, S3RunStore
 from ecr_governor.adapters.shelf import FileShelf
-from ecr_governor.app.ports import RunStore, Shelf
+from ecr_governor.app.sweep.ports import RunStore, Shelf
 from local.server import EmbeddedAws
 from tests.sweeping import MemoryRunStore, MemoryShelf
 

@@ -10,7 +10,7 @@ import pytest
 
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.app.errors import LeaseLost, SweepRunning
-from ecr_governor.app.ports import SweepBook
+from ecr_governor.app.sweep.ports import SweepBook
 from ecr_governor.core.record import GENESIS, entry_hash
 from ecr_governor.core.sweep import EndedSweep, Lease
 from local.server import EmbeddedAws

@@ -423,11 +423,11 @@ def test_a_rate_below_one_is_told_by_the_minute() -> None:
 
 def test_elsewhere_a_line_is_written_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("cli.audit_output.progress.SAY_EVERY", 0.01)
-    said = threading.Event()
-    reading = Reading(listed=7)
-    monkeypatch.setattr(Pulse, "said", lambda _self: said.set() or "so far")
-    with shown(reading, REGION, quiet=False):
-        assert said.wait(10)
+    asked = threading.Semaphore(0)
+    monkeypatch.setattr(Pulse, "said", lambda _self: asked.release() or "so far")
+    with shown(Reading(), REGION, quiet=False):
+        # Once to begin with, and then for each line.
+        assert all(asked.acquire(timeout=10) for _ in range(3))
     out, err = capsys.readouterr()
     assert (out, set(err.splitlines())) == ("", {f"{REGION}: so far"})
 

@@ -11,7 +11,8 @@ from ecr_governor.core.policy.model import Mode
 class Settings(BaseModel):
     """What every function is told."""
 
-    model_config = ConfigDict(frozen=True)
+    # A function uses one of these models: the others are never built.
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     account: str = Field(alias="ACCOUNT_ID", pattern=r"^\d{12}$")
     region: str = Field(alias="AWS_REGION", min_length=1)

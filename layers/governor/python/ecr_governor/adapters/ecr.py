@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from ecr_governor.adapters.aws import DENIALS, code_of, raise_translated
 from ecr_governor.app.errors import Denied
 from ecr_governor.core.origin import AutomaticCreation
+from ecr_governor.core.registry_rules import RegistryRules
 from ecr_governor.core.remedy import (
     Outcome,
     OutcomeStatus,
@@ -35,7 +36,6 @@ from ecr_governor.core.repository import (
     Unreadable,
     Usage,
 )
-from ecr_governor.core.sweep import RegistryRules
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient

@@ -18,6 +18,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -42,9 +43,14 @@ TOUCHED_INDEX = "touched"
 BATCH = 100
 """Items that one BatchGetItem takes."""
 BATCH_ROUNDS = 8
-_ENDED = TypeAdapter(EndedSweep)
 _RECORD = TypeAdapter(RepositoryRecord)
 _PUSH = TypeAdapter(Push)
+
+
+@cache
+def _ended() -> TypeAdapter[EndedSweep]:
+    # Most functions never read how a sweep ended: it is not made at their start.
+    return TypeAdapter(EndedSweep)
 
 
 class DynamoDbLedger:
@@ -202,7 +208,7 @@ class DynamoDbLedger:
     def last_sweep(self) -> EndedSweep | None:
         """The last sweep that left an inventory; None before the first. Raises Throttled, Denied."""
         item = self._get(_key(SWEEP, "record"))
-        return _ENDED.validate_json(item["document"]["S"]) if item else None
+        return _ended().validate_json(item["document"]["S"]) if item else None
 
     def end_sweep(self, lease: Lease, ended: EndedSweep, entry: Mapping[str, Any]) -> None:
         """Note how a sweep ended, tell of it by an entry, and give the lease back, all or nothing. Raises LeaseLost, Throttled, Denied."""
@@ -213,7 +219,7 @@ class DynamoDbLedger:
         record = {
             **_key(SWEEP, "record"),
             "version": {"N": str(number + 1)},
-            "document": {"S": _ENDED.dump_json(ended).decode()},
+            "document": {"S": _ended().dump_json(ended).decode()},
             "head": {"S": told.hash},
         }
         release: Any = {

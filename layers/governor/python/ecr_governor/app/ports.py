@@ -1,16 +1,15 @@
 """What the use cases need of the world."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from ecr_governor.core.origin import AutomaticCreation, Creation, Push
+from ecr_governor.core.origin import AutomaticCreation, Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.remedy import Outcome, Remedy
 from ecr_governor.core.repository import Fact, Repository, Unreadable
-from ecr_governor.core.sweep import EndedSweep, Lease
 
 
 class Registry(Protocol):
@@ -88,71 +87,6 @@ class Ledger(Protocol):
 
     def last_good_policy(self) -> str | None:
         """The version of the last valid policy file."""
-
-
-class SweepBook(Protocol):
-    """What the ledger keeps of sweeps: who sweeps now, and how the last one ended."""
-
-    def take_lease(self, execution: str, run: str, now: datetime, until: datetime) -> Lease:
-        """Take the lease, or go on with it if this execution holds it already. Raises SweepRunning."""
-
-    def renew_lease(self, lease: Lease, now: datetime, until: datetime) -> None:
-        """Hold the lease for longer. Raises LeaseLost if somebody else has taken it meanwhile."""
-
-    def end_sweep(self, lease: Lease, ended: EndedSweep, entry: Mapping[str, Any]) -> None:
-        """Note how a sweep ended, tell of it by an entry, and give the lease back, all or nothing. Raises LeaseLost."""
-
-    def give_back(self, lease: Lease) -> None:
-        """Give the lease back; nothing happens if it is somebody else's."""
-
-    def last_sweep(self) -> EndedSweep | None:
-        """The last sweep that left an inventory; None before the first."""
-
-
-class RunStore(Protocol):
-    """Where a sweep keeps what it found: documents, and files of lines. Keys are paths."""
-
-    def document(self, key: str) -> dict[str, Any] | None:
-        """Read a JSON object; None if there is none."""
-
-    def put_document(self, key: str, document: Mapping[str, Any]) -> None:
-        """Write a JSON object, over the one that is there."""
-
-    def lines(self, key: str) -> Iterator[bytes]:
-        """Read a file line by line, without line breaks; none if there is no such file."""
-
-    def put_lines(self, key: str, lines: Iterable[bytes]) -> None:
-        """Write a file of lines, over the one that is there."""
-
-    def join(self, keys: Iterable[str], target: str) -> None:
-        """Write one file with the lines of all."""
-
-
-class Shelf(Protocol):
-    """A great many small values by name, outside of memory."""
-
-    def put(self, name: str, value: bytes) -> None:
-        """Keep a value; a later one of the same name replaces it."""
-
-    def read(self, name: str) -> bytes | None:
-        """Read a value."""
-
-    def take(self, name: str) -> bytes | None:
-        """Read a value and note that it was taken."""
-
-    def rest(self) -> Iterator[tuple[str, bytes]]:
-        """The values that nobody has taken."""
-
-
-class CreationHistory(Protocol):
-    """CloudTrail's own history of who created repositories."""
-
-    @property
-    def calls(self) -> int:
-        """How many calls were made so far."""
-
-    def creations(self, since: datetime, until: datetime) -> Iterator[Sequence[tuple[str, Creation]]]:
-        """List creations by repository name, newest first, page by page. Raises Throttled, Denied."""
 
 
 @dataclass(frozen=True, slots=True)

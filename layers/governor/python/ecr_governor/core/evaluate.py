@@ -85,8 +85,12 @@ def evaluate(repository: Repository, policy: Policy, now: datetime) -> Evaluatio
 
 def _asked(policy: Policy, expectation: Expectation) -> list[tuple[Rule, Mode]]:
     """The rules that have something to say, each with how far it goes."""
-    modes = ((rule, policy.mode_of(rule.id)) for rule in _RULES)
-    return [(rule, mode) for rule, mode in modes if mode is not Mode.OFF and rule.applies(expectation)]
+    asked = []
+    for rule in _RULES:
+        mode = policy.mode_of(rule.id)
+        if mode is not Mode.OFF and rule.applies(expectation):
+            asked.append((rule, mode))
+    return asked
 
 
 _RULES: Final = tuple(RULES.values())

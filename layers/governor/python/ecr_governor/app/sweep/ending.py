@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from ecr_governor.app.sweep.checking import progress_of, unchecked
-from ecr_governor.app.sweep.plan import Looks, SweepServices, sweep_from_data
+from ecr_governor.app.sweep.plan import SweepServices, sweep_from_data
+from ecr_governor.app.sweep.ports import Looks
 from ecr_governor.core import standing as standings
 from ecr_governor.core import tally as tallies
 from ecr_governor.core.sweep import Decision, EndedSweep, Sweep, decide, summary_as_data

@@ -11,8 +11,8 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from ecr_governor.app.errors import Denied
-from ecr_governor.app.ports import Shelf
 from ecr_governor.app.sweep.plan import LEASE, SweepServices, sweep_as_data, sweep_from_data
+from ecr_governor.app.sweep.ports import Shelf
 from ecr_governor.core import listed
 from ecr_governor.core import standing as standings
 from ecr_governor.core import tally as tallies

@@ -1,17 +1,18 @@
 """What every step of one sweep goes by: fixed when it begins, and read back by each step."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from ecr_governor.app.errors import PolicyChanged
-from ecr_governor.app.ports import CreationHistory, Inventory, Ledger, PolicyInForce, RunStore, Shelf, SweepBook
+from ecr_governor.app.ports import Inventory, Ledger, PolicyInForce
+from ecr_governor.app.sweep.ports import CreationHistory, Registry, RunStore, Shelf, SweepBook, SweepPolicies
 from ecr_governor.core.policy.model import Limits
-from ecr_governor.core.sweep import RegistryRules, Sweep
+from ecr_governor.core.sweep import Sweep
 
 _SWEEP = TypeAdapter(Sweep)
 LEASE = timedelta(minutes=45)
@@ -20,30 +21,6 @@ CHECKS_AT_ONCE = 4
 """Shards that the state machine has checked at the same time: they share the rate of each operation."""
 TIME_FOR_ONE_MORE = 60.0
 """Seconds that must be left before a step begins another block."""
-
-
-class SweepPolicies(Protocol):
-    """The policy in force, and the one that a sweep began with."""
-
-    def current(self, now: datetime) -> PolicyInForce:
-        """The policy in force, already limited to what the deployment permits."""
-
-    def pinned(self, version: str) -> PolicyInForce:
-        """That very version of the policy file, already limited to what the deployment permits. Raises PolicyChanged."""
-
-
-class Registry(Protocol):
-    """The registry as a whole."""
-
-    def rules(self) -> RegistryRules:
-        """Read the registry's own settings. Raises Throttled."""
-
-
-class Looks(Protocol):
-    """The queue behind which repositories are looked at one by one, and put right."""
-
-    def ask(self, repositories: Iterable[str], at: datetime) -> None:
-        """Ask for a look at repositories. Raises Throttled, Denied."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,10 @@ def _fault(what: str, do: str = "", at: Path = ()) -> PydanticCustomError:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, ignored_types=(functools.cached_property,))
+    # Built when the first policy is read, once and as one: the sections have no use of their own.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, ignored_types=(functools.cached_property,), defer_build=True
+    )
 
 
 class _WithShortForm(_Strict):
@@ -630,6 +633,8 @@ class Policy(_Strict):
 
     def exemption_for(self, name: str, rule_id: str, now: datetime) -> Exemption | None:
         """Return the exemption that holds for the rule and the repository now; of several the one that holds longest."""
+        if not self.exemptions:
+            return None
         holding = [exemption for exemption in self.exemptions if now < exemption.ends and exemption.covers(name, rule_id)]
         return max(holding, key=lambda exemption: exemption.expires, default=None)
 

@@ -60,6 +60,7 @@ def check_expression(expression: str) -> str:
     return expression
 
 
+@functools.lru_cache(maxsize=4096)
 def expression_matches(expression: str, text: str) -> bool:
     """Whether the whole text matches the RE2 expression."""
     try:
