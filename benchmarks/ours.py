@@ -15,13 +15,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 
 from benchmarks import rules
-from ecr_governor.adapters.inventory import EcrInventory
+from ecr_governor.adapters.inventory import EcrInventory, pace_of
 from ecr_governor.adapters.pace import Pace
 from ecr_governor.adapters.runs import DirectoryRunStore
 from ecr_governor.adapters.shelf import FileShelf
@@ -102,9 +103,15 @@ def _words(rule: str, reason: str) -> Iterator[str]:
 
 
 def _inventory(policy: Policy, now: datetime) -> EcrInventory:
+    client, pace = _connection(policy.limits.calls_per_second)
+    return WithoutCaches(client, pace, pull_metrics=policy.limits.pull_metrics, now=now)
+
+
+@cache
+def _connection(calls_per_second: int) -> tuple[SignedClient, Pace]:
     session = botocore.session.get_session()
     client = SignedClient(session, os.environ.get("AWS_REGION", rules.REGION), os.environ.get("AWS_ENDPOINT_URL"))
-    return WithoutCaches(client, Pace(policy.limits.calls_per_second), pull_metrics=policy.limits.pull_metrics, now=now)
+    return client, pace_of(calls_per_second)
 
 
 class WithoutCaches(EcrInventory):

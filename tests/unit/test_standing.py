@@ -297,5 +297,5 @@ def test_a_decision_never_goes_beyond_the_cap(names: list[str], cap: int) -> Non
 
 def test_only_metrics_and_time_cost_anything() -> None:
     assert cost_estimate({"ecr:DescribeImages": 10**6}, 0) == 0
-    assert cost_estimate({"monitoring:GetMetricData": 20}, 0) == pytest.approx(0.1)
+    assert cost_estimate({"cloudwatch:GetMetricData": 20}, 0) == pytest.approx(0.1)
     assert cost_estimate({}, 3600) > 0

@@ -26,10 +26,14 @@ DOUBLING = 0.5
 """Seconds in which a rate doubles until it reaches its limit or the first call is refused."""
 FLOOR = 0.5
 """Calls a second that an operation keeps, however often it is refused."""
-RECOVERY_SECONDS = 60.0
-MOST_RECOVERY = 1.0
-"""From standstill to the full rate in a minute, but no faster than by one call a second each second: where the limit is far above
-what AWS allows, a steeper climb would meet many more refusals than one in a hundred calls."""
+RECOVERY = 0.25
+RECOVERY_SHARE = 0.015
+"""By how much a rate rises each second after a refusal: by a quarter of a call a second, or by this share of itself if that is more. A
+steeper climb would meet AWS's limit so often that more than one in a hundred calls is refused."""
+KNOWN_FOR = 5.0
+"""Seconds between two refusals after which the calls that were let through meanwhile tell the limit itself."""
+BELOW = 0.9
+"""The share of such a limit that is asked for next."""
 BURST_SECONDS = 0.25
 MOST_BURST = 5.0
 ATTEMPTS = 10
@@ -51,20 +55,40 @@ class _Bucket:
     # When the bucket will be full again, had nobody called; a call is let through while that is less than a burst away.
     full_at: float = 0.0
     cut_at: float = field(default=float("-inf"))
+    # Since when calls are counted, and how many were let through since: since the first call, or since the last cut.
+    begun: float = 0.0
+    passed: int = 0
 
     @property
     def step(self) -> float:
         """By how much a call that was let through raises the rate."""
         if self.cut_at == float("-inf"):
             return math.log(2) / DOUBLING
-        return min(MOST_RECOVERY, self.limit / RECOVERY_SECONDS) / self.rate
+        return max(RECOVERY, RECOVERY_SHARE * self.rate) / self.rate
+
+    def cut(self, now: float) -> None:
+        """Lower the rate: to a little below AWS's limit where the calls since the last refusal tell it, by half where they do not.
+
+        Before the first refusal AWS's own reserve was used up with the rest: so the limit is below the average of what was let through.
+        """
+        elapsed, first = now - self.begun, self.cut_at == float("-inf")
+        average = self.passed / elapsed if elapsed > 0 else self.rate
+        if first:
+            rate = min(self.rate, average) / 2 if elapsed >= DOUBLING else self.rate / 2
+        elif elapsed >= KNOWN_FOR:
+            rate = min(self.rate, average) * BELOW
+        else:
+            rate = self.rate / 2
+        self.rate = max(FLOOR, rate)
+        self.cut_at = self.begun = now
+        self.passed = 0
 
 
 class Pace:
     """At most `rate_per_second` calls of each operation, those in `limits` at theirs if it is lower. For any number of threads.
 
     No second sees more calls than that. A rate begins low and rises quickly until it is at its limit or AWS refuses a call for it. Then
-    it is halved, and recovers little by little with every call that is let through.
+    it is cut to what AWS seems to allow, and recovers little by little with every call that is let through.
     """
 
     def __init__(
@@ -105,7 +129,7 @@ class Pace:
                     return
 
     def throttled(self, operation: str, sent_at: float | None = None) -> None:
-        """AWS refused a call for its rate: empty the bucket and halve its rate.
+        """AWS refused a call for its rate: empty the bucket and lower its rate.
 
         Calls that were under way together are refused together: one that was sent before the last cut cuts no further.
         """
@@ -113,8 +137,7 @@ class Pace:
             bucket, now = self._bucket(operation), self._clock()
             if sent_at is not None and sent_at < bucket.cut_at:
                 return
-            bucket.cut_at = now
-            bucket.rate = max(FLOOR, bucket.rate / 2)
+            bucket.cut(now)
             bucket.full_at = now + self._burst(bucket) + 1 / bucket.rate
             # Whoever still waits for a turn will ask for another.
             while bucket.turns and bucket.turns[-1] > now:
@@ -124,9 +147,11 @@ class Pace:
         """AWS let a call through: a step towards the full rate; after a refusal the same for each second of calling."""
         known = self._buckets.get(operation)
         if known is not None and known.rate >= known.limit:
+            known.passed += 1
             return
         with self._lock:
             bucket = self._bucket(operation)
+            bucket.passed += 1
             if bucket.rate < bucket.limit:
                 bucket.rate = min(bucket.limit, bucket.rate + bucket.step)
 
@@ -171,7 +196,7 @@ class Pace:
         if found is None:
             limit = max(FLOOR, min(self._rate, self._limits.get(operation, self._rate)))
             most = max(1, int(limit))
-            found = self._buckets[operation] = _Bucket(limit, min(limit, START), most, most / limit)
+            found = self._buckets[operation] = _Bucket(limit, min(limit, START), most, most / limit, begun=self._clock())
         return found
 
     @staticmethod

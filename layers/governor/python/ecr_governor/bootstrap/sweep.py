@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ecr_governor.adapters.creation_history import CloudTrailHistory
 from ecr_governor.adapters.ecr import EcrRegistry
-from ecr_governor.adapters.inventory import EcrInventory
-from ecr_governor.adapters.pace import Pace
+from ecr_governor.adapters.inventory import EcrInventory, pace_of
 from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.adapters.shelf import FileShelf
 from ecr_governor.adapters.signed import SignedClient
@@ -22,6 +21,7 @@ from ecr_governor.observability import count
 from ecr_governor.settings import SweepSettings, from_environment
 
 if TYPE_CHECKING:
+    from ecr_governor.adapters.pace import Pace
     from ecr_governor.app.ports import Inventory
     from ecr_governor.core.policy.model import Limits
 
@@ -100,9 +100,18 @@ def _time_left(context: Context) -> Callable[[], float]:
 
 def _inventory(limits: "Limits", at_once: int) -> "Inventory":
     """One step's view of the registry: of each operation's rate it takes the part that its `at_once` fellows leave it."""
-    client = SignedClient(session(), _settings().region, os.environ.get("AWS_ENDPOINT_URL"))
-    pace = Pace(limits.calls_per_second / at_once)
-    return EcrInventory(client, pace, pull_metrics=limits.pull_metrics, now=now())
+    return EcrInventory(_signed(), _pace(limits.calls_per_second / at_once), pull_metrics=limits.pull_metrics, now=now())
+
+
+@cache
+def _signed() -> SignedClient:
+    return SignedClient(session(), _settings().region, os.environ.get("AWS_ENDPOINT_URL"))
+
+
+@cache
+def _pace(calls_per_second: float) -> "Pace":
+    # What an invocation has learned of AWS's limits, the next one in the same process need not learn anew.
+    return pace_of(calls_per_second)
 
 
 @cache

@@ -100,7 +100,7 @@ METRICS_A_CALL: Final = 500
 
 def cost_estimate(calls: Mapping[str, int], seconds: float) -> float:
     """Estimate what a sweep cost in USD: ECR's and the tagging API's calls are free; CloudWatch's and the functions' time are not."""
-    metrics = calls.get("monitoring:GetMetricData", 0) * METRICS_A_CALL
+    metrics = calls.get("cloudwatch:GetMetricData", 0) * METRICS_A_CALL
     return round(metrics * PRICE_PER_METRIC + seconds * GB * PRICE_PER_GB_SECOND, 6)
 
 
