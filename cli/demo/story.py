@@ -24,6 +24,8 @@ START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 POLICY = Path(__file__).with_name("policy.yaml")
 CI = "ci-payments/build-812"
 BURST = 20
+SWEEPS = "@sweep"
+"""Under which the ledger keeps sweeps."""
 
 
 class Disappointed(Exception):
@@ -347,6 +349,31 @@ def blank(stage: Stage) -> Iterator[str]:
     yield _expect(finding, f"a day later, without any event: {finding.reason if finding else ''}")
 
 
+def lost(stage: Stage) -> Iterator[str]:
+    operator, sweeps = stage.client("ecr", "operator"), len(list(stage.ledger.entries(SWEEPS)))
+    stage.aws.trail.losses.begin(1.0)
+    operator.put_image_tag_mutability(repositoryName="payments/api", imageTagMutability="MUTABLE")
+    operator.create_repository(repositoryName="payments/forgot_ten")
+    stage.settle()
+    stage.aws.trail.losses.begin(0.0)
+    yield _expect(
+        stage.ledger.read("payments/forgot_ten") is None,
+        "CloudTrail delivers neither of two events: tags of payments/api may be overwritten, payments/forgot_ten exists, nobody knows",
+    )
+    stage.aws.advance(timedelta(days=1))
+    stage.settle()
+    entries = list(stage.ledger.entries(SWEEPS))
+    found = entries[-1].body
+    yield _expect(
+        len(entries) == sweeps + 1 and found["complete"] and found["event_loss"]["unannounced"] == 2,  # noqa: PLR2004 - the two above
+        f"at night the sweep looks at {found['repositories']} repositories, reads {found['checked']} of them, and sees that two events never came",
+    )
+    yield _expect("naming" in stage.open_findings("payments/forgot_ten"), "it finds payments/forgot_ten, and its name")
+    described = operator.describe_repositories(repositoryNames=["payments/api"])["repositories"][0]
+    yield _expect(described["imageTagMutability"] == "IMMUTABLE", "it has the tags of payments/api made immutable again")
+    yield _expect(any("Sweep" in message.get("text", "") for message in stage.messages()), "Slack is told once for the whole night")
+
+
 SCENES: tuple[tuple[str, Play], ...] = (
     ("A pipeline pushes to a name that does not exist yet", created_on_push),
     ("A repository that its template has set up well", in_good_order),
@@ -364,4 +391,5 @@ SCENES: tuple[tuple[str, Play], ...] = (
     ("Slack has a bad minute", slack_down),
     ("A burst", burst),
     ("A push that never finished, and a day passes", blank),
+    ("Events are lost, and the night finds what they would have told", lost),
 )

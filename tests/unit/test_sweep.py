@@ -387,6 +387,7 @@ def test_what_may_be_put_right_is_asked_for_and_then_found_in_order() -> None:
     assert world.registry.writes == []
     world.looks(T0 + HOUR)
     assert world.registry.writes
+    assert [entry.kind for entry in world.ledger.all_entries if entry.repository == "payments/bare-0"] == ["swept", "intent", "change"]
     after = world.sweep(T0 + 2 * HOUR)
     assert after["to_be_put_right"] == []
     assert after["resolved"]["lifecycle-policy"] == 2
@@ -399,6 +400,30 @@ def test_over_the_cap_nothing_is_put_right_and_the_summary_says_so() -> None:
     assert world.asked == []
     assert summary["to_be_put_right"] == []
     assert summary["withheld"] == "3 repositories are to be put right, and limits.remedies_per_sweep is 2: nothing was put right"
+
+
+def test_what_is_withheld_is_in_the_ledger_all_the_same() -> None:
+    world = a_world(*many(3), policy=ENFORCING + "limits: {remedies_per_sweep: 0}\n")
+    world.sweep(T0)
+    world.registry.repositories["search/late"] = a_repository("search/late", created_at=T0)
+    world.history.found = [("search/late", Creation("e1", T0, CALLER))]
+    assert "search/late" not in world.sweep(T0 + HOUR)["to_be_put_right"]
+    record = world.ledger.records_by_name["search/late"]
+    assert {finding.rule for finding in record.findings} >= {"lifecycle-policy", "tag-mutability"}
+    # Who created it is known to the look that comes some day.
+    assert record.provenance.origin is Origin.API
+
+
+def test_a_sweep_does_not_end_a_pause_that_a_look_has_begun() -> None:
+    world = a_world(*many(3), policy=ENFORCING)
+    world.sweep(T0)
+    name = "payments/bare-0"
+    stored = world.ledger.records_by_name[name]
+    paused = replace(stored, paused={"PutLifecyclePolicy": T0}, failing=("put it",), pending=("gone long ago",))
+    world.ledger.write(paused)
+    world.sweep(T0 + HOUR)
+    after = world.ledger.records_by_name[name]
+    assert (after.paused, after.failing, after.pending) == (paused.paused, paused.failing, ())
 
 
 def test_at_the_cap_all_is_put_right() -> None:

@@ -90,11 +90,16 @@ def is_another(repository: Repository, stored: RepositoryRecord | None) -> bool:
 def take_in(
     stored: RepositoryRecord | None, seen: Sighting, run: str, ledger: Ledger, in_force: PolicyInForce, now: datetime
 ) -> Change | None:
-    """Bring the ledger in line with a repository that the sweep `run` has read, and of which nothing is to be put right.
+    """Bring the ledger in line with a repository that the sweep `run` has read. What is to be put right is left to a look.
 
     Its news is part of the sweep's own, so that people are told once. Raises Contended, Throttled.
     """
-    change, updated = _concluded(seen.before, seen, seen, (), SWEEP, in_force, now)
+    before = seen.before
+    change, updated = _concluded(before, seen, seen, (), SWEEP, in_force, now)
+    if needed := {describe(remedy) for remedy in seen.evaluation.remedies}:
+        # Nothing was tried: what the last attempt came to still stands.
+        pending = tuple(words for words in before.pending if words in needed)
+        updated = replace(updated, pending=pending, paused=before.paused, failing=before.failing)
     if stored is not None and updated.same_but_for_version(replace(stored, swept_by=updated.swept_by)):
         return None
     return _commit(stored, replace(updated, swept_by=run), change, ledger, kind="swept", touched=None)

@@ -99,9 +99,9 @@ def sweep_digest(summary: Mapping[str, Any]) -> dict[str, Any]:
         {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}},
         *_section(verdict),
         *_section(_list("Could not find out", ":grey_question:", summary["incomplete_because"])),
-        *_section(_counts("Opened since the last sweep", summary["opened"]) + _opened_in(summary)),
+        *_section(_counts("Open", summary["by_rule"]) if first else _counts("Opened since the last sweep", summary["opened"])),
+        *_section(_opened_in(summary)),
         *_section(_counts("Resolved since the last sweep", summary["resolved"])),
-        *_section(_counts("Open now", summary["by_rule"]) if first else ""),
         *_section(_list("Nothing is put right", ":no_entry:", [summary["withheld"]] if summary["withheld"] else [])),
         *_section(_list("Is being put right", ":hammer_and_wrench:", summary["to_be_put_right"])),
         *_section(_list("Not there any more", ":wastebasket:", summary["vanished"])),
@@ -118,7 +118,7 @@ def _counted(count: int, noun: str) -> str:
 
 def _counts(title: str, counts: Mapping[str, int]) -> str:
     lines = (f"{rule}: {_repositories(count)}" for rule, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    return _list(title, ":small_blue_diamond:", lines)
+    return _list(title, "•", lines)
 
 
 def _opened_in(summary: Mapping[str, Any]) -> str:
@@ -126,7 +126,7 @@ def _opened_in(summary: Mapping[str, Any]) -> str:
     if not names or summary["first"]:
         return ""
     more = " and more" if len(names) > EXAMPLES else ""
-    return f"\nfor example {', '.join(code(name) for name in names[:EXAMPLES])}{more}"
+    return f"Opened for example in {', '.join(code(name) for name in names[:EXAMPLES])}{more}"
 
 
 def _event_loss(meter: Mapping[str, Any]) -> str:
@@ -134,7 +134,7 @@ def _event_loss(meter: Mapping[str, Any]) -> str:
     if not lost:
         return ""
     head = f"no event told of {_counted(lost, 'change')} out of {changes:,} ({100 * lost / changes:.0f} %)"
-    return _list("Events lost", ":satellite_antenna:", [head, *meter["examples"][:EXAMPLES]])
+    return _list("Events lost", ":warning:", [head, *meter["examples"][:EXAMPLES]])
 
 
 def policy_problem(problem: str, version: str, account: str, region: str) -> dict[str, Any]:

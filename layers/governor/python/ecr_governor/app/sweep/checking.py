@@ -173,15 +173,15 @@ class _Step:
             yield standing
 
     def _settle(self, record: RepositoryRecord | None, seen: Sighting) -> bool:
-        """Bring the ledger in line; False if that takes a look, which reads everything again before it acts."""
-        if seen.evaluation.remedies or is_another(seen.repository, record):
+        """Bring the ledger in line; False if it takes a look as well, which reads everything again before it acts."""
+        if is_another(seen.repository, record):
             return False
         try:
             take_in(record, seen, self.sweep.run, self.services.ledger, self.in_force, self.now)
         except Contended:
             # An event was quicker; its look saw at least as much.
             return False
-        return True
+        return not seen.evaluation.remedies
 
     def _hear(self, row: _Row, record: RepositoryRecord | None, standing: Standing, tally: Tally) -> None:
         """Tell a change that an event announced from one that none did: by whether a look had seen it before the sweep."""
