@@ -49,7 +49,7 @@ lint: setup ## Style, and the direction of imports
 	@$(BIN)/lint-imports --no-cache
 
 types: setup ## Strict types
-	@$(BIN)/mypy layers/governor/python/ecr_governor cli local
+	@$(BIN)/mypy layers/governor/python/ecr_governor cli local benchmarks
 	@for function in functions/*/; do $(BIN)/mypy "$$function/app.py" || exit 1; done
 
 validate: setup ## The template, as SAM and CloudFormation see it

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+from pydantic import TypeAdapter
 
 from benchmarks import rules
 from ecr_governor.adapters.inventory import EcrInventory, pace_of
@@ -213,22 +214,10 @@ class SweepHere:
         pass
 
     def last_sweep(self) -> EndedSweep | None:
-        if not self._last.exists():
-            return None
-        known = json.loads(self._last.read_bytes())
-        moments = {key: datetime.fromisoformat(known.pop(key)) for key in ("started_at", "ended_at")}
-        return EndedSweep(**moments, **known)
+        return TypeAdapter(EndedSweep).validate_json(self._last.read_bytes()) if self._last.exists() else None
 
     def end_sweep(self, lease: Lease, ended: EndedSweep, entry: Mapping[str, Any]) -> None:
-        known = {
-            "run": ended.run,
-            "started_at": ended.started_at.isoformat(),
-            "ended_at": ended.ended_at.isoformat(),
-            "inventory": ended.inventory,
-            "complete": ended.complete,
-            "registry": ended.registry,
-        }
-        self._last.write_text(json.dumps(known))
+        self._last.write_bytes(TypeAdapter(EndedSweep).dump_json(ended))
 
     # Looks
 
