@@ -3,8 +3,6 @@
 import json
 import threading
 import zlib
-from array import array
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +17,7 @@ from botocore.exceptions import ClientError
 from ecr_governor.adapters.aws import code_of
 from ecr_governor.adapters.ecr import IMAGE_PAGES
 from ecr_governor.adapters.pace import Pace
+from ecr_governor.adapters.shelf import FileShelf
 from ecr_governor.adapters.signed import SignedClient
 from ecr_governor.app.errors import Denied, Throttled
 from ecr_governor.core.origin import AutomaticCreation
@@ -129,38 +128,18 @@ class _Gone(Exception):
 
 
 class _BulkTags:
-    """The tags of every repository that has any: one text with a line for each, found by the hash of the name.
-
-    A dict of dicts would take several times the memory: this is 16 bytes a repository besides its name and tags.
-    """
+    """The tags of every repository that has any, on a shelf: of 100,000 repositories they would be all the memory there is."""
 
     def __init__(self) -> None:
-        self._text = bytearray()
-        self._hashes = array("q")
-        self._starts = array("Q")
+        self._shelf = FileShelf()
 
     def add(self, name: str, tags: Mapping[str, str]) -> None:
-        self._hashes.append(hash(name))
-        self._starts.append(len(self._text))
-        # JSON writes no line break but this one.
-        self._text += json.dumps([name, tags], separators=(",", ":")).encode() + b"\n"
-
-    def sort(self) -> None:
-        order = sorted(range(len(self._hashes)), key=self._hashes.__getitem__)
-        self._hashes = array("q", (self._hashes[position] for position in order))
-        self._starts = array("Q", (self._starts[position] for position in order))
+        self._shelf.put(name, json.dumps(tags).encode())
 
     def of(self, name: str) -> dict[str, str]:
-        wanted = hash(name)
-        for position in range(bisect_left(self._hashes, wanted), len(self._hashes)):
-            if self._hashes[position] != wanted:
-                break
-            start = self._starts[position]
-            found, tags = json.loads(self._text[start : self._text.index(b"\n", start)])
-            if found == name:
-                return dict(tags)
+        found = self._shelf.read(name)
         # Never tagged, and so left out of AWS's answer.
-        return {}
+        return dict(json.loads(found)) if found else {}
 
 
 class EcrInventory:
@@ -434,7 +413,6 @@ class EcrInventory:
                 tags.add(found["ResourceARN"].partition(":repository/")[2], {tag["Key"]: tag["Value"] for tag in found["Tags"]})
             token = answer.get("PaginationToken") or ""
             if not token:
-                tags.sort()
                 return tags
 
     def _tags_by_name(

@@ -20,20 +20,20 @@ Value = TypeVar("Value")
 # The tagging API and CloudWatch have words of their own.
 PASSING: Final = THROTTLES | {"ThrottledException", "InternalServiceException", "InternalServiceFault", "InternalServiceError", "429"}
 NO_LIMITS: Final[Mapping[str, float]] = MappingProxyType({})
-START = 20.0
+START = 50.0
 """Calls a second that an operation begins with, if its limit is above. Many calls may be under way before the first is refused."""
-DOUBLING = 0.5
+DOUBLING = 0.25
 """Seconds in which a rate doubles until it reaches its limit or the first call is refused."""
 FLOOR = 0.5
 """Calls a second that an operation keeps, however often it is refused."""
-RECOVERY = 0.25
-RECOVERY_SHARE = 0.015
-"""By how much a rate rises each second after a refusal: by a quarter of a call a second, or by this share of itself if that is more. A
-steeper climb would meet AWS's limit so often that more than one in a hundred calls is refused."""
-KNOWN_FOR = 5.0
-"""Seconds between two refusals after which the calls that were let through meanwhile tell the limit itself."""
-BELOW = 0.9
-"""The share of such a limit that is asked for next."""
+CUT = 0.7
+"""What is left of a rate after a refusal. Calls that are saved below what AWS allows are not lost: AWS lets them be made up for."""
+RISE = 0.03
+"""By how much of itself a rate rises in a second afterwards, and by at least `LEAST_RISE` calls a second. A steeper rise meets AWS's
+limit more often: this one is refused about once in 200 calls."""
+LEAST_RISE = 0.1
+LEAST_SPAN = 0.25
+"""Seconds of calling that tell what rate was let through."""
 BURST_SECONDS = 0.25
 MOST_BURST = 5.0
 ATTEMPTS = 10
@@ -59,29 +59,17 @@ class _Bucket:
     begun: float = 0.0
     passed: int = 0
 
-    @property
-    def step(self) -> float:
-        """By how much a call that was let through raises the rate."""
+    def raised(self) -> float:
+        """The rate after one more call was let through."""
         if self.cut_at == float("-inf"):
-            return math.log(2) / DOUBLING
-        return max(RECOVERY, RECOVERY_SHARE * self.rate) / self.rate
+            return min(self.limit, self.rate + math.log(2) / DOUBLING)
+        return min(self.limit, self.rate + max(RISE, LEAST_RISE / self.rate))
 
-    def cut(self, now: float) -> None:
-        """Lower the rate: to a little below AWS's limit where the calls since the last refusal tell it, by half where they do not.
-
-        Before the first refusal AWS's own reserve was used up with the rest: so the limit is below the average of what was let through.
-        """
-        elapsed, first = now - self.begun, self.cut_at == float("-inf")
-        average = self.passed / elapsed if elapsed > 0 else self.rate
-        if first:
-            rate = min(self.rate, average) / 2 if elapsed >= DOUBLING else self.rate / 2
-        elif elapsed >= KNOWN_FOR:
-            rate = min(self.rate, average) * BELOW
-        else:
-            rate = self.rate / 2
-        self.rate = max(FLOOR, rate)
-        self.cut_at = self.begun = now
-        self.passed = 0
+    def lowered(self, now: float) -> float:
+        """The rate after a call was refused: less than what was made of late, which may be far less than the limit."""
+        made = [turn for turn in self.turns if now - 1 < turn <= now]
+        seen = len(made) / min(1.0, max(LEAST_SPAN, now - made[0])) if made else self.rate
+        return max(FLOOR, CUT * min(self.rate, seen))
 
 
 class Pace:
@@ -144,7 +132,7 @@ class Pace:
                 bucket.turns.pop()
 
     def succeeded(self, operation: str) -> None:
-        """AWS let a call through: a step towards the full rate; after a refusal the same for each second of calling."""
+        """AWS let a call through: a step towards the full rate."""
         known = self._buckets.get(operation)
         if known is not None and known.rate >= known.limit:
             known.passed += 1
@@ -153,7 +141,7 @@ class Pace:
             bucket = self._bucket(operation)
             bucket.passed += 1
             if bucket.rate < bucket.limit:
-                bucket.rate = min(bucket.limit, bucket.rate + bucket.step)
+                bucket.rate = bucket.raised()
 
     def rate(self, operation: str) -> float:
         """Calls a second of the operation at present."""

@@ -85,7 +85,7 @@ def evaluate(repository: Repository, policy: Policy, now: datetime) -> Evaluatio
 
 def _asked(policy: Policy, expectation: Expectation) -> list[tuple[Rule, Mode]]:
     """The rules that have something to say, each with how far it goes."""
-    asked = []
+    asked: list[tuple[Rule, Mode]] = []
     for rule in _RULES:
         mode = policy.mode_of(rule.id)
         if mode is not Mode.OFF and rule.applies(expectation):
