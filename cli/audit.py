@@ -35,7 +35,7 @@ from cli.audit_output.words import effort, repositories
 from cli.policy_file import read as read_policy
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.aws import CLIENT_CONFIG
-from ecr_governor.adapters.inventory import REFUSED_CREDENTIALS, RESOURCELESS, EcrInventory, actions_for, pace_of
+from ecr_governor.adapters.inventory import CONCURRENCY, REFUSED_CREDENTIALS, RESOURCELESS, EcrInventory, actions_for, pace_of
 from ecr_governor.adapters.policy_store import bundled_policy
 from ecr_governor.adapters.signed import SignedClient
 from ecr_governor.app.audit import Progress, audit, wanted_by
@@ -44,8 +44,8 @@ from ecr_governor.core.policy.model import Mode, Policy
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 BUNDLED = "default_policy.yaml"
-FEWEST_THREADS, MOST_THREADS = 16, 64
-"""A call may take a second, so that as many are under way as may be made in one."""
+MOST_THREADS = 64
+"""A call may take a second, so that as many are under way as may be made in one, within limits."""
 INTERRUPTED, BROKEN_PIPE = 130, 141
 """128 and the number of the signal, as shells have it."""
 NO_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError, SSOError, TokenRetrievalError)
@@ -139,7 +139,7 @@ def _audit(
     with EcrInventory(
         SignedClient(session, region, wish.endpoint_url, "ecr-governor audit"),
         pace_of(rate),
-        concurrency=max(FEWEST_THREADS, min(MOST_THREADS, rate)),
+        concurrency=max(CONCURRENCY, min(MOST_THREADS, rate)),
         pull_metrics=policy.limits.pull_metrics,
         now=now,
     ) as inventory:

@@ -20,9 +20,9 @@ Value = TypeVar("Value")
 # The tagging API and CloudWatch have words of their own.
 PASSING: Final = THROTTLES | {"ThrottledException", "InternalServiceException", "InternalServiceFault", "InternalServiceError", "429"}
 NO_LIMITS: Final[Mapping[str, float]] = MappingProxyType({})
-START = 50.0
+START = 30.0
 """Calls a second that an operation begins with, if its limit is above. Many calls may be under way before the first is refused."""
-DOUBLING = 0.25
+DOUBLING = 0.35
 """Seconds in which a rate doubles until it reaches its limit or the first call is refused."""
 FLOOR = 0.5
 """Calls a second that an operation keeps, however often it is refused."""
@@ -55,9 +55,6 @@ class _Bucket:
     # When the bucket will be full again, had nobody called; a call is let through while that is less than a burst away.
     full_at: float = 0.0
     cut_at: float = field(default=float("-inf"))
-    # Since when calls are counted, and how many were let through since: since the first call, or since the last cut.
-    begun: float = 0.0
-    passed: int = 0
 
     def raised(self) -> float:
         """The rate after one more call was let through."""
@@ -76,7 +73,7 @@ class Pace:
     """At most `rate_per_second` calls of each operation, those in `limits` at theirs if it is lower. For any number of threads.
 
     No second sees more calls than that. A rate begins low and rises quickly until it is at its limit or AWS refuses a call for it. Then
-    it is cut to what AWS seems to allow, and recovers little by little with every call that is let through.
+    it is cut to less than was made of late, and recovers little by little with every call that is let through.
     """
 
     def __init__(
@@ -125,7 +122,8 @@ class Pace:
             bucket, now = self._bucket(operation), self._clock()
             if sent_at is not None and sent_at < bucket.cut_at:
                 return
-            bucket.cut(now)
+            bucket.rate = bucket.lowered(now)
+            bucket.cut_at = now
             bucket.full_at = now + self._burst(bucket) + 1 / bucket.rate
             # Whoever still waits for a turn will ask for another.
             while bucket.turns and bucket.turns[-1] > now:
@@ -135,11 +133,9 @@ class Pace:
         """AWS let a call through: a step towards the full rate."""
         known = self._buckets.get(operation)
         if known is not None and known.rate >= known.limit:
-            known.passed += 1
             return
         with self._lock:
             bucket = self._bucket(operation)
-            bucket.passed += 1
             if bucket.rate < bucket.limit:
                 bucket.rate = bucket.raised()
 
@@ -184,7 +180,7 @@ class Pace:
         if found is None:
             limit = max(FLOOR, min(self._rate, self._limits.get(operation, self._rate)))
             most = max(1, int(limit))
-            found = self._buckets[operation] = _Bucket(limit, min(limit, START), most, most / limit, begun=self._clock())
+            found = self._buckets[operation] = _Bucket(limit, min(limit, START), most, most / limit)
         return found
 
     @staticmethod

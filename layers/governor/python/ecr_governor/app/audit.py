@@ -1,10 +1,11 @@
 """Look at every repository once, from outside and without a ledger: what a policy says of a registry, and nothing is changed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from ecr_governor.app.errors import Denied, Throttled
 from ecr_governor.app.ports import Inventory
@@ -31,7 +32,10 @@ AGES: Final = timedelta(days=3650)
 
 
 class Source(Inventory, Protocol):
-    """An inventory that also knows the registry's rules."""
+    """An inventory that also knows the registry's rules, and reads while others are judged."""
+
+    def begin(self, page: Sequence[Repository], facts: frozenset[Fact], idle_since: datetime | None) -> Callable[[], Sequence[Repository]]:
+        """Begin to read facts as `complete` does; what is given waits for them."""
 
     def automatic_creation(self) -> tuple[AutomaticCreation, Sequence[str]]:
         """Read the rules that make ECR create repositories, None for what may not be read, and why it may not. Raises Throttled."""
@@ -59,6 +63,9 @@ class Wanted:
     idle_since: datetime | None
 
 
+_Begun: TypeAlias = tuple[Sequence[tuple[Repository, Wanted]], Callable[[], Sequence[Repository]]]
+
+
 def audit(
     inventory: Source, policy: Policy, now: datetime, progress: Progress, *, count_images: bool = False
 ) -> Iterator[AuditedRepository]:
@@ -68,24 +75,53 @@ def audit(
     What AWS denies or keeps throttling is no finding and no absence: it makes the audit incomplete.
     """
     wanted = wanted_by(policy, now, count_images=count_images)
-    at_once, in_vain = _at_once(policy, wanted), 0
+    in_vain = 0
     try:
         automatic = _automatic_creation(inventory, progress)
-        for page in inventory.pages():
-            listed = (replace(repository, provenance=classify(Provenance(), repository.name, automatic)) for repository in page)
-            while group := tuple((repository, wanted[policy.namespace_of(repository.name)]) for repository in islice(listed, at_once)):
-                try:
-                    read, in_vain = _read(inventory, group), 0
-                except Throttled as trouble:
-                    read, in_vain = _unread(group, str(trouble)), in_vain + 1
-                for repository, what in group:
-                    if found := read.get(repository.name):
-                        yield _judged(found, what, policy, now, progress)
-                if in_vain == IN_VAIN:
-                    progress.missing("not every repository was looked at: AWS kept throttling, or could not be reached")
-                    return
+        for group, ended in _one_ahead(_begun(inventory, automatic, policy, wanted)):
+            try:
+                read, in_vain = {found.name: found for found in ended()}, 0
+            except Throttled as trouble:
+                read, in_vain = _unread(group, str(trouble)), in_vain + 1
+            for repository, what in group:
+                if found := read.get(repository.name):
+                    yield _judged(found, what, policy, now, progress)
+            if in_vain == IN_VAIN:
+                progress.missing("not every repository was looked at: AWS kept throttling, or could not be reached")
+                return
     except (Denied, Throttled) as trouble:
         progress.missing(f"not every repository was looked at: {trouble}")
+
+
+def _begun(inventory: Source, automatic: AutomaticCreation, policy: Policy, wanted: Mapping[str, Wanted]) -> Iterator[_Begun]:
+    """Begin to read of each repository what is wanted of it, group by group."""
+    at_once = _at_once(policy, wanted)
+    for page in inventory.pages():
+        listed = (replace(repository, provenance=classify(Provenance(), repository.name, automatic)) for repository in page)
+        while group := [(repository, wanted[policy.namespace_of(repository.name)]) for repository in islice(listed, at_once)]:
+            alike: dict[Wanted, list[Repository]] = {}
+            for repository, what in group:
+                alike.setdefault(what, []).append(repository)
+            reads = [inventory.begin(repositories, what.facts, what.idle_since) for what, repositories in alike.items()]
+            yield group, partial(_ended, reads)
+
+
+def _ended(reads: Sequence[Callable[[], Sequence[Repository]]]) -> Sequence[Repository]:
+    return [found for read in reads for found in read()]
+
+
+def _one_ahead(groups: Iterator[_Begun]) -> Iterator[_Begun]:
+    """Give each only when the next has begun, so that AWS is asked for one while the other is judged."""
+    before = next(groups, None)
+    while before:
+        try:
+            following = next(groups, None)
+        except (Denied, Throttled):
+            # What was listed before the trouble is told all the same.
+            yield before
+            raise
+        yield before
+        before = following
 
 
 def wanted_by(policy: Policy, now: datetime, *, count_images: bool = False) -> Mapping[str, Wanted]:
@@ -115,18 +151,6 @@ def _automatic_creation(inventory: Source, progress: Progress) -> AutomaticCreat
     for why in unread:
         progress.missing(why)
     return automatic
-
-
-def _read(inventory: Inventory, group: Sequence[tuple[Repository, Wanted]]) -> dict[str, Repository]:
-    """Read of each repository what is wanted of it; those that are gone by now are left out. Raises Throttled."""
-    alike: dict[Wanted, list[Repository]] = {}
-    for repository, wanted in group:
-        alike.setdefault(wanted, []).append(repository)
-    return {
-        found.name: found
-        for wanted, repositories in alike.items()
-        for found in inventory.complete(repositories, wanted.facts, wanted.idle_since)
-    }
 
 
 def _unread(group: Sequence[tuple[Repository, Wanted]], why: str) -> dict[str, Repository]:
