@@ -77,7 +77,11 @@ class Findings:
 
     def write(self, path: Path) -> None:
         """Write them, each rule's in the order of names."""
-        path.write_text(json.dumps({rule: sorted(names) for rule, names in self.by_rule.items()}))
+        with path.open("w") as file:
+            for number, (rule, names) in enumerate(self.by_rule.items()):
+                names.sort()
+                file.write(f"{', ' if number else '{'}{json.dumps(rule)}: {json.dumps(names)}")
+            file.write("}")
 
 
 def _words(rule: str, reason: str) -> Iterator[str]:
@@ -140,7 +144,7 @@ class NoLedger:
     def records(self, names: Sequence[str]) -> Mapping[str, RepositoryRecord]:
         return {}
 
-    def write(self, record: RepositoryRecord, entry: Entry | None = None, *, touched: datetime | None = None) -> RepositoryRecord:
+    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
         return record
 
     def touched(self, since: datetime) -> Iterator[tuple[str, datetime]]:

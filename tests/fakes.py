@@ -151,7 +151,6 @@ class InMemoryLedger:
 
     def __init__(self) -> None:
         self.records_by_name: dict[str, RepositoryRecord] = {}
-        self.touches: dict[str, datetime] = {}
         self.all_entries: list[Entry] = []
         self.pushes: dict[str, Push] = {}
         self.told: dict[tuple[str, int], frozenset[str]] = {}
@@ -166,9 +165,10 @@ class InMemoryLedger:
         return {name: self.records_by_name[name] for name in names if name in self.records_by_name}
 
     def touched(self, since: datetime) -> Iterator[tuple[str, datetime]]:
-        return iter(sorted((name, at) for name, at in self.touches.items() if at >= since))
+        looked_at = ((name, record.looked_at) for name, record in self.records_by_name.items() if record.looked_at)
+        return iter(sorted((name, at) for name, at in looked_at if at >= since))
 
-    def write(self, record: RepositoryRecord, entry: Entry | None = None, *, touched: datetime | None = None) -> RepositoryRecord:
+    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
         hook, self.before_write = self.before_write, lambda: None
         hook()
         stored = self.records_by_name.get(record.name)
@@ -176,9 +176,6 @@ class InMemoryLedger:
             raise Contended(record.name)
         written = replace(record, version=record.version + 1)
         self.records_by_name[record.name] = written
-        self.touches.pop(record.name, None)
-        if touched:
-            self.touches[record.name] = touched
         self.writes += 1
         if entry:
             self.all_entries.append(entry)

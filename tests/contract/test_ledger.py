@@ -203,16 +203,14 @@ def test_many_records_are_read_at_once_and_unknown_names_are_left_out(ledger: Le
     assert ledger.records([]) == {}
 
 
-def test_what_looks_have_changed_is_known_until_a_sweep_writes_it(ledger: Ledger) -> None:
-    first = ledger.write(RepositoryRecord("payments/a", created_at=T0), touched=T0)
-    ledger.write(RepositoryRecord("payments/b", created_at=T0), touched=T0 + HOUR)
+def test_what_looks_have_changed_is_known_by_its_time(ledger: Ledger) -> None:
+    first = ledger.write(RepositoryRecord("payments/a", created_at=T0, looked_at=T0))
+    ledger.write(RepositoryRecord("payments/b", created_at=T0, looked_at=T0 + HOUR))
     ledger.write(RepositoryRecord("payments/c", created_at=T0))
     assert sorted(ledger.touched(T0)) == [("payments/a", T0), ("payments/b", T0 + HOUR)]
     assert list(ledger.touched(T0 + timedelta(seconds=1))) == [("payments/b", T0 + HOUR)]
-    again = ledger.write(first, touched=T0 + 2 * HOUR)
+    ledger.write(replace(first, looked_at=T0 + 2 * HOUR, swept_by="run"))
     assert dict(ledger.touched(T0))["payments/a"] == T0 + 2 * HOUR
-    ledger.write(again)
-    assert [name for name, _ in ledger.touched(T0)] == ["payments/b"]
 
 
 def test_the_policy_is_no_repository(bench: Bench) -> None:

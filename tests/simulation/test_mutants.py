@@ -22,9 +22,9 @@ SEEDS = range(100)
 def _writes_over_whatever_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     careful = InMemoryLedger.write
 
-    def careless(self: SimLedger, record: RepositoryRecord, entry: Any = None, *, touched: Any = None) -> RepositoryRecord:
+    def careless(self: SimLedger, record: RepositoryRecord, entry: Any = None) -> RepositoryRecord:
         stored = self.records_by_name.get(record.name)
-        return careful(self, replace(record, version=stored.version if stored else 0), entry, touched=touched)
+        return careful(self, replace(record, version=stored.version if stored else 0), entry)
 
     monkeypatch.setattr(InMemoryLedger, "write", careless)
 

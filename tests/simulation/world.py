@@ -115,9 +115,9 @@ class SimLedger(InMemoryLedger):
         self._world.pause()
         return super().read(name)
 
-    def write(self, record: RepositoryRecord, entry: Entry | None = None, *, touched: datetime | None = None) -> RepositoryRecord:
+    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
         self._world.pause()
-        written = super().write(record, entry, touched=touched)
+        written = super().write(record, entry)
         self._world.note("record", record.name, (written, entry))
         self._world.may_crash()
         return written

@@ -202,7 +202,7 @@ def test_an_announced_change_is_not_read_again_and_not_counted_as_lost() -> None
     summary = world.sweep(T0 + 2 * HOUR)
     assert not counted
     assert summary["opened"] == {"lifecycle-policy": 1}
-    assert summary["event_loss"] == {"announced": 0, "unannounced": 0, "examples": [], "rate": None}
+    assert summary["event_loss"] == {"announced": 1, "unannounced": 0, "examples": [], "rate": 0.0}
     everything = world.sweep(T0 + 3 * HOUR, everything=True)
     assert everything["event_loss"]["unannounced"] == 0
 
@@ -275,9 +275,14 @@ def test_a_repository_that_was_made_anew_starts_over() -> None:
     world.registry.repositories["search/good-0"] = a_repository("search/good-0", created_at=T0 + HOUR)
     summary = world.sweep(T0 + 2 * HOUR)
     assert summary["needs"] == {"recreated": 1}
-    assert world.asked == ["search/good-0"]
-    world.looks(T0 + 2 * HOUR)
+    assert world.asked == []
+    assert summary["event_loss"]["examples"] == ["search/good-0: created"]
     assert world.ledger.records_by_name["search/good-0"].created_at == T0 + HOUR
+    entries = [entry for entry in world.ledger.all_entries if entry.repository == "search/good-0"]
+    assert [(entry.kind, entry.body["gone"], entry.body["discovered"]) for entry in entries[-2:]] == [
+        ("swept", True, False),
+        ("swept", False, True),
+    ]
 
 
 def test_a_repository_that_is_deleted_while_the_sweep_reads_it_is_neither_judged_nor_lost() -> None:
@@ -465,7 +470,7 @@ def test_what_an_event_wrote_meanwhile_is_not_written_over() -> None:
     world.ledger.before_write = lambda: world.look("payments/bare-0", T0)
     (shard,) = laid.shards
     checked = world.check(laid.run, shard, T0)
-    assert checked.looks == ["payments/bare-0"]
+    assert checked.looks == []
     assert {entry.kind for entry in world.ledger.all_entries if entry.repository == "payments/bare-0"} == {"change"}
 
 
@@ -713,3 +718,131 @@ def test_scanning_that_changed_for_one_repository_is_a_change() -> None:
     world.sweep(T0)
     world.registry.repositories["search/x"] = used("search/x", scan_frequency=ScanFrequency.MANUAL, scan_on_push=True)
     assert world.sweep(T0 + HOUR)["opened"] == {"scanning": 1}
+
+
+def test_the_cap_counts_all_that_is_outstanding_and_not_only_what_was_read_tonight() -> None:
+    """A mistake in the policy must not change the registry bit by bit, a share of it each night."""
+    repositories = [a_repository(f"payments/bare-{number}", created_at=OLD) for number in range(40)]
+    world = a_world(*repositories, policy=ENFORCING + "limits: {remedies_per_sweep: 20}\n")
+    for night in range(10):
+        summary = world.sweep(T0 + night * DAY)
+        assert world.asked == []
+        assert night == 0 or summary["withheld"].startswith("40 repositories are to be put right")
+    world.policy = a_policy(ENFORCING + "limits: {remedies_per_sweep: 40}\n")
+    assert world.sweep(T0 + 10 * DAY)["to_be_put_right_count"] == 40
+
+
+def test_what_is_outstanding_is_asked_for_again_although_it_is_not_read_again() -> None:
+    world = a_world(*many(6), policy=ENFORCING)
+    world.sweep(T0)
+    asked = world.sweep(T0 + HOUR)["to_be_put_right"]
+    # The looks were lost.
+    world.asked.clear()
+    again = world.sweep(T0 + 2 * HOUR)
+    assert (again["checked"], again["to_be_put_right"]) == (0, asked)
+
+
+def test_until_one_sweep_has_seen_everything_nothing_is_put_right() -> None:
+    world = a_world(*many(6), policy=ENFORCING)
+    laid = world.lay_out("execution-x", T0)
+    decide_over(laid.run, world.services, world, T0)
+    report(laid.run, world.services, T0)
+    second = world.sweep(T0 + HOUR)
+    assert second["first"]
+    assert world.asked == []
+    assert world.sweep(T0 + 2 * HOUR)["to_be_put_right"]
+
+
+def test_a_look_after_the_list_was_made_knows_better() -> None:
+    world = a_world(*many(6))
+    world.sweep(T0)
+    laid = world.lay_out("execution-x", T0 + HOUR, everything=True)
+    world.registry.repositories["search/good-0"] = used("search/good-0", tags={"owner": "alice"})
+    world.look("search/good-0", T0 + 2 * HOUR, "UntagResource")
+    # The list still says that the tag is there.
+    before = world.ledger.records_by_name["search/good-0"]
+    for shard in laid.shards:
+        world.check(laid.run, shard, T0 + 2 * HOUR)
+    decide_over(laid.run, world.services, world, T0 + 2 * HOUR)
+    summary = report(laid.run, world.services, T0 + 2 * HOUR)
+    assert world.ledger.records_by_name["search/good-0"] == before
+    assert summary["opened"] == {"required-tags": 1}
+    assert {finding["rule"] for finding in world.standing()["search/good-0"].findings} == {"required-tags"}
+    assert world.sweep(T0 + 3 * HOUR)["event_loss"]["unannounced"] == 0
+
+
+def test_another_policy_is_no_change_of_anything() -> None:
+    world = a_world(*many(6))
+    world.sweep(T0)
+    world.policy = a_policy(AUDITING + "    scan_frequency: MANUAL\n")
+    summary = world.sweep(T0 + HOUR)
+    assert summary["checked"] == 6
+    assert summary["event_loss"]["unannounced"] == 0
+
+
+@pytest.mark.parametrize("damage", [[], [b"no json"], [b"{}"]])
+def test_an_inventory_that_is_lost_or_damaged_is_told_and_everything_is_read(damage: list[bytes]) -> None:
+    world = a_world(*many(6))
+    world.sweep(T0)
+    assert world.book.ended is not None
+    world.runs.files[world.book.ended.inventory] = damage
+    summary = world.sweep(T0 + HOUR)
+    assert not summary["complete"]
+    assert "the inventory of the sweep" in summary["incomplete_because"][0]
+    assert summary["checked"] == 6
+    assert summary["event_loss"]["rate"] is None
+    assert world.sweep(T0 + 2 * HOUR)["complete"]
+
+
+def test_a_line_that_is_damaged_costs_one_read() -> None:
+    world = a_world(*many(6))
+    world.sweep(T0)
+    assert world.book.ended is not None
+    lines = world.runs.files[world.book.ended.inventory]
+    lines[0] = lines[0].replace(b'"judged_by"', b'"judged"')
+    summary = world.sweep(T0 + HOUR)
+    assert (summary["complete"], summary["checked"]) == (True, 1)
+
+
+def test_one_repository_that_aws_cannot_answer_for_does_not_cost_the_others_their_verdicts() -> None:
+    world = a_world(*many(9))
+    read = world.registry.read
+
+    def failing(name: str, facts: frozenset[Fact], idle_since: datetime | None = None) -> Repository | None:
+        if name == "payments/bare-1":
+            raise Throttled("ecr:GetLifecyclePolicy: ServerException")
+        return read(name, facts, idle_since)
+
+    world.registry.read = failing  # type: ignore[method-assign]
+    summary = world.sweep(T0)
+    assert summary["checked"] == 9
+    assert not summary["complete"]
+    assert any("ServerException" in why for why in summary["incomplete_because"])
+    assert world.standing()["payments/bare-1"].undetermined
+    assert not world.standing()["payments/bare-0"].undetermined
+
+
+def test_a_report_whose_answer_was_lost_is_given_again() -> None:
+    world = a_world(*many(3))
+    summary = world.sweep(T0)
+    assert report(summary["run"], world.services, T0 + HOUR) == summary
+    assert len(world.book.entries) == 1
+
+
+def test_a_policy_that_is_invalid_does_not_make_every_repository_due_within_the_hour() -> None:
+    world = a_world(*many(6))
+    current = world.current
+    world.current = lambda now: replace(current(now), problem="broken")  # type: ignore[method-assign]
+    world.sweep(T0)
+    assert [record.due_at for record in world.ledger.records_by_name.values()] == [None] * 6
+
+
+def test_an_announced_creation_stays_announced_after_a_sweep_that_was_given_up() -> None:
+    world = a_world(*many(3))
+    world.sweep(T0)
+    world.registry.repositories["search/new"] = a_repository("search/new", created_at=T0 + HOUR)
+    world.look("search/new", T0 + HOUR, "CreateRepository")
+    laid = world.lay_out("given-up", T0 + 2 * HOUR, everything=True)
+    world.check(laid.run, laid.shards[0], T0 + 2 * HOUR)
+    loss = world.sweep(T0 + 4 * HOUR)["event_loss"]
+    assert (loss["announced"], loss["unannounced"]) == (1, 0)

@@ -10,7 +10,7 @@
 | `repository#@sweep` | `lease` | who sweeps now, until when, and the fencing token |
 | `repository#@sweep` | `record`, `entry#…` | how the last sweep ended; one entry for each |
 
-`touched`/`touched_at` index the records that a look has changed, for the next sweep; what a sweep itself writes is not among them.
+`touched`/`touched_at` index the records by when a look has last changed them, for the next sweep.
 """
 
 import json
@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 DUE_INDEX = "due"
 POLICY = "@policy"
 TOUCHED_INDEX = "touched"
+PROBLEM_LIMIT = 10_000
+"""Characters of a policy file's problems that are kept."""
 BATCH = 100
 """Items that one BatchGetItem takes."""
 BATCH_ROUNDS = 8
@@ -91,13 +93,10 @@ class DynamoDbLedger:
                 raise Throttled("dynamodb:BatchGetItem: keys stay unprocessed")
         return found
 
-    def write(self, record: RepositoryRecord, entry: Entry | None = None, *, touched: datetime | None = None) -> RepositoryRecord:
-        """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended, Throttled.
-
-        `touched` is when a look changed it; None for a sweep, which keeps its own account.
-        """
+    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
+        """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended, Throttled."""
         written = replace(record, version=record.version + 1)
-        puts: list[Any] = [self._put_record(written, record.version, touched), *([self._put_entry(entry)] if entry else [])]
+        puts: list[Any] = [self._put_record(written, record.version), *([self._put_entry(entry)] if entry else [])]
         try:
             if len(puts) == 1:
                 self._dynamodb.put_item(**puts[0])
@@ -191,6 +190,9 @@ class DynamoDbLedger:
         if mine:
             return _lease_of(mine)
         held = self._get(_key(SWEEP, "lease")) or {}
+        if held.get("execution", {}).get("S") == execution:
+            # The answer of an earlier attempt was lost, not its effect.
+            return _lease_of(held)
         who, when, by_when = (held.get(name, {}).get("S", "unknown") for name in ("run", "taken_at", "until_at"))
         raise SweepRunning(f"the sweep {who} began at {when} and holds the lease until {by_when}: wait for it, or stop its execution")
 
@@ -260,6 +262,8 @@ class DynamoDbLedger:
 
     def note_policy(self, version: str, problem: str | None, at: datetime) -> bool:
         """Note which policy version was last judged, and the problem it has; True if that is news."""
+        # An item holds 400 KB, and a person reads no more of it.
+        problem = problem and problem[:PROBLEM_LIMIT]
         item = self._get(_key(POLICY, "record")) or {}
         known = {name: value["S"] for name, value in item.items() if "S" in value}
         if known.get("policy_version") == version and known.get("problem", "") == (problem or ""):
@@ -329,7 +333,7 @@ class DynamoDbLedger:
         except ClientError as error:
             raise_translated(error, "dynamodb:GetItem")
 
-    def _put_record(self, record: RepositoryRecord, read_at: int, touched: datetime | None) -> dict[str, Any]:
+    def _put_record(self, record: RepositoryRecord, read_at: int) -> dict[str, Any]:
         item = {
             **_key(record.name, "record"),
             "version": {"N": str(record.version)},
@@ -337,8 +341,8 @@ class DynamoDbLedger:
         }
         if record.due_at:
             item |= {"due": {"S": "due"}, "due_at": {"S": _text(record.due_at)}}
-        if touched:
-            item |= {"touched": {"S": "touched"}, "touched_at": {"S": _text(touched)}}
+        if record.looked_at:
+            item |= {"touched": {"S": "touched"}, "touched_at": {"S": _text(record.looked_at)}}
         return self._conditional(item, read_at)
 
     def _conditional(self, item: Mapping[str, Any], read_at: int) -> dict[str, Any]:

@@ -108,22 +108,25 @@ class S3PolicySource:
         if self._ledger.note_policy(version, problem, now):
             logger.error("policy invalid: nothing is put right until it is mended", extra={"policy_version": version, "problem": problem})
         good = self._ledger.last_good_policy()
-        policy = bundled_policy() if good is None else self._read_version(good)
-        return PolicyInForce(policy.limited_to(Mode.AUDIT), good or BUNDLED, problem)
+        policy = self._read_version(good) if good else None
+        if good is None or policy is None:
+            return PolicyInForce(bundled_policy().limited_to(Mode.AUDIT), BUNDLED, problem)
+        return PolicyInForce(policy.limited_to(Mode.AUDIT), good, problem)
 
-    def _read_version(self, version: str) -> Policy:
+    def _read_version(self, version: str) -> Policy | None:
+        """Read an earlier version; None if it is not there any more, or not valid any more."""
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=self._key, VersionId=version)
         except ClientError as error:
             if code_of(error) == "NoSuchVersion":
-                return bundled_policy()
+                return None
             raise_translated(error, "s3:GetObjectVersion")
         try:
             return load_bytes(answer["Body"].read(), f"{self._key} (version {version})")
         except PolicyInvalid:
             # It was good for an earlier release.
             logger.exception("last good policy is good no longer, the bundled one judges", extra={"policy_version": version})
-            return bundled_policy()
+            return None
 
     def _limited(self, policy: Policy, version: str) -> PolicyInForce:
         return PolicyInForce(policy.limited_to(self._ceiling), version)

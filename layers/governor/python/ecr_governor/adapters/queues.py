@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import raise_translated
+from ecr_governor.app.errors import Throttled
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -16,6 +18,8 @@ MESSAGE_LIMIT = 1_048_576
 """SQS's limit of a message's body and attributes together, in bytes."""
 ROOM_FOR_ATTRIBUTES = 4096
 REASON_LIMIT = 1000
+BATCH = 10
+"""Messages that SQS takes at once."""
 
 
 class DeadLetters:
@@ -54,16 +58,25 @@ class Looks:
             self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
 
     def ask(self, repositories: Iterable[str], at: datetime) -> None:
-        """Ask for a look at repositories to which nothing happened."""
-        for name in repositories:
-            body = {
-                "version": "0",
-                "source": "ecr-governor",
-                "detail-type": "Due Check",
-                "account": self._account,
-                "region": self._region,
-                "time": at.isoformat(),
-                "resources": [],
-                "detail": {"repository-name": name, "result": "SUCCESS"},
-            }
-            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=json.dumps(body))
+        """Ask for a look at repositories to which nothing happened. Raises Throttled, Denied."""
+        names = iter(repositories)
+        while batch := tuple(islice(names, BATCH)):
+            entries: Any = [{"Id": str(number), "MessageBody": json.dumps(self._asking(name, at))} for number, name in enumerate(batch)]
+            try:
+                answer = self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+            except ClientError as error:
+                raise_translated(error, "sqs:SendMessage")
+            if failed := answer.get("Failed"):
+                raise Throttled(f"sqs:SendMessage: {failed[0].get('Code', 'not taken')}")
+
+    def _asking(self, name: str, at: datetime) -> dict[str, Any]:
+        return {
+            "version": "0",
+            "source": "ecr-governor",
+            "detail-type": "Due Check",
+            "account": self._account,
+            "region": self._region,
+            "time": at.isoformat(),
+            "resources": [],
+            "detail": {"repository-name": name, "result": "SUCCESS"},
+        }

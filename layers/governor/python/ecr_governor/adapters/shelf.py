@@ -68,7 +68,8 @@ class FileShelf:
         if self._sorted:
             return
         self._file.flush()
-        order = sorted(range(len(self._hashes)), key=lambda position: (self._hashes[position], -position))
+        # The later of two equal names first: the sort keeps their order.
+        order = sorted(range(len(self._hashes) - 1, -1, -1), key=self._hashes.__getitem__)
         hashes, starts = array("q"), array("Q")
         names: set[bytes] = set()
         for position in order:

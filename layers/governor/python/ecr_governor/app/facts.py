@@ -8,7 +8,7 @@ from typing import Any
 from ecr_governor.app.ports import Inventory
 from ecr_governor.core.evaluate import facts_needed
 from ecr_governor.core.policy.model import Policy
-from ecr_governor.core.repository import NOT_FETCHED, Fact, Repository
+from ecr_governor.core.repository import NOT_FETCHED, Fact, Repository, Unreadable
 
 Plan = tuple[frozenset[Fact], datetime | None]
 
@@ -35,6 +35,13 @@ def read_facts(inventory: Inventory, listed: Sequence[Repository], policy: Polic
         plans.setdefault(plan, []).append(repository)
     for (facts, since), group in plans.items():
         yield from inventory.complete(group, facts, since)
+
+
+def unread(repository: Repository, policy: Policy, why: str) -> Repository:
+    """The same repository, of which the facts that its rules need could not be read."""
+    facts = facts_to_read(policy, repository.name)
+    missing: dict[str, Any] = {fact.value: Unreadable(why) for fact in facts if getattr(repository, fact.value) == NOT_FETCHED}
+    return replace(repository, **missing)
 
 
 def without_facts(repository: Repository) -> Repository:

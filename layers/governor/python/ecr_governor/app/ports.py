@@ -58,11 +58,8 @@ class Ledger(Protocol):
     def records(self, names: Sequence[str]) -> Mapping[str, RepositoryRecord]:
         """Read many records as last written; those that the ledger does not have, or that are not understood, are left out."""
 
-    def write(self, record: RepositoryRecord, entry: Entry | None = None, *, touched: datetime | None = None) -> RepositoryRecord:
-        """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended.
-
-        `touched` is when a look changed it; None for a sweep, which keeps its own account.
-        """
+    def write(self, record: RepositoryRecord, entry: Entry | None = None) -> RepositoryRecord:
+        """Write the record over the version it was read at, with a new entry, all or nothing. Raises Contended."""
 
     def touched(self, since: datetime) -> Iterator[tuple[str, datetime]]:
         """Names of repositories whose record a look has changed since then, and when last. The newest seconds may be missing."""

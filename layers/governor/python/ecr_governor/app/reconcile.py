@@ -62,10 +62,10 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
     stored = services.ledger.read(name)
     repository = services.registry.read(name, facts, since)
     if repository is None:
-        return _gone(stored, trigger, policy, services, now)
+        return _gone(stored, trigger, policy, services.ledger, now)
     if is_another(repository, stored):
         # Deleted and created again before we looked: the end of the old one first, then the new one from its beginning.
-        _gone(stored, trigger, policy, services, now)
+        _gone(stored, trigger, policy, services.ledger, now)
         return _look(name, news, trigger, services, now)
     found = sight(repository, stored, news, services.ledger, services.registry.automatic_creation, policy, now)
     record, outcomes = _put_right(found, services, now)
@@ -74,12 +74,12 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
         touched = facts & frozenset(fact for outcome in outcomes for fact in CHANGES[type(outcome.remedy)])
         reread = services.registry.read(name, touched, since)
         if reread is None or reread.created_at != repository.created_at:
-            return _gone(record, trigger, policy, services, now, outcomes)
+            return _gone(record, trigger, policy, services.ledger, now, outcomes)
         kept: dict[str, Any] = {fact.value: getattr(repository, fact.value) for fact in facts - touched}
         repository = replace(reread, provenance=found.repository.provenance, **kept)
         left = replace(found, repository=repository, evaluation=evaluate(repository, policy, now))
     change, updated = _concluded(record, found, left, outcomes, trigger, in_force, now)
-    return _commit(stored, updated, change, services.ledger, kind="change", touched=now)
+    return _commit(stored, updated, change, services.ledger, kind="change", looked_at=now)
 
 
 def is_another(repository: Repository, stored: RepositoryRecord | None) -> bool:
@@ -95,14 +95,18 @@ def take_in(
     Its news is part of the sweep's own, so that people are told once. Raises Contended, Throttled.
     """
     before = seen.before
-    change, updated = _concluded(before, seen, seen, (), SWEEP, in_force, now)
+    # An invalid policy file is no reason to look at everything again within the hour: the next sweep will.
+    change, updated = _concluded(before, seen, seen, (), SWEEP, in_force, now, by_look=False)
     if needed := {describe(remedy) for remedy in seen.evaluation.remedies}:
         # Nothing was tried: what the last attempt came to still stands.
         pending = tuple(words for words in before.pending if words in needed)
         updated = replace(updated, pending=pending, paused=before.paused, failing=before.failing)
-    if stored is not None and updated.same_but_for_version(replace(stored, swept_by=updated.swept_by)):
-        return None
-    return _commit(stored, replace(updated, swept_by=run), change, ledger, kind="swept", touched=None)
+    return _commit(stored, replace(updated, swept_by=run), change, ledger, kind="swept", looked_at=None)
+
+
+def end_former(stored: RepositoryRecord, policy: Policy, ledger: Ledger, now: datetime) -> None:
+    """Note that a repository is gone whose name another one has by now. Raises Contended, Throttled."""
+    _gone(stored, SWEEP, policy, ledger, now, kind="swept")
 
 
 def next_due(seen: Sighting, policy: Policy, now: datetime) -> datetime | None:
@@ -118,6 +122,8 @@ def _concluded(
     trigger: Trigger,
     in_force: PolicyInForce,
     now: datetime,
+    *,
+    by_look: bool = True,
 ) -> tuple[Change, RepositoryRecord]:
     """Say what a look changed: from what was there `before`, by what it `found`, to what is `left` after the remedies."""
     policy, held_back = in_force.policy, in_force.problem is not None
@@ -140,7 +146,7 @@ def _concluded(
         held_back=held_back,
     )
     # Somebody was quicker, so their event will bring us back; if it should be lost, the hour does.
-    waiting = held_back or any(outcome.status is OutcomeStatus.UNCHANGED for outcome in outcomes)
+    waiting = by_look and (held_back or any(outcome.status is OutcomeStatus.UNCHANGED for outcome in outcomes))
     updated = replace(
         record,
         created_at=repository.created_at,
@@ -174,7 +180,7 @@ def _put_right(found: Sighting, services: Services, now: datetime) -> tuple[Repo
     rounds = {operation: (*record.recent_rounds(operation, now), now) for operation in {operation_of(remedy) for remedy in remedies}}
     intended = replace(record, pending=pending, write_rounds={**record.write_rounds, **rounds})
     intended, entry = append(intended, "intent", {"at": now.isoformat(), "remedies": [as_data(remedy) for remedy in remedies]})
-    intended = services.ledger.write(intended, entry, touched=now)
+    intended = services.ledger.write(replace(intended, looked_at=now, swept_by=""), entry)
     outcomes = tuple(services.registry.apply(repository, remedy) for remedy in remedies)
     for outcome in outcomes:
         extra = {"repository": repository.name, "remedy": describe(outcome.remedy), "status": outcome.status.value, "why": outcome.why}
@@ -189,7 +195,13 @@ def _recovered(before: RepositoryRecord, found: Evaluation) -> tuple[str, ...]:
 
 
 def _gone(
-    stored: RepositoryRecord | None, trigger: Trigger, policy: Policy, services: Services, now: datetime, outcomes: tuple[Outcome, ...] = ()
+    stored: RepositoryRecord | None,
+    trigger: Trigger,
+    policy: Policy,
+    ledger: Ledger,
+    now: datetime,
+    outcomes: tuple[Outcome, ...] = (),
+    kind: str = "change",
 ) -> Change | None:
     """There is no such repository: not an error. A name that we never knew leaves no trace."""
     if stored is None or stored.gone_at is not None:
@@ -206,7 +218,7 @@ def _gone(
         outcomes=outcomes,
     )
     updated = replace(stored, gone_at=now, findings=closed, undetermined={}, pending=(), paused={}, due_at=None)
-    return _commit(stored, updated, change, services.ledger, kind="change", touched=now)
+    return _commit(stored, updated, change, ledger, kind=kind, looked_at=now)
 
 
 def _commit(
@@ -216,17 +228,18 @@ def _commit(
     ledger: Ledger,
     *,
     kind: str,
-    touched: datetime | None,
+    looked_at: datetime | None,
 ) -> Change | None:
     """Write the record if it says anything new, with an entry if that is worth one: of `kind` if anybody is to be told."""
-    if stored is not None and updated.same_but_for_version(stored):
+    if stored is not None and replace(updated, looked_at=stored.looked_at, swept_by=stored.swept_by).same_but_for_version(stored):
         return None
+    updated = replace(updated, looked_at=looked_at or updated.looked_at)
     worth = kind if change.announced or change.recovered else "learned" if _learned(stored, updated) else None
     if worth is None:
-        ledger.write(updated, touched=touched)
+        ledger.write(updated)
         return None
     updated, entry = append(updated, worth, change_as_data(change))
-    ledger.write(updated, entry, touched=touched)
+    ledger.write(updated, entry)
     extra = {
         "repository": change.repository,
         "opened": [finding.rule for finding in change.opened],

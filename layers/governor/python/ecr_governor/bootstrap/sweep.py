@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ecr_governor.core.policy.model import Limits
 
 PERCENT = 100
+ENOUGH_TO_TELL = 10
+"""Changes below which a share of them means nothing."""
 
 
 class Context(Protocol):
@@ -68,7 +70,7 @@ def report_sweep(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     count("RepositoriesSwept", summary["repositories"])
     count("RepositoriesViolating", summary["violating"])
     count("EventsUnannounced", loss["unannounced"])
-    if loss["rate"] is not None:
+    if loss["rate"] is not None and loss["announced"] + loss["unannounced"] >= ENOUGH_TO_TELL:
         count("EventLossPercent", round(loss["rate"] * PERCENT))
     shown = ("run", "complete", "incomplete_because", "repositories", "checked", "violating", "withheld")
     return {name: summary[name] for name in shown}

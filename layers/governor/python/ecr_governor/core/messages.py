@@ -103,8 +103,8 @@ def sweep_digest(summary: Mapping[str, Any]) -> dict[str, Any]:
         *_section(_opened_in(summary)),
         *_section(_counts("Resolved since the last sweep", summary["resolved"])),
         *_section(_list("Nothing is put right", ":no_entry:", [summary["withheld"]] if summary["withheld"] else [])),
-        *_section(_list("Is being put right", ":hammer_and_wrench:", summary["to_be_put_right"])),
-        *_section(_list("Not there any more", ":wastebasket:", summary["vanished"])),
+        *_section(_listed("Is being put right", ":hammer_and_wrench:", summary["to_be_put_right"], summary["to_be_put_right_count"])),
+        *_section(_listed("Not there any more", ":wastebasket:", summary["vanished"], summary["vanished_count"])),
         *_section(_event_loss(summary["event_loss"])),
         _context(summary["account"], summary["region"], summary["policy_hash"], f"sweep {summary['run']}"),
     ]
@@ -207,9 +207,14 @@ def _mended(announcement: Announcement) -> tuple[Finding, ...]:
 
 def _list(title: str, mark: str, lines: Iterable[str]) -> str:
     shown = list(lines)
+    return _listed(title, mark, shown, len(shown))
+
+
+def _listed(title: str, mark: str, shown: Sequence[str], count: int) -> str:
+    """List the first lines of `count`, of which those that are `shown` are at hand."""
     if not shown:
         return ""
-    more = [f"…and {len(shown) - LISTED} more"] if len(shown) > LISTED else []
+    more = [f"…and {count - LISTED:,} more"] if count > LISTED else []
     return "\n".join([f"*{title}*", *(f"{mark} {plain(line, 400)}" for line in shown[:LISTED]), *more])
 
 

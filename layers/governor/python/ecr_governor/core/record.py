@@ -25,7 +25,7 @@ class RepositoryRecord:
     `pending` are remedies, in words, that were intended and whose outcome is not recorded yet. `write_rounds` are, by ECR operation,
     the times at which a setting was last put right; `paused` when that stopped because something else kept changing it back; `failing` are remedies, in words, that ECR refused.
     `listed` and `read` are fingerprints of the settings that the last look saw: what differs from them was changed since, whether or not
-    an event told of it. `swept_by` is the sweep that wrote the record, "" for a look. `due_at` is when a verdict may change by time alone; `policy_hash` and `mode` are the policy that it was last judged by, and how
+    an event told of it. `swept_by` is the sweep that wrote the record, "" for a look; `looked_at` is when a look last changed it. `due_at` is when a verdict may change by time alone; `policy_hash` and `mode` are the policy that it was last judged by, and how
     far that went; `head` is the hash of the newest ledger entry, `entries` their number.
     """
 
@@ -45,6 +45,7 @@ class RepositoryRecord:
     listed: str = ""
     read: str = ""
     swept_by: str = ""
+    looked_at: datetime | None = None
     policy_hash: str = ""
     mode: Mode = Mode.AUDIT
     entries: int = 0

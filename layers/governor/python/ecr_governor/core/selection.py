@@ -51,7 +51,7 @@ def need(listed: Repository, tags: Mapping[str, str] | Unreadable, known: Standi
         return Need.RECREATED
     if terms.everything or known.judged_by != terms.judged_by:
         return Need.OTHER_POLICY
-    if known.undetermined or not known.read:
+    if known.undetermined or not known.read or not known.listed:
         return Need.UNDETERMINED
     if known.name in terms.announced:
         return Need.ANNOUNCED

@@ -5,15 +5,15 @@ One standing is one line of JSON. The lines of a sweep are its report, and the i
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from ecr_governor.core.evaluate import Evaluation
-from ecr_governor.core.finding import FindingState
+from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.origin import Provenance
-from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.repository import NOT_FETCHED, Repository, Unreadable, Usage
 from ecr_governor.core.rules import unused
@@ -22,6 +22,27 @@ from ecr_governor.core.verdict import Undetermined, Violation
 FINGERPRINT_LENGTH = 12
 UNUSED = unused.RULE.id
 _TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
+_KEYS = frozenset(
+    [
+        "name",
+        "origin",
+        "owner",
+        "findings",
+        "undetermined",
+        "size_bytes",
+        "unused",
+        "created_at",
+        "checked_at",
+        "due_at",
+        "judged_by",
+        "listed",
+        "read",
+        "images",
+        "last_push",
+        "last_pull",
+    ]
+)
+"""What every line holds; one that lacks any of it is of another release, or none."""
 State: TypeAlias = Literal["open", "exempt"]
 
 
@@ -121,6 +142,11 @@ class Standing:
         return unused
 
     @property
+    def to_be_put_right(self) -> bool:
+        """Whether the policy has something put right here that was not tried in vain."""
+        return bool(self.data.get("to_be_put_right", False))
+
+    @property
     def open_rules(self) -> frozenset[str]:
         """The rules that are broken and from which nobody is exempt."""
         return frozenset(finding["rule"] for finding in self.findings if finding["state"] == "open")
@@ -128,7 +154,12 @@ class Standing:
 
 def judged_by(policy: Policy) -> str:
     """Name what a verdict rests on: the same file in another mode leads to other remedies."""
-    return f"{policy.hash}/{policy.mode.value}"
+    return judgement_basis(policy.hash, policy.mode)
+
+
+def judgement_basis(policy_hash: str, mode: Mode) -> str:
+    """Name policy and mode in one word."""
+    return f"{policy_hash}/{mode.value}"
 
 
 def listed_fingerprint(repository: Repository, tags: Mapping[str, str] | Unreadable) -> str:
@@ -172,11 +203,11 @@ def standing_of(
     policy: Policy,
     now: datetime,
     next_look: datetime | None = None,
-    former: Standing | None = None,
+    known: RepositoryRecord | None = None,
 ) -> Standing:
     """Sum up a repository that was read and judged just now; `next_look` is when another rule than `unused` may change its mind.
 
-    What cannot be determined now stands as it did in the `former` standing of the same repository.
+    What cannot be determined now stands as it is `known` to the ledger, whose findings no missing fact resolves.
     """
     findings: list[StandingFinding] = []
     undetermined: dict[str, str] = {}
@@ -188,7 +219,7 @@ def standing_of(
                 findings.append({"rule": judgement.rule, "severity": judgement.severity.value, "reason": reason, "state": state})
             case Undetermined(why):
                 undetermined[judgement.rule] = why
-                findings += _of_rule(former, judgement.rule)
+                findings += _standing_findings(finding for finding in (known.findings if known else ()) if finding.rule == judgement.rule)
         if judgement.rule == UNUSED and not isinstance(judgement.verdict, Undetermined):
             is_unused = isinstance(judgement.verdict, Violation)
     usage = repository.usage if isinstance(repository.usage, Usage) else Usage()
@@ -205,6 +236,7 @@ def standing_of(
             "last_push": _text(usage.last_push),
             "last_pull": _text(usage.last_pull),
             "unused": is_unused,
+            "to_be_put_right": bool(evaluation.remedies),
             "created_at": _text(repository.created_at),
             "checked_at": _text(now),
             "due_at": _text(min((moment for moment in (next_look, idle) if moment), default=None)),
@@ -215,8 +247,17 @@ def standing_of(
     )
 
 
-def _of_rule(standing: Standing | None, rule: str) -> list[StandingFinding]:
-    return [finding for finding in standing.findings if finding["rule"] == rule] if standing else []
+def _standing_findings(findings: Iterable[Finding]) -> list[StandingFinding]:
+    return [
+        {
+            "rule": finding.rule,
+            "severity": finding.severity.value,
+            "reason": finding.reason,
+            "state": "exempt" if finding.state is FindingState.EXEMPT else "open",
+        }
+        for finding in findings
+        if finding.state is not FindingState.RESOLVED
+    ]
 
 
 def from_record(record: RepositoryRecord, former: Standing | None, touched_at: datetime) -> Standing | None:
@@ -234,22 +275,16 @@ def from_record(record: RepositoryRecord, former: Standing | None, touched_at: d
         {
             **_beginning(record.name, record.provenance),
             "owner": record.owner,
-            "findings": [
-                {
-                    "rule": finding.rule,
-                    "severity": finding.severity.value,
-                    "reason": finding.reason,
-                    "state": "exempt" if finding.state is FindingState.EXEMPT else "open",
-                }
-                for finding in open_ones
-            ],
+            "findings": _standing_findings(open_ones),
             "undetermined": dict(sorted(record.undetermined.items())),
             **{key: same.data[key] if same else None for key in ("images", "size_bytes", "last_push", "last_pull")},
             "unused": any(finding.rule == UNUSED for finding in open_ones) if was_judged else None,
+            "to_be_put_right": not (record.paused or record.failing)
+            and any(finding.remedies and finding.mode is Mode.ENFORCE and finding.state is FindingState.OPEN for finding in open_ones),
             "created_at": _text(record.created_at),
             "checked_at": _text(touched_at),
             "due_at": _text(min((moment for moment in moments if moment), default=None)),
-            "judged_by": f"{record.policy_hash}/{record.mode.value}",
+            "judged_by": judgement_basis(record.policy_hash, record.mode),
             "listed": record.listed,
             "read": record.read,
         }
@@ -275,8 +310,11 @@ def to_line(standing: Standing) -> bytes:
 
 
 def from_line(line: bytes) -> Standing:
-    """Read a line that `to_line` wrote. Raises ValueError for what is no JSON."""
-    return Standing(json.loads(line))
+    """Read a line that `to_line` wrote. Raises ValueError for what is no such line."""
+    data = json.loads(line)
+    if not isinstance(data, dict) or not data.keys() >= _KEYS:
+        raise ValueError("not the line of a standing")
+    return Standing(data)
 
 
 def _text(moment: datetime | None) -> str | None:

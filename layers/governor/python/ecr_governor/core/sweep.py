@@ -26,7 +26,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class EndedSweep:
-    """A sweep that left an inventory. `registry` is the fingerprint of the registry's own settings at the time."""
+    """A sweep that left an inventory, of so many `repositories`. `registry` is the fingerprint of the registry's settings at the time.
+
+    `finished`: every shard was checked to its end, whatever could not be read.
+    """
 
     run: str
     started_at: datetime
@@ -34,6 +37,8 @@ class EndedSweep:
     inventory: str
     complete: bool
     registry: str
+    finished: bool = True
+    repositories: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,11 @@ class Sweep:
     problem: str | None
     former: EndedSweep | None
     rules: RegistryRules
+
+    @property
+    def same_registry(self) -> bool:
+        """Whether the registry's own settings are what they were at the last sweep."""
+        return self.former is not None and self.former.registry == self.rules.fingerprint
 
     @property
     def run(self) -> str:
@@ -128,8 +138,10 @@ def summary_as_data(
         **counted,
         "event_loss": {**meter, "rate": None if loss is None else round(loss, 4)},
         "to_be_put_right": list(decision.looks),
+        "to_be_put_right_count": len(decision.looks),
         "withheld": decision.withheld,
         "vanished": list(decision.vanished),
+        "vanished_count": len(decision.vanished),
         "cost_estimate_usd": cost_estimate(tally.calls, busy_seconds),
     }
 

@@ -3,15 +3,16 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ecr_governor.app.errors import Contended
-from ecr_governor.app.facts import read_facts
+from ecr_governor.app.errors import Contended, Throttled
+from ecr_governor.app.facts import read_facts, unread
 from ecr_governor.app.ports import Inventory, PolicyInForce
-from ecr_governor.app.reconcile import is_another, next_due, take_in
-from ecr_governor.app.sighting import Sighting, sight
+from ecr_governor.app.reconcile import end_former, is_another, next_due, take_in
+from ecr_governor.app.sighting import sight
 from ecr_governor.app.sweep.listing import CREATION
 from ecr_governor.app.sweep.plan import CHECKS_AT_ONCE, SweepServices, sweep_from_data
 from ecr_governor.core import listed
@@ -20,17 +21,21 @@ from ecr_governor.core import tally as tallies
 from ecr_governor.core.origin import AutomaticCreation, News
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.repository import Repository
-from ecr_governor.core.standing import Standing, standing_of
+from ecr_governor.core.standing import Standing, from_record, standing_of
 from ecr_governor.core.sweep import Sweep
 from ecr_governor.core.tally import Tally
 
+IN_VAIN: Final = 3
+"""Repositories in a row that cannot be read even alone: then it is AWS that has trouble, and the step is tried again later."""
+RECENT: Final = timedelta(minutes=15)
+"""The tagging API follows ECR within seconds, mostly."""
 BLOCK: Final = 50
 """Repositories between two checkpoints: what an interrupted step reads twice at most."""
 
 
 @dataclass
 class Checked:
-    """How far a shard is. `looks` are repositories that need a remedy, `vanished` those that were gone when they were read."""
+    """How far a shard is. `looks` are repositories where something is to be put right, `vanished` those that were gone when they were read."""
 
     shard: str
     rows: int = 0
@@ -52,7 +57,6 @@ class _Row:
 
     repository: Repository
     need: str
-    looked_at: bool
     former: Standing | None
     news: News
 
@@ -134,7 +138,6 @@ def _row(line: bytes, sweep: Sweep) -> _Row:
     return _Row(
         repository=replace(listed.from_data(data["repository"]), creation_templates=sweep.rules.creation_templates),
         need=data["need"],
-        looked_at=data["looked_at"],
         former=Standing(data["former"]) if "former" in data else None,
         news=News(creation=CREATION.validate_python(creation)) if creation else News(),
     )
@@ -152,46 +155,77 @@ class _Step:
     now: datetime
 
     def check(self, block: Sequence[_Row], checked: Checked, tally: Tally) -> Iterator[Standing]:
-        """Read and judge some repositories; those that are gone by now are noted and left out."""
+        """Read and judge some repositories; those that are gone by now are noted and left out. Raises Throttled."""
         rows = {row.repository.name: row for row in block}
-        records, policy = self.services.ledger.records(tuple(rows)), self.in_force.policy
-        read = {found.name: found for found in read_facts(self.inventory, [row.repository for row in block], policy, self.now)}
+        records = self.services.ledger.records(tuple(rows))
+        read = self._read([row.repository for row in block])
         for name, row in rows.items():
             tally.needs[row.need] += 1
-            repository, record = read.get(name), records.get(name)
-            if repository is None:
+            if name not in read:
                 checked.vanished.append(name)
+                if row.former:
+                    tally.gone(row.former)
                 continue
             tally.checked += 1
-            seen = sight(repository, record, row.news, self.services.ledger, lambda: self.automatic, policy, self.now)
-            former = row.former if row.former and row.former.created_at == repository.created_at else None
-            standing = standing_of(seen.repository, seen.evaluation, policy, self.now, next_due(seen, policy, self.now), former)
-            self._hear(row, record, standing, tally)
-            if not self._settle(record, seen):
+            standing = self._judge(row, read[name], records.get(name), tally)
+            if standing.to_be_put_right:
                 checked.looks.append(name)
-            tally.add(standing, policy.namespace_of(name), row.former)
+            tally.add(standing, self.in_force.policy.namespace_of(name), row.former)
             yield standing
 
-    def _settle(self, record: RepositoryRecord | None, seen: Sighting) -> bool:
-        """Bring the ledger in line; False if it takes a look as well, which reads everything again before it acts."""
-        if is_another(seen.repository, record):
-            return False
+    def _read(self, listed: Sequence[Repository]) -> dict[str, Repository]:
+        """Read them together. Where AWS fails for good, read each alone, so that one of them does not cost the others their verdicts."""
         try:
-            take_in(record, seen, self.sweep.run, self.services.ledger, self.in_force, self.now)
-        except Contended:
-            # An event was quicker; its look saw at least as much.
-            return False
-        return not seen.evaluation.remedies
+            return {found.name: found for found in read_facts(self.inventory, listed, self.in_force.policy, self.now)}
+        except Throttled:
+            found: dict[str, Repository] = {}
+            in_vain = 0
+            for repository in listed:
+                try:
+                    found |= {one.name: one for one in read_facts(self.inventory, [repository], self.in_force.policy, self.now)}
+                    in_vain = 0
+                except Throttled as trouble:
+                    in_vain += 1
+                    if in_vain == IN_VAIN:
+                        raise
+                    found[repository.name] = unread(repository, self.in_force.policy, str(trouble))
+            return found
+
+    def _judge(self, row: _Row, repository: Repository, record: RepositoryRecord | None, tally: Tally) -> Standing:
+        policy, ledger = self.in_force.policy, self.services.ledger
+        if record is not None and record.looked_at is not None and record.looked_at >= self.sweep.started_at - RECENT:
+            # A look was here after the list was made, or so shortly before that bulk tags may lag behind: it knows better.
+            fresher = from_record(record, row.former, record.looked_at)
+            if fresher is not None and fresher.created_at == repository.created_at:
+                return fresher
+        if record is not None and is_another(repository, record):
+            end_former(record, policy, ledger, self.now)
+            record = ledger.read(repository.name)
+        seen = sight(repository, record, row.news, ledger, lambda: self.automatic, policy, self.now)
+        before = seen.before if record is not None else None
+        standing = standing_of(seen.repository, seen.evaluation, policy, self.now, next_due(seen, policy, self.now), before)
+        self._hear(row, record, standing, tally)
+        # Whoever is quicker is a look, which saw at least as much.
+        with suppress(Contended):
+            take_in(record, seen, self.sweep.run, ledger, self.in_force, self.now)
+        return standing
 
     def _hear(self, row: _Row, record: RepositoryRecord | None, standing: Standing, tally: Tally) -> None:
         """Tell a change that an event announced from one that none did: by whether a look had seen it before the sweep."""
         if row.former is None or row.former.created_at != standing.created_at:
             return
+        known = record if record is not None and record.created_at == standing.created_at else None
+        others = known is not None and known.swept_by not in {"", self.sweep.run}
+        if known is not None and others and (known.listed, known.read) != (row.former.listed, row.former.read):
+            # A sweep that did not come to its end has written here: nobody can say any more what a look had seen.
+            return
         # What this sweep wrote itself, in an attempt that was interrupted, is no sign of an event.
-        by_look = record if record and record.created_at == standing.created_at and record.swept_by != self.sweep.run else None
+        by_look = known if known is not None and known.swept_by != self.sweep.run else None
+        # Under another policy, or other rules of the registry, other facts were read.
+        same_facts = row.former.judged_by == standing.judged_by and self.sweep.same_registry
         parts = (
             ("settings or tags", standing.listed, row.former.listed, by_look.listed if by_look else ""),
-            ("policies or scanning", standing.read, row.former.read, by_look.read if by_look else ""),
+            ("policies or scanning", standing.read, row.former.read if same_facts else "", by_look.read if by_look else ""),
         )
         changed = [(what, now_is == seen) for what, now_is, was, seen in parts if now_is and was and now_is != was]
         if changed:

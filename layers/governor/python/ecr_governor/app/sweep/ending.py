@@ -29,7 +29,7 @@ class Gathered:
     kept: tuple[str, ...]
     unfinished: tuple[tuple[str, int, int], ...]
     seconds: float
-    denied: str
+    trouble: tuple[str, ...]
 
 
 def decide_over(run: str, services: SweepServices, looks: Looks, now: datetime) -> dict[str, Any]:
@@ -39,10 +39,10 @@ def decide_over(run: str, services: SweepServices, looks: Looks, now: datetime) 
     limits = services.policy_of(sweep).policy.limits
     gathered = gather(sweep, services)
     decision = decide(gathered.looks, gathered.vanished, limits)
-    # Asked for twice, a look finds nothing to do.
-    looks.ask((*decision.looks, *decision.vanished), now)
     document = {"looks": list(decision.looks), "vanished": list(decision.vanished), "withheld": decision.withheld}
     services.runs.put_document(sweep.key("decision"), document)
+    # Asked for twice, a look finds nothing to do.
+    looks.ask((*decision.looks, *decision.vanished), now)
     return {"run": run, "looks": len(decision.looks), "vanished": len(decision.vanished), "withheld": decision.withheld}
 
 
@@ -52,18 +52,33 @@ def report(run: str, services: SweepServices, now: datetime, trouble: str = "") 
     `trouble` is why the sweep did not come to its end; what it found until then is reported as incomplete.
     """
     sweep = _sweep(run, services)
+    ended = services.book.last_sweep()
+    if ended is not None and ended.run == run and (known := services.runs.document(sweep.key("summary"))):
+        # It was reported, and only the answer was lost.
+        return known
     services.renew(sweep, now)
     gathered = gather(sweep, services)
     decided = services.runs.document(sweep.key("decision")) or {"looks": [], "vanished": [], "withheld": "nothing was decided"}
     decision = Decision(tuple(decided["looks"]), tuple(decided["vanished"]), decided["withheld"])
     why = _incomplete_because(sweep, gathered, trouble)
     left_over = sweep.key("left-over")
-    services.runs.put_lines(left_over, (standings.to_line(stood) for stood in _unfinished(sweep, gathered, services)))
+    unfinished = [standings.to_line(stood) for stood in _unfinished(sweep, gathered, services)]
+    left = len(unfinished)
+    services.runs.put_lines(left_over, unfinished)
     inventory = sweep.key("repositories")
     services.runs.join([*gathered.kept, *gathered.parts, left_over], inventory)
     summary = summary_as_data(sweep, gathered.tally, decision, why, gathered.seconds, now)
     services.runs.put_document(sweep.key("summary"), summary)
-    ended = EndedSweep(run, sweep.started_at, now, inventory, not why, sweep.rules.fingerprint)
+    ended = EndedSweep(
+        run=run,
+        started_at=sweep.started_at,
+        ended_at=now,
+        inventory=inventory,
+        complete=not why,
+        registry=sweep.rules.fingerprint,
+        finished=not gathered.unfinished and not trouble,
+        repositories=gathered.tally.repositories + left,
+    )
     services.book.end_sweep(sweep.lease, ended, entry_of(summary))
     return summary
 
@@ -76,11 +91,11 @@ def abandon(execution: str, services: SweepServices, now: datetime) -> None:
 
 def gather(sweep: Sweep, services: SweepServices) -> Gathered:
     """Add up what the steps have left."""
-    laid = services.runs.document(sweep.key("laid-out")) or {"shards": [], "kept": [], "vanished": []}
+    laid = services.runs.document(sweep.key("laid-out")) or {"shards": [], "kept": [], "vanished": [], "wanting": [], "trouble": []}
     listed = services.runs.document(sweep.key("tallies", "listed"))
     creations = services.runs.document(sweep.key("creations", "progress")) or {}
     tally = tallies.from_data(listed) if listed else Tally()
-    looks: list[str] = []
+    looks: list[str] = list(laid["wanting"])
     vanished: list[str] = list(laid["vanished"])
     parts: list[str] = []
     unfinished: list[tuple[str, int, int]] = []
@@ -106,7 +121,7 @@ def gather(sweep: Sweep, services: SweepServices) -> Gathered:
         kept=tuple(sweep.key("kept", name) for name in laid["kept"]),
         unfinished=tuple(unfinished),
         seconds=seconds,
-        denied=creations.get("denied", ""),
+        trouble=(*laid["trouble"], *([creations["denied"]] if "denied" in creations else ())),
     )
 
 
@@ -137,7 +152,7 @@ def _incomplete_because(sweep: Sweep, gathered: Gathered, trouble: str) -> list[
         how_far = f"{done} of {rows} repositories were checked" if rows >= 0 else "no repository of it was checked"
         why.append(f"shard {shard} was not finished: {how_far}")
     why += sweep.rules.unreadable
-    why += [gathered.denied] if gathered.denied else []
+    why += gathered.trouble
     why += list(gathered.tally.undetermined)
     return why[:REASONS]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from ecr_governor.core.origin import Creation
 from ecr_governor.core.policy.model import Mode, Policy, weaker
 from ecr_governor.core.repository import Repository, Unreadable
 from ecr_governor.core.selection import Terms, need
-from ecr_governor.core.standing import from_record
+from ecr_governor.core.standing import Standing, from_record, judgement_basis
 from ecr_governor.core.sweep import Sweep
 from ecr_governor.core.tally import Tally
 
@@ -53,6 +54,10 @@ class _Layout:
     """The files of the step, while it fills them, and by which terms it does."""
 
     terms: Terms
+    # None where the former inventory does not tell what has changed.
+    since: datetime | None = None
+    wanting: list[str] = field(default_factory=list)
+    trouble: dict[str, None] = field(default_factory=dict)
     shards: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     to_check: list[bytes] = field(default_factory=list)
@@ -85,21 +90,31 @@ def lay_out(execution: str, account: str, region: str, services: SweepServices, 
         return Laid(sweep.run, tuple(laid["shards"]), laid["repositories"])
     if not _creations_known(sweep, services):
         return Laid(sweep.run, again=True)
-    layout = _Layout(Terms(f"{sweep.policy_hash}/{sweep.mode.value}", sweep.started_at, sweep.everything, wish.share, wish.announced))
+    terms = Terms(judgement_basis(sweep.policy_hash, sweep.mode), sweep.started_at, sweep.everything, wish.share, wish.announced)
+    layout = _Layout(terms)
     policy = services.policy_of(sweep).policy
-    former, known, creations = _former(sweep, services), services.shelf(), _creations(sweep, services)
-    announced = _looked_at(sweep, services, former, known)
+    former, known, creations = _former(sweep, services, layout), services.shelf(), _creations(sweep, services)
+    _looked_at(sweep, services, former, known)
     inventory = services.inventory(policy.limits, 1)
+    made = Counter(inventory.calls)
     for page in inventory.pages():
         for repository, tags in zip(page, inventory.tags_of(page), strict=True):
             _place(repository, tags, sweep, policy, former, known, creations, layout)
         _flush(sweep, services, layout)
     _flush(sweep, services, layout, whole=True)
     vanished = _vanished(former, known, layout)
-    layout.tally.calls.update(inventory.calls)
-    layout.tally.calls["cloudtrail:LookupEvents"] += services.history.calls
+    layout.tally.calls.update(Counter(inventory.calls) - made)
+    progress = services.runs.document(sweep.key("creations", "progress")) or {}
+    layout.tally.calls["cloudtrail:LookupEvents"] += progress.get("pages", 0)
     services.runs.put_document(sweep.key("tallies", "listed"), tallies.as_data(layout.tally))
-    done = {"shards": layout.shards, "kept": layout.kept, "vanished": vanished, "repositories": layout.listed, "announced": announced}
+    done = {
+        "shards": layout.shards,
+        "kept": layout.kept,
+        "vanished": vanished,
+        "wanting": layout.wanting,
+        "repositories": layout.listed,
+        "trouble": list(layout.trouble),
+    }
     services.runs.put_document(sweep.key("laid-out"), done)
     return Laid(sweep.run, tuple(layout.shards), layout.listed)
 
@@ -117,10 +132,11 @@ def _begin(execution: str, account: str, region: str, services: SweepServices, n
         started_at=now,
         # What concerns all repositories, such as a scanning rule, may have changed the verdict on any of them.
         everything=everything or former is None or former.registry != rules.fingerprint,
-        first=former is None,
+        # Until one sweep has seen every repository, nobody has had a report to object to.
+        first=former is None or not former.finished,
         policy_version=in_force.version,
         policy_hash=in_force.policy.hash,
-        mode=in_force.policy.mode if former else weaker(in_force.policy.mode, Mode.AUDIT),
+        mode=in_force.policy.mode if former and former.finished else weaker(in_force.policy.mode, Mode.AUDIT),
         problem=in_force.problem,
         former=former,
         rules=rules,
@@ -170,27 +186,42 @@ def _creations(sweep: Sweep, services: SweepServices) -> Shelf:
     return shelf
 
 
-def _former(sweep: Sweep, services: SweepServices) -> Shelf:
-    """The inventory of the last sweep."""
+def _former(sweep: Sweep, services: SweepServices, layout: _Layout) -> Shelf:
+    """The inventory of the last sweep. Where it is not to be had whole, everything is read, and nobody can say what has changed."""
     shelf = services.shelf()
-    if sweep.former:
+    if sweep.former is None:
+        return shelf
+    lines = 0
+    try:
         for line in services.runs.lines(sweep.former.inventory):
             shelf.put(standings.name_in(line), line)
+            lines += 1
+    except (ValueError, EOFError, OSError) as damage:
+        layout.trouble[f"the inventory of the sweep {sweep.former.run} is damaged: {damage}"] = None
+    if lines < sweep.former.repositories:
+        layout.trouble[f"the inventory of the sweep {sweep.former.run} has {lines} of {sweep.former.repositories} repositories"] = None
+        layout.terms = replace(layout.terms, everything=True)
+    else:
+        layout.since = sweep.former.started_at
     return shelf
 
 
-def _looked_at(sweep: Sweep, services: SweepServices, former: Shelf, known: Shelf) -> int:
+def _stood(line: bytes | None) -> Standing | None:
+    """How a repository stood; None where its line does not tell."""
+    try:
+        return standings.from_line(line) if line else None
+    except ValueError:
+        return None
+
+
+def _looked_at(sweep: Sweep, services: SweepServices, former: Shelf, known: Shelf) -> None:
     """Put on the shelf what looks have learned since the last sweep: of these repositories nothing has to be read again."""
     since = sweep.former.started_at - OVERLAP if sweep.former else sweep.started_at - HISTORY
     touched = services.ledger.touched(since)
-    count = 0
     while batch := dict(islice(touched, RECORDS)):
         for name, record in services.ledger.records(tuple(batch)).items():
-            line = former.read(name)
-            fresh = from_record(record, standings.from_line(line) if line else None, batch[name])
+            fresh = from_record(record, _stood(former.read(name)), batch[name])
             known.put(name, standings.to_line(fresh) if fresh else b"")
-            count += 1
-    return count
 
 
 def _place(
@@ -207,14 +238,19 @@ def _place(
     name = repository.name
     before, since = former.take(name), known.take(name)
     layout.listed += 1
-    was = standings.from_line(before) if before else None
-    stands = standings.from_line(since) if since else was if since is None else None
+    was = _stood(before)
+    stands = _stood(since) if since else was if since is None else None
     why = need(repository, tags, stands, layout.terms)
-    if was is None and sweep.former and repository.created_at < sweep.started_at - UNCERTAIN:
-        layout.tally.meter.hear(announced=since is not None, name=name, what="created")
+    if isinstance(tags, Unreadable):
+        layout.trouble[tags.why] = None
+    _hear_creation(repository, was, sweep, layout, announced=bool(since))
     if why is None and stands is not None:
         layout.to_keep.append(standings.to_line(stands) if since else before or b"")
         layout.tally.add(stands, policy.namespace_of(name), was)
+        if stands.to_be_put_right:
+            layout.wanting.append(name)
+        if layout.since and was and stands is not was and (stands.listed, stands.read) != (was.listed, was.read):
+            layout.tally.meter.hear(announced=True, name=name, what="changed")
         return
     row: dict[str, Any] = {"repository": listed.as_data(replace(repository, tags=tags)), "need": str(why), "looked_at": since is not None}
     if was is not None:
@@ -222,6 +258,14 @@ def _place(
     if creation := creations.take(name):
         row["creation"] = json.loads(creation)[1]
     layout.to_check.append(json.dumps(row, separators=(",", ":")).encode())
+
+
+def _hear_creation(repository: Repository, was: Standing | None, sweep: Sweep, layout: _Layout, *, announced: bool) -> None:
+    """Count a repository that was created since the last sweep, unless its event may still be under way."""
+    if layout.since is None or (was is not None and was.created_at == repository.created_at):
+        return
+    if layout.since - UNCERTAIN <= repository.created_at < sweep.started_at - UNCERTAIN:
+        layout.tally.meter.hear(announced=announced, name=repository.name, what="created")
 
 
 def _flush(sweep: Sweep, services: SweepServices, layout: _Layout, *, whole: bool = False) -> None:
@@ -250,8 +294,10 @@ def _vanished(former: Shelf, known: Shelf, layout: _Layout) -> list[str]:
     )
     for name, line in former.rest():
         announced = since.pop(name, False)
-        layout.tally.gone(standings.from_line(line))
-        layout.tally.meter.hear(announced=announced, name=name, what="deleted")
+        if was := _stood(line):
+            layout.tally.gone(was)
+        if layout.since:
+            layout.tally.meter.hear(announced=announced, name=name, what="deleted")
         if not announced:
             missing.append(name)
     # Created and deleted since the last sweep.
