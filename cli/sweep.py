@@ -28,9 +28,10 @@ def begin(deployment: Deployment, output: str, *, everything: bool, wait: bool) 
     try:
         machine = deployment.sweep()
         arn = machine.start({"everything": everything})
-        sys.stderr.write(f"sweep begun: {arn.rpartition(':')[2]}\n")
         if not wait:
+            sys.stdout.write(json.dumps({"execution": arn}) + "\n" if output == "json" else f"{arn}\n")
             return Exit.CLEAN
+        sys.stderr.write(f"sweep begun: {arn.rpartition(':')[2]}\n")
         execution = _ended(deployment, arn)
         if execution.status != "SUCCEEDED":
             raise _failed(execution)
@@ -71,7 +72,7 @@ def _failed(execution: Execution) -> Trouble:
         # Lambda's error, as Step Functions hands it on.
         cause = str(json.loads(cause)["errorMessage"])
     if execution.error == "SweepRunning":
-        return Trouble("another sweep is under way", cause, "wait for it, or see it with: ecr-governor sweep --last", Exit.INCOMPLETE)
+        return Trouble("another sweep is under way", cause, "begin this one again when that one has ended", Exit.INCOMPLETE)
     what = f"the sweep ended as {execution.status}"
     return Trouble(what, f"{execution.error}: {cause}", "see docs/operations.md#sweep-failed", Exit.INCOMPLETE)
 
@@ -98,7 +99,11 @@ def _page(summary: Mapping[str, Any]) -> None:
     for why in summary["incomplete_because"]:
         console.print(Text(f"  could not find out: {why}", style="yellow"))
     loss = summary["event_loss"]
-    rate = "nothing changed" if loss["rate"] is None else f"{100 * loss['rate']:.1f} % of {loss['announced'] + loss['unannounced']} changes"
+    rate = (
+        "none: nothing changed"
+        if loss["rate"] is None
+        else f"{100 * loss['rate']:.1f} % of {loss['announced'] + loss['unannounced']} changes"
+    )
     for label, value in (
         ("repositories", f"{summary['repositories']:,}, {summary['checked']:,} of them read in full"),
         ("violating", f"{summary['violating']:,}"),

@@ -198,7 +198,7 @@ def test_a_second_sweep_is_refused_in_words_and_the_first_goes_on(stage: Stage) 
     refused = swept(stage)
     assert (refused.status, refused.error) == ("FAILED", "SweepRunning")
     assert "their-run" in refused.cause
-    assert "wait for it" in refused.cause
+    assert "its execution is somebody-else" in refused.cause
     stage.ledger.give_back(lease)
     assert summary(stage, swept(stage))["complete"]
 

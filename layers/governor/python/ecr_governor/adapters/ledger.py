@@ -193,8 +193,9 @@ class DynamoDbLedger:
         if held.get("execution", {}).get("S") == execution:
             # The answer of an earlier attempt was lost, not its effect.
             return _lease_of(held)
-        who, when, by_when = (held.get(name, {}).get("S", "unknown") for name in ("run", "taken_at", "until_at"))
-        raise SweepRunning(f"the sweep {who} began at {when} and holds the lease until {by_when}: wait for it, or stop its execution")
+        keys = ("run", "taken_at", "until_at", "execution")
+        who, when, by_when, named = (held.get(name, {}).get("S", "unknown") for name in keys)
+        raise SweepRunning(f"the sweep {who} began at {when} and holds the lease until {by_when}; its execution is {named}")
 
     def renew_lease(self, lease: Lease, now: datetime, until: datetime) -> None:
         """Hold the lease for longer. Raises LeaseLost, Throttled, Denied."""

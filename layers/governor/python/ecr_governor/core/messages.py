@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ecr_governor.core.announcement import Announcement
+from ecr_governor.core.announcement import ORDER, Announcement
 from ecr_governor.core.finding import Finding
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.severity import Severity
@@ -72,8 +72,10 @@ def digest(announcements: Sequence[Announcement], account: str, region: str) -> 
     resolved = Counter(finding.rule for announcement in announcements for finding in _mended(announcement))
     refused = [announcement for announcement in announcements if announcement.not_put_right]
     title = f":package: {len(announcements)} repositories changed"
+    worst = _worst(finding for announcement in announcements for finding in announcement.opened)
     lines = [
-        f"{_mark_of(rule)} *{rule}*: {_repositories(count)}\n{_examples(announcements, rule)}" for rule, count in sorted(opened.items())
+        f"{_MARK[worst[rule]]} *{rule}*: {_repositories(opened[rule])}\n{_examples(announcements, rule)}"
+        for rule in sorted(opened, key=lambda rule: (ORDER.index(worst[rule]), rule))
     ]
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}},
@@ -196,8 +198,12 @@ def _fix(finding: Finding) -> str:
     return f"How to fix: {rule.fix}" if rule else ""
 
 
-def _mark_of(rule: str) -> str:
-    return _MARK[RULES[rule].severity] if rule in RULES else _MARK[Severity.LOW]
+def _worst(findings: Iterable[Finding]) -> dict[str, Severity]:
+    """The worst severity among each rule's findings: the policy may give a rule another than its own."""
+    worst: dict[str, Severity] = {}
+    for finding in findings:
+        worst[finding.rule] = min(worst.get(finding.rule, finding.severity), finding.severity, key=ORDER.index)
+    return worst
 
 
 def _mended(announcement: Announcement) -> tuple[Finding, ...]:
