@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ecr_governor.adapters.queues import MESSAGE_LIMIT, REASON_LIMIT, DeadLetters, Looks
+from ecr_governor.adapters.queues import BATCH, MESSAGE_LIMIT, REASON_LIMIT, DeadLetters, Looks
+from ecr_governor.app.errors import Throttled
 from ecr_governor.events import parse
 from tests.fakes import ACCOUNT, REGION, T0
 
@@ -12,9 +13,16 @@ from tests.fakes import ACCOUNT, REGION, T0
 class Sqs:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.failed: list[dict[str, Any]] = []
 
     def send_message(self, **message: Any) -> None:
         self.sent.append(message)
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto's names
+        assert 1 <= len(Entries) <= BATCH
+        assert len({entry["Id"] for entry in Entries}) == len(Entries)
+        self.sent += Entries
+        return {"Failed": self.failed}
 
 
 def size(message: dict[str, Any]) -> int:
@@ -43,6 +51,17 @@ def test_a_request_for_a_look_is_an_event_that_names_the_repository_and_tells_no
     happenings = [parse(message["MessageBody"], ACCOUNT, REGION) for message in sqs.sent]
     assert [happening.repository for happening in happenings if happening] == ["payments/api", "search/web"]
     assert all(happening and happening.at == T0 and not happening.news.pushes for happening in happenings)
+
+
+def test_looks_are_asked_for_ten_at_a_time_and_a_message_that_is_not_taken_is_trouble() -> None:
+    sqs = Sqs()
+    looks = Looks(sqs, "https://queue", ACCOUNT, REGION)  # type: ignore[arg-type]
+    names = [f"payments/service-{number}" for number in range(25)]
+    looks.ask(names, T0)
+    assert [happening.repository for message in sqs.sent if (happening := parse(message["MessageBody"], ACCOUNT, REGION))] == names
+    sqs.failed = [{"Id": "0", "Code": "InternalError", "SenderFault": False}]
+    with pytest.raises(Throttled, match="InternalError"):
+        looks.ask(["payments/api"], T0)
 
 
 def test_events_are_handed_on_as_they_came() -> None:
