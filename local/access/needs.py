@@ -51,7 +51,9 @@ def needs(call: Call) -> Iterator[Access]:
     find = RESOURCES.get(call.service)
     tags = tag_context(call.params)
     if find is None or call.resource != "*":
-        yield Access(f"{prefix}:{call.operation}", call.resource, {**tags, **resource_tags(call, call.resource)})
+        # SQS's three batches are authorised as the single operation ("Actions, resources, and condition keys for Amazon SQS").
+        operation = call.operation.removesuffix("Batch") if call.service == "sqs" else call.operation
+        yield Access(f"{prefix}:{operation}", call.resource, {**tags, **resource_tags(call, call.resource)})
         return
     for operation, resource, context in find(call):
         yield Access(f"{prefix}:{operation}", resource, {**tags, **resource_tags(call, resource), **context})

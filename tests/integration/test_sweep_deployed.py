@@ -1,23 +1,15 @@
 """The deployed sweep: the built functions, the transformed state machine, the embedded AWS."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from cli.demo.stage import Stage
 from cli.embedded import running
-from ecr_governor.adapters.runs import S3RunStore
-from ecr_governor.adapters.state_machine import Execution, StateMachine
-from ecr_governor.core.standing import Standing, from_line
 from local.ecr import faults
-from tests.integration.conftest import POLICY
-
-HOUR = timedelta(hours=1)
-QUICK = POLICY.read_bytes() + b"limits: {calls_per_second: 1000}\n"
-"""The demo's policy; the embedded AWS refuses nobody for his rate."""
+from tests.integration.sweeps import AUDITING, HOUR, QUICK, lines, populate, summary, swept, without_times
 
 
 @pytest.fixture
@@ -29,43 +21,9 @@ def stage() -> Iterator[Stage]:
 
 @pytest.fixture
 def auditing() -> Iterator[Stage]:
-    """The same under a policy that puts nothing right, so that nothing changes between two sweeps."""
-    with running(policy=QUICK.replace(b"mode: enforce", b"mode: audit")) as aws:
+    """The same under a policy that puts nothing right."""
+    with running(policy=AUDITING) as aws:
         yield Stage(aws)
-
-
-def machine(stage: Stage) -> StateMachine:
-    return StateMachine(stage.client("stepfunctions"), stage.names["sweep"])
-
-
-def swept(stage: Stage, *, everything: bool = False) -> Execution:
-    states = machine(stage)
-    arn = states.start({"everything": everything})
-    stage.settle()
-    return states.execution(arn)
-
-
-def summary(stage: Stage, execution: Execution) -> Mapping[str, Any]:
-    assert execution.status == "SUCCEEDED", (execution.error, execution.cause)
-    found = S3RunStore(stage.client("s3"), stage.names["reports_bucket"]).document(f"sweeps/{execution.output['run']}/summary")
-    assert found is not None
-    return found
-
-
-def lines(stage: Stage, execution: Execution) -> dict[str, Standing]:
-    runs = S3RunStore(stage.client("s3"), stage.names["reports_bucket"])
-    return {stood.name: stood for stood in map(from_line, runs.lines(f"sweeps/{execution.output['run']}/repositories"))}
-
-
-def populate(stage: Stage, count: int) -> list[str]:
-    """Make repositories of which no event is handled: they were there before."""
-    stage.aws.trail.losses.begin(1.0, 0)
-    names = [f"payments/service-{number}" if number % 3 else f"payments/service_{number}" for number in range(count)]
-    for name in names:
-        stage.client("ecr").create_repository(repositoryName=name)
-    stage.settle()
-    stage.aws.trail.losses.begin(0.0, 0)
-    return names
 
 
 def test_a_first_sweep_finds_everything_and_changes_nothing(stage: Stage) -> None:
@@ -125,51 +83,6 @@ def test_with_a_third_of_all_events_lost_a_sweep_finds_every_violation_and_says_
         assert set(stage.open_findings(f"payments/service_{number}")) == {"naming", "required-tags"}
     again = summary(stage, swept(stage, everything=True))
     assert (again["event_loss"]["unannounced"], again["opened"], again["to_be_put_right"]) == (0, {}, [])
-
-
-def test_the_process_of_a_check_may_be_killed_at_any_call(auditing: Stage) -> None:
-    """Before or after each call in turn: the sweep ends complete, with the same lines and the same ledger as an undisturbed one."""
-    populate(auditing, 3)
-    killing, name = auditing.aws.killing, auditing.aws.function_name("SweepCheckFunction")
-    killing.reset()
-    undisturbed = swept(auditing)
-    assert summary(auditing, undisturbed)["complete"]
-    count, expected = killing.calls()[name]["count"], lines(auditing, undisturbed)
-    entries = recorded(auditing, expected)
-    assert count > 15
-    for call in range(1, count + 1):
-        forget_everything(auditing)
-        killing.arm(name, call, "before" if call % 2 else "after")
-        execution = swept(auditing)
-        assert killing.done[-1].call == call
-        assert summary(auditing, execution)["complete"], killing.done[-1]
-        assert without_times(lines(auditing, execution)) == without_times(expected), killing.done[-1]
-        assert recorded(auditing, expected) == entries, killing.done[-1]
-
-
-def forget_everything(stage: Stage) -> None:
-    """Make the next sweep the first one: an empty ledger, no former sweeps."""
-    dynamodb, s3 = stage.client("dynamodb"), stage.client("s3")
-    for item in dynamodb.scan(TableName=stage.names["ledger"])["Items"]:
-        dynamodb.delete_item(TableName=stage.names["ledger"], Key={"pk": item["pk"], "sk": item["sk"]})
-    for found in s3.list_objects_v2(Bucket=stage.names["reports_bucket"]).get("Contents", ()):
-        s3.delete_object(Bucket=stage.names["reports_bucket"], Key=found["Key"])
-
-
-def recorded(stage: Stage, names: Mapping[str, Standing]) -> dict[str, Any]:
-    """What the ledger says of each repository, but for times: its findings, and of which kinds its entries are."""
-    return {
-        name: (
-            [(each.rule, each.state, each.reason) for each in stage.record(name).findings],
-            [entry.kind for entry in stage.ledger.entries(name)],
-        )
-        for name in names
-    }
-
-
-def without_times(stood: Mapping[str, Standing]) -> dict[str, dict[str, Any]]:
-    """What a later sweep must find the same."""
-    return {name: {**standing.data, "checked_at": None} for name, standing in stood.items()}
 
 
 def test_the_schedule_begins_it_every_night_and_a_quiet_night_is_no_news(stage: Stage) -> None:

@@ -9,6 +9,7 @@ from ecr_governor.app.ports import Inventory
 from ecr_governor.core.evaluate import facts_needed
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.repository import NOT_FETCHED, Fact, Repository, Unreadable
+from ecr_governor.core.rules.unused import idle_since
 
 Plan = tuple[frozenset[Fact], datetime | None]
 
@@ -18,12 +19,6 @@ def facts_to_read(policy: Policy, name: str) -> frozenset[Fact]:
     return facts_needed(policy, name) | {Fact.TAGS}
 
 
-def idle_since(policy: Policy, name: str, now: datetime) -> datetime | None:
-    """Since when a repository of this name must have been idle to be called unused; None if no rule asks."""
-    unused = policy.expectation_for(name).settings.unused
-    return now - unused.after if unused else None
-
-
 def read_facts(inventory: Inventory, listed: Sequence[Repository], policy: Policy, now: datetime) -> Iterator[Repository]:
     """Read for each repository the facts that its own namespace's rules need, and no others; those that vanished are left out.
 
@@ -31,7 +26,8 @@ def read_facts(inventory: Inventory, listed: Sequence[Repository], policy: Polic
     """
     plans: dict[Plan, list[Repository]] = {}
     for repository in listed:
-        plan = facts_to_read(policy, repository.name), idle_since(policy, repository.name, now)
+        expectation = policy.expectation_for(repository.name)
+        plan = facts_to_read(policy, repository.name), idle_since(expectation, now)
         plans.setdefault(plan, []).append(repository)
     for (facts, since), group in plans.items():
         yield from inventory.complete(group, facts, since)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ecr_governor.app.errors import Contended
-from ecr_governor.app.facts import facts_to_read, idle_since
+from ecr_governor.app.facts import facts_to_read
 from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource, Registry
 from ecr_governor.app.sighting import Sighting, sight
 from ecr_governor.core.due import next_look
@@ -22,6 +22,7 @@ from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import WRITE_ROUNDS_PER_HOUR, Change, RepositoryRecord, Trigger, append, applied, change_as_data
 from ecr_governor.core.remedy import CHANGES, Outcome, OutcomeStatus, as_data, describe, operation_of
 from ecr_governor.core.repository import Repository, Unreadable
+from ecr_governor.core.rules.unused import idle_since
 from ecr_governor.core.standing import listed_fingerprint, read_fingerprint
 from ecr_governor.core.verdict import Undetermined
 
@@ -58,7 +59,7 @@ def reconcile(name: str, news: News, trigger: Trigger, services: Services, now: 
 def _look(name: str, news: News, trigger: Trigger, services: Services, now: datetime) -> Change | None:
     in_force = services.policies.current(now)
     policy = in_force.policy
-    facts, since = facts_to_read(policy, name), idle_since(policy, name, now)
+    facts, since = facts_to_read(policy, name), idle_since(policy.expectation_for(name), now)
     stored = services.ledger.read(name)
     repository = services.registry.read(name, facts, since)
     if repository is None:

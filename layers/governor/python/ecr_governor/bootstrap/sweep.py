@@ -47,13 +47,15 @@ def list_repositories(event: Mapping[str, Any], context: Context) -> dict[str, A
 
 def check_shard(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Read and judge one shard. The event holds `run` and `shard`."""
-    checked = check(event["run"], event["shard"], _services(context), now())
+    services = _services(context)
+    checked = check(event["run"], event["shard"], services, now())
     return {"shard": checked.shard, "done": checked.done, "rows": checked.rows, "again": checked.again}
 
 
 def decide_over_all(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Decide over the sweep as a whole. The event holds `run`."""
-    decided = decide_over(event["run"], _services(context), looks(), now())
+    services = _services(context)
+    decided = decide_over(event["run"], services, looks(), now())
     count("SweepLooks", decided["looks"] + decided["vanished"])
     return decided
 
