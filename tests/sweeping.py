@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from ecr_governor.app.errors import Denied, LeaseLost, SweepRunning
-from ecr_governor.app.facts import without_facts
 from ecr_governor.app.ports import Inventory, PolicyInForce
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.app.sweep.checking import Checked, check
@@ -18,7 +17,7 @@ from ecr_governor.core.origin import Creation, News
 from ecr_governor.core.policy.model import Limits, Policy
 from ecr_governor.core.record import Trigger
 from ecr_governor.core.registry_rules import RegistryRules
-from ecr_governor.core.repository import CreationTemplate, Fact, Repository, Unreadable
+from ecr_governor.core.repository import NOT_FETCHED, CreationTemplate, Fact, Repository, Unreadable
 from ecr_governor.core.sweep import EndedSweep, Lease
 from tests.fakes import ACCOUNT, REGION, FakeRegistry, FixedPolicy, InMemoryLedger
 
@@ -157,7 +156,7 @@ class MemoryInventory:
         for start in range(0, max(1, len(names)), PAGE):
             self._call("DescribeRepositories")
             yield [
-                replace(without_facts(self._registry.repositories[name]), tags=Unreadable("not fetched"))
+                replace(_as_listed(self._registry.repositories[name]), tags=Unreadable("not fetched"))
                 for name in names[start : start + PAGE]
                 if name in self._registry.repositories
             ]
@@ -285,3 +284,9 @@ class SweepWorld:
 
         assert self.book.ended is not None
         return {found.name: found for found in map(from_line, self.runs.files[self.book.ended.inventory])}
+
+
+def _as_listed(repository: Repository) -> Repository:
+    """The repository with only what a listing tells, and its tags."""
+    nothing: dict[str, Any] = {fact.value: NOT_FETCHED for fact in Fact if fact is not Fact.TAGS}
+    return replace(repository, **nothing)

@@ -38,9 +38,3 @@ def unread(repository: Repository, policy: Policy, why: str) -> Repository:
     facts = facts_to_read(policy, repository.name)
     missing: dict[str, Any] = {fact.value: Unreadable(why) for fact in facts if getattr(repository, fact.value) == NOT_FETCHED}
     return replace(repository, **missing)
-
-
-def without_facts(repository: Repository) -> Repository:
-    """The same repository with only what a listing tells, and its tags."""
-    nothing: dict[str, Any] = {fact.value: NOT_FETCHED for fact in Fact if fact is not Fact.TAGS}
-    return replace(repository, **nothing)
