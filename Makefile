@@ -65,13 +65,20 @@ build: setup ## Build for AWS into .aws-sam, without Docker; ARCHITECTURE=arm64 
 		$(BIN)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 PEERS := .build/bench
-bench: setup $(PEERS)/.ready ## What a check and an event cost, compared with Cloud Custodian; ARGS="--help" tells more
+DEPLOYED := .build/bench-deployed
+bench: setup $(PEERS)/.ready $(DEPLOYED)/.ready ## What a check and an event cost, compared with Cloud Custodian; ARGS="--help" tells more
 	@$(BIN)/python -m benchmarks.compare $(ARGS)
 
 $(PEERS)/.ready: $(READY) benchmarks/requirements-peers.txt
 	@echo "installing Cloud Custodian into $(PEERS)"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PEERS)
 	@$(PIPS_INDEX) $(BIN)/uv pip sync --quiet --python $(PEERS)/bin/python --require-hashes --compile-bytecode benchmarks/requirements-peers.txt
+	@touch $@
+
+$(DEPLOYED)/.ready: $(READY) layers/dependencies/requirements.txt
+	@echo "installing what is deployed into $(DEPLOYED)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DEPLOYED)
+	@$(PIPS_INDEX) $(BIN)/uv pip sync --quiet --python $(DEPLOYED)/bin/python --require-hashes --compile-bytecode layers/dependencies/requirements.txt
 	@touch $@
 
 CHROMIUM := chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --window-size=900,830

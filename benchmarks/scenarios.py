@@ -200,6 +200,7 @@ def _launch(argv: Sequence[str], endpoint: str, place: Workplace) -> dict[str, A
         "AWS_DEFAULT_REGION": rules.REGION,
         "AWS_REGION": rules.REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONPATH": str(ROOT / "layers" / "governor" / "python"),
     }
     job = {"argv": argv, "environment": environment, "directory": str(ROOT), "log": str(place.directory / "log"), "seconds": LONGEST}
     launcher = [sys.executable, "-S", "-E", str(ROOT / "benchmarks" / "launcher.py")]

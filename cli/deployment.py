@@ -12,6 +12,7 @@ from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.adapters.state_machine import StateMachine
+from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
@@ -57,6 +58,10 @@ class Deployment:
     def ledger(self) -> DynamoDbLedger:
         """Find the stack's ledger."""
         return DynamoDbLedger(self.client("dynamodb"), self.names()["ledger"])
+
+    def sweep_book(self) -> DynamoDbSweepBook:
+        """Find where the stack notes its sweeps."""
+        return DynamoDbSweepBook(self.client("dynamodb"), self.names()["ledger"])
 
     def runs(self) -> S3RunStore:
         """Find where the stack keeps its sweeps."""

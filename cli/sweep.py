@@ -45,7 +45,7 @@ def last(deployment: Deployment, output: str) -> Exit:
     """Print the summary of the last sweep."""
     _check_output(output)
     try:
-        ended = deployment.ledger().last_sweep()
+        ended = deployment.sweep_book().last_sweep()
         if ended is None:
             raise Trouble("there has been no sweep yet", "the ledger knows of none", "begin one: ecr-governor sweep")
         summary = deployment.runs().document(f"sweeps/{ended.run}/summary")

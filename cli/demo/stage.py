@@ -19,6 +19,7 @@ from botocore.config import Config
 
 from cli.embedded import ACCOUNT, REGION, STACK
 from ecr_governor.adapters.ledger import DynamoDbLedger
+from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.record import RepositoryRecord
 from local.registry.client import Client, RegistryRefused, push_image
@@ -103,6 +104,11 @@ class Stage:
     def ledger(self) -> DynamoDbLedger:
         """The deployment's ledger."""
         return DynamoDbLedger(self.client("dynamodb"), self.names["ledger"])
+
+    @cached_property
+    def sweep_book(self) -> DynamoDbSweepBook:
+        """Where the deployment notes its sweeps."""
+        return DynamoDbSweepBook(self.client("dynamodb"), self.names["ledger"])
 
     def record(self, repository: str) -> RepositoryRecord:
         """What the ledger knows of a repository."""

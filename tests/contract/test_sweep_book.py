@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ecr_governor.adapters.ledger import DynamoDbLedger
+from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.app.errors import LeaseLost, SweepRunning
 from ecr_governor.app.sweep.ports import SweepBook
 from ecr_governor.core.record import GENESIS, entry_hash
@@ -33,8 +34,9 @@ def bench(request: pytest.FixtureRequest, aws: EmbeddedAws, ledger_table: str) -
     if request.param == "memory":
         memory = MemoryBook()
         return Bench(memory, lambda: list(memory.entries))
-    ledger = DynamoDbLedger(aws.client("dynamodb"), ledger_table)
-    return Bench(ledger, lambda: [entry.body for entry in ledger.entries("@sweep")])
+    client = aws.client("dynamodb")
+    ledger = DynamoDbLedger(client, ledger_table)
+    return Bench(DynamoDbSweepBook(client, ledger_table), lambda: [entry.body for entry in ledger.entries("@sweep")])
 
 
 def take(bench: Bench, execution: str = "x", at: Any = T0) -> Lease:
@@ -103,11 +105,11 @@ def test_a_lease_is_given_back_by_its_holder_only(bench: Bench) -> None:
 
 
 def test_of_many_at_once_one_sweeps(aws: EmbeddedAws, ledger_table: str) -> None:
-    ledger = DynamoDbLedger(aws.client("dynamodb"), ledger_table)
+    book = DynamoDbSweepBook(aws.client("dynamodb"), ledger_table)
 
     def attempt(number: int) -> bool:
         try:
-            ledger.take_lease(f"execution-{number}", f"run-{number}", T0, T0 + timedelta(hours=1))
+            book.take_lease(f"execution-{number}", f"run-{number}", T0, T0 + timedelta(hours=1))
         except SweepRunning:
             return False
         return True
@@ -117,10 +119,11 @@ def test_of_many_at_once_one_sweeps(aws: EmbeddedAws, ledger_table: str) -> None
 
 
 def test_entries_about_sweeps_are_chained_and_are_no_repositories(aws: EmbeddedAws, ledger_table: str) -> None:
-    ledger = DynamoDbLedger(aws.client("dynamodb"), ledger_table)
+    client = aws.client("dynamodb")
+    ledger, book = DynamoDbLedger(client, ledger_table), DynamoDbSweepBook(client, ledger_table)
     for number in range(3):
-        lease = ledger.take_lease(f"x-{number}", f"run-{number}", T0, T0 + HOUR)
-        ledger.end_sweep(lease, ENDED, {"number": number})
+        lease = book.take_lease(f"x-{number}", f"run-{number}", T0, T0 + HOUR)
+        book.end_sweep(lease, ENDED, {"number": number})
     previous = GENESIS
     for entry in ledger.entries("@sweep"):
         assert entry.previous == previous

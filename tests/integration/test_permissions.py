@@ -96,7 +96,7 @@ def everything_happens(stage: Stage) -> None:
     aws.trail.losses.begin(0.0)
     aws.clock.move_to(aws.clock.now() + timedelta(days=100))
     aws.advance(timedelta(minutes=1))
-    ended = stage.ledger.last_sweep()
+    ended = stage.sweep_book.last_sweep()
     assert ended is not None
     assert ended.ended_at > aws.clock.now() - timedelta(days=1)
 

@@ -88,7 +88,7 @@ def test_with_a_third_of_all_events_lost_a_sweep_finds_every_violation_and_says_
 def test_the_schedule_begins_it_every_night_and_a_quiet_night_is_no_news(stage: Stage) -> None:
     populate(stage, 3)
     stage.aws.advance(timedelta(days=2))
-    ended = stage.ledger.last_sweep()
+    ended = stage.sweep_book.last_sweep()
     assert ended is not None
     assert ended.complete
     entries = list(stage.ledger.entries("@sweep"))
@@ -107,12 +107,12 @@ def test_the_schedule_begins_it_every_night_and_a_quiet_night_is_no_news(stage: 
 def test_a_second_sweep_is_refused_in_words_and_the_first_goes_on(stage: Stage) -> None:
     populate(stage, 2)
     now = stage.aws.clock.now()
-    lease = stage.ledger.take_lease("somebody-else", "their-run", now, now + HOUR)
+    lease = stage.sweep_book.take_lease("somebody-else", "their-run", now, now + HOUR)
     refused = swept(stage)
     assert (refused.status, refused.error) == ("FAILED", "SweepRunning")
     assert "their-run" in refused.cause
     assert "its execution is somebody-else" in refused.cause
-    stage.ledger.give_back(lease)
+    stage.sweep_book.give_back(lease)
     assert summary(stage, swept(stage))["complete"]
 
 

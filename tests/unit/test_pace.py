@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.pace import ATTEMPTS, CUT, DOUBLING, FLOOR, PASSING, PATIENCE_SECONDS, RECONNECTS, RISE, START, Pace
+from ecr_governor.adapters.pace import ATTEMPTS, BELOW, CUT, DOUBLING, FLOOR, PASSING, PATIENCE_SECONDS, RECONNECTS, RISE, START, Pace
 from ecr_governor.app.errors import Throttled
 
 if TYPE_CHECKING:
@@ -155,15 +155,34 @@ def test_a_refusal_cuts_the_rate_of_its_operation_down_to_a_floor(clock: Clock) 
     assert pace.rate(OPERATION) == FLOOR
 
 
-def test_a_refusal_cuts_to_less_than_was_made_of_late(clock: Clock) -> None:
+def test_the_first_refusal_tells_the_limit_by_what_was_let_through(clock: Clock) -> None:
     pace = pace_of(clock, 10_000)
-    for _ in range(60):
-        pace.wait(OPERATION)
+    # A bucket of 40 calls that gains 40 a second, called 60 times a second: after 2 seconds it is empty.
+    for _ in range(120):
         pace.succeeded(OPERATION)
-        clock.now += 0.02
+        clock.now += 1 / 60
     pace.throttled(OPERATION)
-    # 50 calls a second were made, whatever the rate was by then.
-    assert pace.rate(OPERATION) == pytest.approx(50 * CUT, rel=0.1)
+    assert pace.rate(OPERATION) == pytest.approx(40 * BELOW, rel=0.05)
+
+
+def test_a_slow_beginning_does_not_hide_the_limit(clock: Clock) -> None:
+    pace = pace_of(clock, 10_000)
+    for calls, rate in ((50, 5), (120, 60)):
+        for _ in range(calls):
+            pace.succeeded(OPERATION)
+            clock.now += 1 / rate
+    pace.throttled(OPERATION)
+    assert pace.rate(OPERATION) == pytest.approx(40 * BELOW, rel=0.05)
+
+
+def test_a_later_refusal_tells_the_limit_by_what_was_let_through_since(clock: Clock) -> None:
+    pace = pace_of(clock, 100)
+    pace.throttled(OPERATION)
+    for _ in range(200):
+        pace.succeeded(OPERATION)
+        clock.now += 0.05
+    pace.throttled(OPERATION)
+    assert pace.rate(OPERATION) == pytest.approx(20 * BELOW, rel=0.05)
 
 
 def test_calls_that_were_under_way_together_are_refused_once(clock: Clock) -> None:

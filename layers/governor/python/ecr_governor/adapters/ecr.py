@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
 
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import DENIALS, code_of, raise_translated
+from ecr_governor.adapters.described import known, repository_of
 from ecr_governor.app.errors import Denied
 from ecr_governor.core.origin import AutomaticCreation
 from ecr_governor.core.registry_rules import RegistryRules
@@ -25,14 +25,10 @@ from ecr_governor.core.remedy import (
 from ecr_governor.core.repository import (
     NOT_FETCHED,
     CreationTemplate,
-    Encryption,
-    EncryptionType,
     Fact,
     Image,
     Repository,
     ScanFrequency,
-    TagMutability,
-    TagMutabilitySetting,
     Unreadable,
     Usage,
 )
@@ -42,7 +38,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageTagMutabilityExclusionFilterTypeDef, RepositoryTypeDef
 
 Value = TypeVar("Value")
-Kind = TypeVar("Kind", bound=StrEnum)
 
 ACTION_OF: Final[Mapping[Fact, str]] = {
     Fact.TAGS: "ecr:ListTagsForResource",
@@ -122,17 +117,7 @@ class EcrRegistry:
                 fetched[fact.value] = _or_unreadable(ACTION_OF[fact], reads[fact])
         except _Gone:
             return None
-        return Repository(
-            name=name,
-            arn=arn,
-            account=found["registryId"],
-            region=arn.split(":")[3],
-            created_at=found["createdAt"],
-            tag_mutability=_tag_mutability(found),
-            encryption=_encryption(found),
-            scan_on_push=bool(found.get("imageScanningConfiguration", {}).get("scanOnPush", False)),
-            **fetched,
-        )
+        return repository_of(found, found["createdAt"], **fetched)
 
     def automatic_creation(self) -> AutomaticCreation:
         """Read the rules that make ECR create repositories; None for what may not be read. Raises Throttled."""
@@ -182,7 +167,8 @@ class EcrRegistry:
             case SetRepositoryPolicy(before=text):
                 return self._repository_policy(repository.name) == text
             case PutImageTagMutability(before=setting):
-                return _tag_mutability(self._described(repository.name)) == setting
+                described = self._described(repository.name)
+                return repository_of(described, described["createdAt"]).tag_mutability == setting
             case TagResource(before=former, after=tags):
                 present = self._tags(repository.arn)
                 return all(present.get(key) == former.get(key) for key in tags)
@@ -241,7 +227,7 @@ class EcrRegistry:
         answer = self._ecr.batch_get_repository_scanning_configuration(repositoryNames=[name])
         for found in answer.get("scanningConfigurations", ()):
             if found.get("repositoryName") == name:
-                return _known(ScanFrequency, "scanFrequency", found.get("scanFrequency", "MANUAL"))
+                return known(ScanFrequency, "scanFrequency", found.get("scanFrequency", "MANUAL"))
         why = next((failure.get("failureReason", "") for failure in answer.get("failures", ())), "no answer")
         return Unreadable(f"ecr:BatchGetRepositoryScanningConfiguration: {why}")
 
@@ -290,27 +276,6 @@ class EcrRegistry:
     def _pull_through_cache_prefixes(self) -> tuple[str, ...]:
         pages = self._ecr.get_paginator("describe_pull_through_cache_rules").paginate(PaginationConfig={"PageSize": PAGE})
         return tuple(rule["ecrRepositoryPrefix"] for page in pages for rule in page.get("pullThroughCacheRules", ()))
-
-
-def _tag_mutability(found: "RepositoryTypeDef") -> TagMutabilitySetting | Unreadable:
-    mutability = _known(TagMutability, "imageTagMutability", found.get("imageTagMutability", "MUTABLE"))
-    if isinstance(mutability, Unreadable):
-        return mutability
-    return TagMutabilitySetting(mutability, frozenset(each["filter"] for each in found.get("imageTagMutabilityExclusionFilters", ())))
-
-
-def _encryption(found: "RepositoryTypeDef") -> Encryption | Unreadable:
-    configured = found.get("encryptionConfiguration") or {"encryptionType": "AES256"}
-    kind = _known(EncryptionType, "encryptionType", configured["encryptionType"])
-    return kind if isinstance(kind, Unreadable) else Encryption(kind, configured.get("kmsKey"))
-
-
-def _known(kind: type[Kind], field: str, value: str) -> Kind | Unreadable:
-    """Read one of ECR's values. A value that is newer than this release stops one verdict, not every look."""
-    try:
-        return kind(value)
-    except ValueError:
-        return Unreadable(f"{field}: unknown value {value!r}")
 
 
 def _or_unreadable(action: str, read: Callable[[], Value]) -> Value | Unreadable:

@@ -1,6 +1,7 @@
 """Amazon ECR in bulk: the facts of every repository with the fewest calls that tell them. Reads only."""
 
 import json
+import marshal
 import threading
 import zlib
 from collections import deque
@@ -14,6 +15,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import code_of
+from ecr_governor.adapters.described import known, repository_of
 from ecr_governor.adapters.ecr import IMAGE_PAGES
 from ecr_governor.adapters.pace import Pace
 from ecr_governor.adapters.shelf import FileShelf
@@ -23,14 +25,10 @@ from ecr_governor.core.origin import AutomaticCreation
 from ecr_governor.core.repository import (
     NOT_FETCHED,
     CreationTemplate,
-    Encryption,
-    EncryptionType,
     Fact,
     Image,
     Repository,
     ScanFrequency,
-    TagMutability,
-    TagMutabilitySetting,
     Unreadable,
     Usage,
 )
@@ -216,7 +214,7 @@ class EcrInventory:
         """
         pages, trouble = self._all_pages()
         while pages:
-            yield [_repository(found) for found in json.loads(zlib.decompress(pages.popleft()))]
+            yield [repository_of(found, _moment(found["createdAt"])) for found in marshal.loads(zlib.decompress(pages.popleft()))]  # noqa: S302 - our own bytes
         if trouble:
             raise trouble
 
@@ -316,7 +314,7 @@ class EcrInventory:
                 pages.clear()
                 continue
             if answer["repositories"]:
-                pages.append(zlib.compress(json.dumps(answer["repositories"]).encode(), 1))
+                pages.append(zlib.compress(marshal.dumps(answer["repositories"]), 1))
                 self.listed += len(answer["repositories"])
             token = answer.get("nextToken")
             if not token:
@@ -489,7 +487,7 @@ class EcrInventory:
             return dict.fromkeys(names, answer)
         found: dict[str, ScanFrequency | Unreadable | None] = dict.fromkeys(names, Unreadable(f"{action}: no answer"))
         for each in answer.get("scanningConfigurations", ()):
-            found[each["repositoryName"]] = _known(ScanFrequency, "scanFrequency", each.get("scanFrequency", "MANUAL"))
+            found[each["repositoryName"]] = known(ScanFrequency, "scanFrequency", each.get("scanFrequency", "MANUAL"))
         for failure in answer.get("failures", ()):
             code = failure.get("failureCode", "")
             found[failure["repositoryName"]] = (
@@ -590,41 +588,6 @@ class _Tally:
 def _missing(repository: Repository, facts: frozenset[Fact]) -> frozenset[Fact]:
     there = [fact for fact in facts if (value := getattr(repository, fact.value)) is not NOT_FETCHED and value != NOT_FETCHED]
     return facts.difference(there) if there else facts
-
-
-def _repository(found: Mapping[str, Any]) -> Repository:
-    arn = found["repositoryArn"]
-    return Repository(
-        name=found["repositoryName"],
-        arn=arn,
-        account=found["registryId"],
-        region=arn.split(":")[3],
-        created_at=_moment(found["createdAt"]),
-        tag_mutability=_tag_mutability(found),
-        encryption=_encryption(found),
-        scan_on_push=bool(found.get("imageScanningConfiguration", {}).get("scanOnPush", False)),
-    )
-
-
-def _tag_mutability(found: Mapping[str, Any]) -> TagMutabilitySetting | Unreadable:
-    mutability = _known(TagMutability, "imageTagMutability", found.get("imageTagMutability", "MUTABLE"))
-    if isinstance(mutability, Unreadable):
-        return mutability
-    return TagMutabilitySetting(mutability, frozenset(each["filter"] for each in found.get("imageTagMutabilityExclusionFilters", ())))
-
-
-def _encryption(found: Mapping[str, Any]) -> Encryption | Unreadable:
-    configured = found.get("encryptionConfiguration") or {"encryptionType": "AES256"}
-    kind = _known(EncryptionType, "encryptionType", configured["encryptionType"])
-    return kind if isinstance(kind, Unreadable) else Encryption(kind, configured.get("kmsKey"))
-
-
-def _known(kind: type[Kind], field: str, value: str) -> Kind | Unreadable:
-    """Read one of ECR's values. A value that is newer than this release stops one verdict, not every look."""
-    try:
-        return kind(value)
-    except ValueError:
-        return Unreadable(f"{field}: unknown value {value!r}")
 
 
 def _with(row: Mapping[str, Any], fact: Fact, value: Any) -> dict[str, Any] | None:

@@ -26,14 +26,21 @@ DOUBLING = 0.35
 """Seconds in which a rate doubles until it reaches its limit or the first call is refused."""
 FLOOR = 0.5
 """Calls a second that an operation keeps, however often it is refused."""
-CUT = 0.7
-"""What is left of a rate after a refusal. Calls that are saved below what AWS allows are not lost: AWS lets them be made up for."""
-RISE = 0.03
+BELOW = 0.9
+"""The share of what AWS seems to allow that is asked for after a refusal. What is saved is not lost: AWS lets it be made up for."""
+CUT = 0.63
+"""What is left of a rate where refusals come so quickly that the calls between them tell nothing."""
+LONG_ENOUGH = 4.0
+"""Seconds between two refusals after which the calls that were let through meanwhile tell the limit."""
+RESERVE_SECONDS = 1.0
+"""AWS's reserve, in seconds of calls, that a first refusal finds used up. AWS does not publish it: if it is larger, the first estimate
+is too high, and the next refusal mends it."""
+REMEMBERED = 1000
+"""Calls before the first refusal that tell the limit."""
+RISE = 0.02
 """By how much of itself a rate rises in a second afterwards, and by at least `LEAST_RISE` calls a second. A steeper rise meets AWS's
-limit more often: this one is refused about once in 200 calls."""
+limit more often: this one is refused about once in 300 calls."""
 LEAST_RISE = 0.1
-LEAST_SPAN = 0.25
-"""Seconds of calling that tell what rate was let through."""
 BURST_SECONDS = 0.25
 MOST_BURST = 5.0
 ATTEMPTS = 10
@@ -55,6 +62,15 @@ class _Bucket:
     # When the bucket will be full again, had nobody called; a call is let through while that is less than a burst away.
     full_at: float = 0.0
     cut_at: float = field(default=float("-inf"))
+    # When calls were let through before the first refusal; how many were since the last one.
+    early: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    passed: int = 0
+
+    def pass_one(self, now: float) -> None:
+        """Count a call that was let through."""
+        if self.cut_at == float("-inf"):
+            self.early.append(now)
+        self.passed += 1
 
     def raised(self) -> float:
         """The rate after one more call was let through."""
@@ -63,17 +79,23 @@ class _Bucket:
         return min(self.limit, self.rate + max(RISE, LEAST_RISE / self.rate))
 
     def lowered(self, now: float) -> float:
-        """The rate after a call was refused: less than what was made of late, which may be far less than the limit."""
-        made = [turn for turn in self.turns if now - 1 < turn <= now]
-        seen = len(made) / min(1.0, max(LEAST_SPAN, now - made[0])) if made else self.rate
-        return max(FLOOR, CUT * min(self.rate, seen))
+        """The rate after a call was refused: a little less than what AWS let through, where that tells its limit."""
+        if self.early:
+            # No stretch of time can have seen more calls than AWS allows in it and its reserve together.
+            allowed = max((count + 1) / (now - since + RESERVE_SECONDS) for count, since in enumerate(reversed(self.early)))
+            self.early.clear()
+        elif LONG_ENOUGH <= now - self.cut_at < math.inf:
+            allowed = self.passed / (now - self.cut_at)
+        else:
+            return max(FLOOR, CUT * self.rate)
+        return max(FLOOR, BELOW * min(self.rate, allowed))
 
 
 class Pace:
     """At most `rate_per_second` calls of each operation, those in `limits` at theirs if it is lower. For any number of threads.
 
     No second sees more calls than that. A rate begins low and rises quickly until it is at its limit or AWS refuses a call for it. Then
-    it is cut to less than was made of late, and recovers little by little with every call that is let through.
+    it is cut to less than AWS let through, and recovers little by little with every call that is let through.
     """
 
     def __init__(
@@ -123,7 +145,7 @@ class Pace:
             if sent_at is not None and sent_at < bucket.cut_at:
                 return
             bucket.rate = bucket.lowered(now)
-            bucket.cut_at = now
+            bucket.cut_at, bucket.passed = now, 0
             bucket.full_at = now + self._burst(bucket) + 1 / bucket.rate
             # Whoever still waits for a turn will ask for another.
             while bucket.turns and bucket.turns[-1] > now:
@@ -133,9 +155,11 @@ class Pace:
         """AWS let a call through: a step towards the full rate."""
         known = self._buckets.get(operation)
         if known is not None and known.rate >= known.limit:
+            known.pass_one(self._clock())
             return
         with self._lock:
             bucket = self._bucket(operation)
+            bucket.pass_one(self._clock())
             if bucket.rate < bucket.limit:
                 bucket.rate = bucket.raised()
 

@@ -53,6 +53,8 @@ class FileShelf:
                 yield name.decode(), value
 
     def _find(self, name: str) -> tuple[int, bytes] | None:
+        if not self._hashes:
+            return None
         self._sort()
         wanted, key = hash(name), name.encode()
         position = bisect_left(self._hashes, wanted)

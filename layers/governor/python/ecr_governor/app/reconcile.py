@@ -17,13 +17,13 @@ from ecr_governor.app.sighting import Sighting, sight
 from ecr_governor.core.due import next_look
 from ecr_governor.core.evaluate import Evaluation, evaluate
 from ecr_governor.core.finding import Finding, FindingState, close_all, follow
+from ecr_governor.core.fingerprint import listed_fingerprint, read_fingerprint
 from ecr_governor.core.origin import News, milestones
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import WRITE_ROUNDS_PER_HOUR, Change, RepositoryRecord, Trigger, append, applied, change_as_data
 from ecr_governor.core.remedy import CHANGES, Outcome, OutcomeStatus, as_data, describe, operation_of
 from ecr_governor.core.repository import Repository, Unreadable
 from ecr_governor.core.rules.unused import idle_since
-from ecr_governor.core.standing import listed_fingerprint, read_fingerprint
 from ecr_governor.core.verdict import Undetermined
 
 logger = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from ecr_governor.adapters.inventory import EcrInventory, pace_of
 from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.adapters.shelf import FileShelf
 from ecr_governor.adapters.signed import SignedClient
+from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.app.sweep.checking import check
 from ecr_governor.app.sweep.ending import abandon, decide_over, report
 from ecr_governor.app.sweep.listing import Wish, lay_out
@@ -89,13 +90,17 @@ def _services(context: Context) -> SweepServices:
         inventory=_inventory,
         registry=EcrRegistry(ecr),
         ledger=ledger(),
-        book=ledger(),
+        book=_book(),
         policies=policies(),
         runs=S3RunStore(client("s3"), settings.reports_bucket),
         shelf=FileShelf,
         history=CloudTrailHistory(lambda: client("cloudtrail"), partial(creation_in_record, account=settings.account)),
         time_left=_time_left(context),
     )
+
+
+def _book() -> DynamoDbSweepBook:
+    return DynamoDbSweepBook(client("dynamodb"), _settings().ledger_table)
 
 
 def _time_left(context: Context) -> Callable[[], float]:

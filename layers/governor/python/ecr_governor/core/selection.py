@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from ecr_governor.core.fingerprint import listed_fingerprint
 from ecr_governor.core.repository import Repository, Unreadable
-from ecr_governor.core.standing import Standing, listed_fingerprint
+from ecr_governor.core.standing import Standing
 
 FULL_CHECK_DAYS: Final = 7
 """Within so many days every repository is read in full, a share of them with each sweep: what no event told is found by then."""

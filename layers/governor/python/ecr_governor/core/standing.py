@@ -3,7 +3,6 @@
 One standing is one line of JSON. The lines of a sweep are its report, and the inventory that the next sweep starts from.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +11,14 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from ecr_governor.core.evaluate import Evaluation
 from ecr_governor.core.finding import Finding, FindingState
+from ecr_governor.core.fingerprint import listed_fingerprint, read_fingerprint
 from ecr_governor.core.origin import Provenance
 from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.record import RepositoryRecord
-from ecr_governor.core.repository import NOT_FETCHED, Repository, Unreadable, Usage
+from ecr_governor.core.repository import Repository, Unreadable, Usage
 from ecr_governor.core.rules import unused
 from ecr_governor.core.verdict import Undetermined, Violation
 
-FINGERPRINT_LENGTH = 12
 UNUSED = unused.RULE.id
 _TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 _KEYS = frozenset(
@@ -160,41 +159,6 @@ def judged_by(policy: Policy) -> str:
 def judgement_basis(policy_hash: str, mode: Mode) -> str:
     """Name policy and mode in one word."""
     return f"{policy_hash}/{mode.value}"
-
-
-def listed_fingerprint(repository: Repository, tags: Mapping[str, str] | Unreadable) -> str:
-    """Identify what a listing tells of a repository, and its tags; "" if a part of it could not be read."""
-    mutability, encryption = repository.tag_mutability, repository.encryption
-    if isinstance(mutability, Unreadable) or isinstance(encryption, Unreadable) or isinstance(tags, Unreadable):
-        return ""
-    settings = (
-        mutability.mutability.value,
-        ",".join(sorted(mutability.exclusion_filters)),
-        encryption.type.value,
-        encryption.kms_key or "",
-        "scan on push" if repository.scan_on_push else "",
-    )
-    return _fingerprint(*settings, *(text for pair in sorted(tags.items()) for text in pair))
-
-
-def read_fingerprint(repository: Repository) -> str:
-    """Identify the settings that are read for each repository; "" if one of them could not be read."""
-    known: list[str] = []
-    for value in (repository.lifecycle_policy, repository.repository_policy, repository.scan_frequency):
-        if not isinstance(value, Unreadable):
-            known += ("none",) if value is None else ("is", value)
-        elif value == NOT_FETCHED:
-            # What no rule asks for is missing each time in the same way.
-            known.append("not asked for")
-        else:
-            return ""
-    return _fingerprint(*known)
-
-
-def _fingerprint(*parts: str) -> str:
-    # None of them can hold the separator: AWS takes no control characters in tags, and JSON has none.
-    text = "\0".join(parts).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=FINGERPRINT_LENGTH // 2).hexdigest()
 
 
 def standing_of(

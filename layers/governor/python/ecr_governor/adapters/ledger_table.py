@@ -1,0 +1,81 @@
+"""The ledger's table on DynamoDB: how its items are named, read, and written over no one else's.
+
+| pk | sk | holds |
+|---|---|---|
+| `repository#NAME` | `record` | the record as JSON, its `version`; `due`/`due_at` index what needs a later look |
+| `repository#NAME` | `entry#000000000007` | one entry of the hash chain; never overwritten |
+| `repository#NAME` | `push` | the newest push that an event told of |
+| `repository#NAME` | `told#000000000007` | the channels that were told of that entry |
+| `repository#@policy` | `record` | the policy versions last judged and last good; `@` occurs in no ECR name |
+| `repository#@sweep` | `lease` | who sweeps now, until when, and the fencing token |
+| `repository#@sweep` | `record`, `entry#…` | how the last sweep ended; one entry for each |
+
+`touched`/`touched_at` index the records by when a look has last changed them, for the next sweep.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ecr_governor.adapters.aws import code_of, raise_translated
+from ecr_governor.core.record import Entry
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class LedgerTable:
+    """The table. Every write over an item is conditional on the version it was read at."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = client
+        self._table = table
+
+    def _get(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
+        try:
+            return self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        except ClientError as error:
+            raise_translated(error, "dynamodb:GetItem")
+
+    def _conditional(self, item: Mapping[str, Any], read_at: int) -> dict[str, Any]:
+        if read_at == 0:
+            return {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
+        return {
+            "TableName": self._table,
+            "Item": item,
+            "ConditionExpression": "version = :read_at",
+            "ExpressionAttributeValues": {":read_at": {"N": str(read_at)}},
+        }
+
+    def _put_entry(self, entry: Entry) -> dict[str, Any]:
+        item = {
+            **key_of(entry.repository, f"entry#{entry.number:012}"),
+            "kind": {"S": entry.kind},
+            "repository": {"S": entry.repository},
+            "number": {"N": str(entry.number)},
+            "body": {"S": json.dumps(entry.body, sort_keys=True)},
+            "previous": {"S": entry.previous},
+            "hash": {"S": entry.hash},
+        }
+        return {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
+
+
+def text_of(moment: datetime) -> str:
+    """Give a time as the table keeps it: texts sort as times do."""
+    return moment.astimezone(UTC).isoformat()
+
+
+def key_of(name: str, sort: str) -> dict[str, Any]:
+    """Give an item's key."""
+    return {"pk": {"S": f"repository#{name}"}, "sk": {"S": sort}}
+
+
+def lost_the_race(error: ClientError) -> bool:
+    """Tell whether a write was refused because somebody else wrote first."""
+    if code_of(error) in {"ConditionalCheckFailedException", "TransactionConflictException"}:
+        return True
+    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
+    return code_of(error) == "TransactionCanceledException" and bool(reasons & {"ConditionalCheckFailed", "TransactionConflict"})
