@@ -22,7 +22,6 @@ from typing import Any
 import botocore.session
 from pydantic import TypeAdapter
 
-import ecr_governor.bootstrap  # noqa: F401 - as where it is deployed, garbage is seldom searched for
 from benchmarks import rules
 from ecr_governor.adapters.inventory import EcrInventory, pace_of
 from ecr_governor.adapters.pace import Pace
@@ -36,6 +35,7 @@ from ecr_governor.app.sweep.checking import check
 from ecr_governor.app.sweep.ending import decide_over, report
 from ecr_governor.app.sweep.listing import Wish, lay_out
 from ecr_governor.app.sweep.plan import SweepServices
+from ecr_governor.bootstrap import started
 from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.origin import AutomaticCreation, Creation, Push
 from ecr_governor.core.policy.load import load_bytes
@@ -301,6 +301,7 @@ def _with(listed: Repository, has_lifecycle_policy: bool, repository_policy: str
 
 def main() -> None:
     """Do what the arguments say."""
+    started()
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--findings", type=Path, required=True)
     arguments.add_argument("--write-state", type=Path)

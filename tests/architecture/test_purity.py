@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,9 @@ def test_only_bootstrap_makes_clients_and_reads_the_clock() -> None:
             assert "create_client" not in path.read_text(), path
             assert not imported(path) & {"boto3", "botocore.session"}, path
             assert "datetime.now" not in path.read_text(), path
+
+
+@pytest.mark.parametrize("module", sorted({path.stem for path in (PACKAGE / "bootstrap").glob("*.py")} - {"__init__", "parts"}))
+def test_what_a_function_starts_from_leaves_the_garbage_collector_at_work(module: str) -> None:
+    script = f"import gc, ecr_governor.bootstrap.{module}\nassert gc.isenabled()"
+    subprocess.run([sys.executable, "-c", script], check=True)

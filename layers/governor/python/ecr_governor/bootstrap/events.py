@@ -11,6 +11,7 @@ from ecr_governor.adapters.queues import DeadLetters
 from ecr_governor.app.pushes import take_note
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.batches import Arrival
+from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import ecr, ledger, looks, now, policies, sqs
 from ecr_governor.core.record import Change
 from ecr_governor.observability import count
@@ -67,3 +68,6 @@ def _count_change(change: Change) -> None:
 @cache
 def _event_settings() -> EventSettings:
     return from_environment(EventSettings, os.environ)
+
+
+started()

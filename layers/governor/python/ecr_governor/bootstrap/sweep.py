@@ -16,6 +16,7 @@ from ecr_governor.app.sweep.checking import check
 from ecr_governor.app.sweep.ending import abandon, decide_over, report
 from ecr_governor.app.sweep.listing import Wish, lay_out
 from ecr_governor.app.sweep.plan import SweepServices
+from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ecr, ledger, looks, now, policies, session
 from ecr_governor.events import creation_in_record
 from ecr_governor.observability import count
@@ -126,3 +127,6 @@ def _pace(calls_per_second: float) -> "Pace":
 @cache
 def _settings() -> SweepSettings:
     return from_environment(SweepSettings, os.environ)
+
+
+started()

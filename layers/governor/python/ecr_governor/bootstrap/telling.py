@@ -9,6 +9,7 @@ from ecr_governor.adapters.bus import EventBridgeBus
 from ecr_governor.adapters.ledger import told_from_image
 from ecr_governor.adapters.slack import SlackWebhook
 from ecr_governor.app import notify as telling
+from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ledger, now, policies
 from ecr_governor.observability import count
 from ecr_governor.settings import NotifySettings, PublishSettings, from_environment
@@ -54,3 +55,6 @@ def _people() -> telling.People | None:
         return None
     chat = SlackWebhook(client("secretsmanager"), settings.slack_secret)
     return telling.People(ledger(), policies(), chat, settings.account, settings.region)
+
+
+started()

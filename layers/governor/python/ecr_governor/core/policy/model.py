@@ -524,7 +524,7 @@ class SlackNotifications(_Strict):
 class Notifications(_Strict):
     """Who is told of what."""
 
-    slack: SlackNotifications = SlackNotifications()
+    slack: SlackNotifications = Field(default_factory=SlackNotifications)
 
 
 # --- the policy -----------------------------------------------------------------------------------------------------------------------
@@ -569,8 +569,8 @@ class Policy(_Strict):
         Field(description="How far each rule goes; what is not named goes as far as mode."),
     ] = {}
     exemptions: tuple[Exemption, ...] = ()
-    limits: Limits = Limits()
-    notifications: Notifications = Notifications()
+    limits: Limits = Field(default_factory=Limits)
+    notifications: Notifications = Field(default_factory=Notifications)
 
     @field_validator("namespaces", mode="after")
     @classmethod
