@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 DUE_INDEX = "due"
 POLICY = "@policy"
 TOUCHED_INDEX = "touched"
+RETIRING_INDEX = "retiring"
 PROBLEM_LIMIT = 10_000
 """Characters of a policy file's problems that are kept."""
 BATCH = 100
@@ -117,6 +118,29 @@ class DynamoDbLedger(LedgerTable):
             )
         except ClientError as error:
             raise_translated(error, "dynamodb:UpdateItem")
+
+    def told_at(self, repository: str, number: int, channel: str) -> datetime | None:
+        """When a channel was told of an entry; of several channels the time of the latest counts. None if it was not told."""
+        item = self._get(key_of(repository, _told(number)))
+        return datetime.fromisoformat(item["told_at"]["S"]) if item and channel in item["channels"]["SS"] else None
+
+    def retiring(self) -> Iterator[str]:
+        """Names of repositories whose retirement is under way, the longest first. Raises Throttled, Denied.
+
+        By an index, which may lag some seconds behind.
+        """
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=RETIRING_INDEX,
+            KeyConditionExpression="retiring = :retiring",
+            ExpressionAttributeValues={":retiring": {"S": "retiring"}},
+        )
+        try:
+            for page in pages:
+                for item in page["Items"]:
+                    yield item["pk"]["S"].partition("#")[2]
+        except ClientError as error:
+            raise_translated(error, "dynamodb:Query")
 
     def due(self, until: datetime, limit: int) -> Sequence[str]:
         """Names of repositories whose verdicts may change by time alone before `until`, the longest overdue first."""
@@ -227,6 +251,8 @@ class DynamoDbLedger(LedgerTable):
             item |= {"due": {"S": "due"}, "due_at": {"S": text_of(record.due_at)}}
         if record.looked_at:
             item |= {"touched": {"S": "touched"}, "touched_at": {"S": text_of(record.looked_at)}}
+        if record.retirement and record.retirement.under_way:
+            item |= {"retiring": {"S": "retiring"}, "retiring_since": {"S": text_of(record.retirement.since)}}
         return self._conditional(item, read_at)
 
 

@@ -10,7 +10,8 @@
 | `repository#@sweep` | `lease` | who sweeps now, until when, and the fencing token |
 | `repository#@sweep` | `record`, `entry#…` | how the last sweep ended; one entry for each |
 
-`touched`/`touched_at` index the records by when a look has last changed them, for the next sweep.
+`touched`/`touched_at` index the records by when a look has last changed them, for the next sweep; `retiring`/`retiring_since` those
+whose retirement is under way.
 """
 
 import json

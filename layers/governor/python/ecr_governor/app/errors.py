@@ -47,3 +47,7 @@ class LeaseLost(GovernorError):
 
 class PolicyChanged(GovernorError):
     """The policy version that the sweep began with cannot be read any more, or is another one."""
+
+
+class Refused(GovernorError):
+    """ECR refused a change for a reason that does not pass by itself."""

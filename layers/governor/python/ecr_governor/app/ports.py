@@ -76,6 +76,15 @@ class Ledger(Protocol):
     def mark_delivered(self, repository: str, number: int, channel: str, at: datetime) -> None:
         """Note that a channel was told of an entry."""
 
+    def told_at(self, repository: str, number: int, channel: str) -> datetime | None:
+        """When a channel was told of an entry; None if it was not."""
+
+    def entries(self, name: str) -> Iterator[Entry]:
+        """A repository's entries, oldest first."""
+
+    def retiring(self) -> Iterator[str]:
+        """Names of repositories whose retirement is under way. The newest seconds may be missing."""
+
     def due(self, until: datetime, limit: int) -> Sequence[str]:
         """Names of repositories whose verdicts may change by time alone before `until`, the longest overdue first."""
 

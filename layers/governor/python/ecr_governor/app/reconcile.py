@@ -157,6 +157,7 @@ def _concluded(
         undetermined={
             judgement.rule: judgement.verdict.why for judgement in left.evaluation.judgements if isinstance(judgement.verdict, Undetermined)
         },
+        watched_since=before.watched_since or now,
         pending=(),
         paused={operation: before.paused.get(operation, now) for operation in sorted(refused)},
         failing=tuple(describe(outcome.remedy) for outcome in outcomes if outcome.status is OutcomeStatus.FAILED),

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.origin import Origin, Provenance
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.remedy import Outcome, OutcomeStatus, as_data, describe
+from ecr_governor.core.retirement.state import Retirement
 
 WRITE_ROUNDS_PER_HOUR = 5
 """How often an hour one setting of a repository is put right before something else is believed to be fighting back."""
@@ -26,7 +27,8 @@ class RepositoryRecord:
     the times at which a setting was last put right; `paused` when that stopped because something else kept changing it back; `failing` are remedies, in words, that ECR refused.
     `listed` and `read` are fingerprints of the settings that the last look saw: what differs from them was changed since, whether or not
     an event told of it. `swept_by` is the sweep that wrote the record, "" for a look; `looked_at` is when a look last changed it. `due_at` is when a verdict may change by time alone; `policy_hash` and `mode` are the policy that it was last judged by, and how
-    far that went; `head` is the hash of the newest ledger entry, `entries` their number.
+    far that went; `head` is the hash of the newest ledger entry, `entries` their number. `watched_since` is when we first saw this very
+    repository; `retirement` is how far its retirement is, or was when it ended.
     """
 
     name: str
@@ -50,6 +52,8 @@ class RepositoryRecord:
     mode: Mode = Mode.AUDIT
     entries: int = 0
     head: str = GENESIS
+    watched_since: datetime | None = None
+    retirement: Retirement | None = None
 
     def same_but_for_version(self, other: "RepositoryRecord") -> bool:
         """Whether two records say the same."""
@@ -130,6 +134,20 @@ def entry_hash(repository: str, number: int, kind: str, body: Mapping[str, Any],
     """SHA-256 over the canonical JSON of an entry and the hash of the one before it."""
     canonical = json.dumps([repository, number, kind, body, previous], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def break_in(record: RepositoryRecord, entries: Iterable[Entry]) -> str:
+    """Say where a repository's entries do not follow one another up to the record's head; "" if they do."""
+    previous, number = GENESIS, 0
+    for number, entry in enumerate(entries, start=1):
+        if (entry.number, entry.previous) != (number, previous):
+            return f"entry {entry.number} does not follow entry {number - 1}"
+        if entry.hash != entry_hash(entry.repository, entry.number, entry.kind, entry.body, entry.previous):
+            return f"entry {entry.number} was changed after it was written"
+        previous = entry.hash
+    if (record.entries, record.head) != (number, previous):
+        return f"the record counts {record.entries} entries, and there are {number}, or its newest is another one"
+    return ""
 
 
 def finding_as_data(finding: Finding) -> dict[str, Any]:

@@ -16,9 +16,7 @@ from typing import Annotated, Any, Final, Literal, Self
 import re2
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     PlainSerializer,
@@ -31,20 +29,21 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema
 
 from ecr_governor.core.documents import lifecycle, repository_policy
 from ecr_governor.core.documents.names import ROOT, is_template_prefix
-from ecr_governor.core.documents.problem import KEY, DocumentProblem, Path, suggestion
+from ecr_governor.core.documents.problem import KEY, DocumentProblem, suggestion
 from ecr_governor.core.origin import Origin
 from ecr_governor.core.policy.naming import Convention, ConventionInvalid, Segment, parts_of
 from ecr_governor.core.policy.patterns import Glob, Matcher, glob_matches
+from ecr_governor.core.policy.retirement import Retirement, RetirementTerms
 from ecr_governor.core.policy.short_forms import OneOrList, or_short
+from ecr_governor.core.policy.strict import HASH_LENGTH, Strict, fault, problems_error
 from ecr_governor.core.repository import Encryption, EncryptionType, ScanFrequency, TagMutability, TagMutabilitySetting
 from ecr_governor.core.severity import Severity
 
 SUPPORTED_VERSIONS: Final = (1,)
-HASH_LENGTH: Final = 12
 MIN_REASON: Final = 10
 MAX_GRACE: Final = timedelta(days=365)
 MAX_GRACE_TEXT: Final = 8
@@ -72,24 +71,7 @@ class Known:
     segments: frozenset[str] | None = None
 
 
-def problems_error(*problems: DocumentProblem) -> PydanticCustomError:
-    """One validation error that carries several faults, each with its path below the field."""
-    summary = "; ".join(str(problem) for problem in problems)
-    return PydanticCustomError("faults", "{summary}", {"summary": summary, "problems": problems})
-
-
-def _fault(what: str, do: str = "", at: Path = ()) -> PydanticCustomError:
-    return problems_error(DocumentProblem(at, what, do))
-
-
-class _Strict(BaseModel):
-    # Built when the first policy is read, once and as one: the sections have no use of their own.
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, ignored_types=(functools.cached_property,), defer_build=True
-    )
-
-
-class _WithShortForm(_Strict):
+class _WithShortForm(Strict):
     """A model whose first field may stand alone."""
 
     @model_validator(mode="before")
@@ -133,9 +115,9 @@ def _convention(text: str) -> str:
     try:
         parts = parts_of(text)
     except ConventionInvalid as error:
-        raise _fault(f"the convention {error}") from error
+        raise fault(f"the convention {error}") from error
     if reserved := [part.name for part in parts if isinstance(part, Segment) and part.name in FACT_PLACEHOLDERS]:
-        raise _fault(f"{{{reserved[0]}}} has a meaning of its own in required_tags", "give the segment another name")
+        raise fault(f"{{{reserved[0]}}} has a meaning of its own in required_tags", "give the segment another name")
     return text
 
 
@@ -145,11 +127,11 @@ def _segment(name: str, info: ValidationInfo) -> str:
         return name
     names = [part.name for part in parts_of(convention) if isinstance(part, Segment)]
     if name not in names:
-        raise _fault(f"the convention {convention} has no segment {{{name}}}", f"{suggestion(name, names)}, or remove it")
+        raise fault(f"the convention {convention} has no segment {{{name}}}", f"{suggestion(name, names)}, or remove it")
     return name
 
 
-class Naming(_Strict):
+class Naming(Strict):
     """What a repository may be called."""
 
     convention: Annotated[
@@ -160,8 +142,8 @@ class Naming(_Strict):
     ]
     segments: Annotated[
         dict[Annotated[StrictStr, AfterValidator(_segment)], Matcher],
-        Field(description="What each segment may be. A segment without an entry may be anything."),
-    ] = {}
+        Field(default_factory=dict, description="What each segment may be. A segment without an entry may be anything."),
+    ]
     ignore: Annotated[tuple[Glob, ...], Field(description="Globs of names that the convention does not speak of.")] = ()
 
     @functools.cached_property
@@ -179,25 +161,25 @@ class Naming(_Strict):
 
 def _account(text: str) -> str:
     if not (text.isascii() and _ACCOUNT.fullmatch(text)):
-        raise _fault(f"{text!r} is no AWS account id", "write its twelve digits, in quotes")
+        raise fault(f"{text!r} is no AWS account id", "write its twelve digits, in quotes")
     return text
 
 
 def _organization(text: str) -> str:
     if not (text.isascii() and _ORGANIZATION.fullmatch(text)):
-        raise _fault(f"{text!r} is no AWS organization id", "write it as o-exampleorgid: o- and 10 to 32 letters and digits")
+        raise fault(f"{text!r} is no AWS organization id", "write it as o-exampleorgid: o- and 10 to 32 letters and digits")
     return text
 
 
 def _exclusion_filter(text: str) -> str:
     if not (text.isascii() and _EXCLUSION_FILTER.fullmatch(text)):
-        raise _fault(f"{text!r} is no tag filter of ECR's", "use 1 to 128 of 0-9 a-z A-Z . _ - and *")
+        raise fault(f"{text!r} is no tag filter of ECR's", "use 1 to 128 of 0-9 a-z A-Z . _ - and *")
     return text
 
 
 def _tag_key(text: str) -> str:
     if not 1 <= len(text) <= MAX_TAG_KEY or text.lower().startswith("aws:") or _TAG_TEXT.fullmatch(text) is None:
-        raise _fault(
+        raise fault(
             f"{text!r} is no tag key that AWS lets us set", "use 1 to 128 letters, digits, spaces and _.:/=+-@, not starting with aws:"
         )
     return text
@@ -210,7 +192,7 @@ def _grace(value: Any) -> timedelta:
         grace = timedelta(seconds=int(value[:-1]) * _UNITS[value[-1]])
         if timedelta(0) < grace <= MAX_GRACE:
             return grace
-    raise _fault(f"{value!r} is no time span", "write a number with m, h or d behind it, for example 24h; at most 365d")
+    raise fault(f"{value!r} is no time span", "write a number with m, h or d behind it, for example 24h; at most 365d")
 
 
 Grace = Annotated[
@@ -234,9 +216,9 @@ class TagMutabilityModel(_WithShortForm):
     def _agrees(self) -> Self:
         excluding = self.mode in {TagMutability.MUTABLE_WITH_EXCLUSION, TagMutability.IMMUTABLE_WITH_EXCLUSION}
         if excluding and not self.exceptions:
-            raise _fault(f"{self.mode} needs to know which tags are excluded", 'add for example except: ["latest"]')
+            raise fault(f"{self.mode} needs to know which tags are excluded", 'add for example except: ["latest"]')
         if self.exceptions and not excluding:
-            raise _fault(f"{self.mode} has no exclusions", f"write mode: {self.mode}_WITH_EXCLUSION, or remove except", ("except",))
+            raise fault(f"{self.mode} has no exclusions", f"write mode: {self.mode}_WITH_EXCLUSION, or remove except", ("except",))
         return self
 
     @property
@@ -257,9 +239,9 @@ class EncryptionModel(_WithShortForm):
         if key is None:
             return None
         if not (key.isascii() and _KMS_KEY.fullmatch(key)):
-            raise _fault(f"{key!r} is no KMS key ARN", "write arn:aws:kms:REGION:ACCOUNT:key/ID; ECR stores the key's ARN, not an alias")
+            raise fault(f"{key!r} is no KMS key ARN", "write arn:aws:kms:REGION:ACCOUNT:key/ID; ECR stores the key's ARN, not an alias")
         if info.data.get("type") is EncryptionType.AES256:
-            raise _fault("AES256 takes no key", "write type: KMS, or remove kms_key")
+            raise fault("AES256 takes no key", "write type: KMS, or remove kms_key")
         return key
 
     @property
@@ -296,15 +278,15 @@ class RequiredTag(Matcher):
             known = sorted({*FACT_PLACEHOLDERS, *context.segments})
             for name in used:
                 if name not in known:
-                    raise _fault(f"nothing is known by the name {{{name}}}", f"use one of {', '.join(f'{{{one}}}' for one in known)}")
+                    raise fault(f"nothing is known by the name {{{name}}}", f"use one of {', '.join(f'{{{one}}}' for one in known)}")
         if not used and not is_tag_value(text):
-            raise _fault(f"{text!r} is no tag value", "use up to 256 letters, digits, spaces and _.:/=+-@")
+            raise fault(f"{text!r} is no tag value", "use up to 256 letters, digits, spaces and _.:/=+-@")
         return text
 
     @model_validator(mode="after")
     def _keeps_its_own_word(self) -> Self:
         if self.set is not None and not placeholders(self.set) and not self.matches(self.set):
-            raise _fault(f"would set {self.set!r}, which is not {self.describe()}", "set a value that is allowed", ("set",))
+            raise fault(f"would set {self.set!r}, which is not {self.describe()}", "set a value that is allowed", ("set",))
         return self
 
 
@@ -320,7 +302,7 @@ def render(text: str, values: Mapping[str, str]) -> str | None:
     return str(_PLACEHOLDER.sub(lambda found: values[found.group(1)], text))
 
 
-class AutoCreated(_Strict):
+class AutoCreated(Strict):
     """What is expected of repositories that ECR made by itself."""
 
     allowed: Annotated[
@@ -332,7 +314,7 @@ class AutoCreated(_Strict):
     ] = timedelta(hours=24)
 
 
-class Unused(_Strict):
+class Unused(Strict):
     """When a repository counts as unused."""
 
     after: Annotated[
@@ -359,7 +341,7 @@ def _listed(value: Any) -> Any:
 Document = Annotated[dict[str, Any], Field(description="The document as ECR takes it, written in YAML.")]
 
 
-class NamespaceSettings(_Strict):
+class NamespaceSettings(Strict):
     """What is expected of the repositories of one namespace. What it leaves out it has from ROOT; `null` asks for nothing."""
 
     lifecycle_policy: Annotated[Document, AfterValidator(_lifecycle_document)] | None = None
@@ -396,16 +378,23 @@ class NamespaceSettings(_Strict):
     ) = None
     auto_created: AutoCreated | None = None
     unused: Unused | None = None
+    retirement: RetirementTerms | None = None
 
     def over(self, base: "NamespaceSettings") -> "NamespaceSettings":
         """Complete these settings by those of the base, key by key."""
         own = {name: getattr(self, name) for name in self.model_fields_set}
         return base.model_copy(update=own)
 
+    def with_use_asked_for(self) -> "NamespaceSettings":
+        """Have the rule `unused` look at what is to be retired, by the same number of days, where the file does not say it."""
+        if self.retirement is None or self.unused is not None:
+            return self
+        return self.model_copy(update={"unused": Unused(after=timedelta(days=self.retirement.after_days))})
+
 
 def _prefix(text: str) -> str:
     if not is_template_prefix(text):
-        raise _fault(
+        raise fault(
             f"{text!r} is neither ROOT nor a prefix of ECR repository names",
             "write whole path parts in lower case, for example payments or payments/web",
         )
@@ -430,7 +419,7 @@ def _day(value: Any) -> date:
     except ValueError:
         day = None
     if day is None or day.isoformat() != value:
-        raise _fault(f"{value!r} is no date of the calendar", "write it as YEAR-MONTH-DAY, for example 2027-01-31")
+        raise fault(f"{value!r} is no date of the calendar", "write it as YEAR-MONTH-DAY, for example 2027-01-31")
     return day
 
 
@@ -439,13 +428,13 @@ Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "
 
 def _reason(text: str) -> str:
     if len(text.strip()) < MIN_REASON:
-        raise _fault(f"a reason of less than {MIN_REASON} characters explains nothing", "say why, so that the next reader can judge it")
+        raise fault(f"a reason of less than {MIN_REASON} characters explains nothing", "say why, so that the next reader can judge it")
     return text
 
 
 def _filled(text: str) -> str:
     if not text.strip():
-        raise _fault("is empty")
+        raise fault("is empty")
     return text
 
 
@@ -459,7 +448,7 @@ def _one_or_list(value: Any) -> Any:
 def _rule_id(rule_id: str, info: ValidationInfo) -> str:
     context = info.context
     if isinstance(context, Known) and context.rule_ids is not None and rule_id not in context.rule_ids:
-        raise _fault(f"there is no rule {rule_id!r}", suggestion(rule_id, sorted(context.rule_ids)))
+        raise fault(f"there is no rule {rule_id!r}", suggestion(rule_id, sorted(context.rule_ids)))
     return rule_id
 
 
@@ -467,7 +456,7 @@ def _rule_id_or_every(text: str, info: ValidationInfo) -> str:
     return text if text == EVERY_RULE else _rule_id(text, info)
 
 
-class Exemption(_Strict):
+class Exemption(Strict):
     """Rules that do not hold for some repositories until a day."""
 
     match: Annotated[Glob, Field(description="Glob of the repositories' names.")]
@@ -491,7 +480,7 @@ class Exemption(_Strict):
         return (EVERY_RULE in self.rules or rule_id in self.rules) and glob_matches(self.match, name)
 
 
-class Limits(_Strict):
+class Limits(Strict):
     """How hard AWS may be asked."""
 
     calls_per_second: Annotated[
@@ -511,7 +500,7 @@ class Limits(_Strict):
     ] = 200
 
 
-class SlackNotifications(_Strict):
+class SlackNotifications(Strict):
     """What Slack is told, where a Slack is configured."""
 
     enabled: StrictBool = True
@@ -521,7 +510,7 @@ class SlackNotifications(_Strict):
     min_severity: Annotated[Severity, Field(description="Violations below this severity are not announced.")] = Severity.LOW
 
 
-class Notifications(_Strict):
+class Notifications(Strict):
     """Who is told of what."""
 
     slack: SlackNotifications = Field(default_factory=SlackNotifications)
@@ -550,10 +539,10 @@ def _version(value: Any) -> Any:
     if type(value) is int and value in SUPPORTED_VERSIONS:
         return value
     supported = ", ".join(map(str, SUPPORTED_VERSIONS))
-    raise _fault(f"version {value!r} is not supported", f"write version: {supported}, the only one so far")
+    raise fault(f"version {value!r} is not supported", f"write version: {supported}, the only one so far")
 
 
-class Policy(_Strict):
+class Policy(Strict):
     """A validated policy file."""
 
     version: Annotated[Literal[1], BeforeValidator(_version), Field(description="The version of this format.")]
@@ -561,14 +550,20 @@ class Policy(_Strict):
     naming: Naming | None = None
     namespaces: Annotated[
         dict[Annotated[StrictStr, AfterValidator(_prefix)], NamespaceSettings],
-        Field(description="Settings by repository name prefix, in whole path parts; the longest wins and completes itself from ROOT."),
-    ] = {}
+        Field(
+            default_factory=dict,
+            description="Settings by repository name prefix, in whole path parts; the longest wins and completes itself from ROOT.",
+        ),
+    ]
     owner_tag: Annotated[StrictStr, AfterValidator(_tag_key), Field(description="The tag that names a repository's owner.")] = "owner"
     rules: Annotated[
         dict[Annotated[StrictStr, AfterValidator(_rule_id)], RuleSetting],
-        Field(description="How far each rule goes; what is not named goes as far as mode."),
-    ] = {}
+        Field(default_factory=dict, description="How far each rule goes; what is not named goes as far as mode."),
+    ]
     exemptions: tuple[Exemption, ...] = ()
+    retirement: Annotated[Retirement, Field(description="What holds for all retirements; a namespace says whether there are any.")] = Field(
+        default_factory=Retirement
+    )
     limits: Limits = Field(default_factory=Limits)
     notifications: Notifications = Field(default_factory=Notifications)
 
@@ -594,7 +589,8 @@ class Policy(_Strict):
     @functools.cached_property
     def _effective(self) -> dict[str, NamespaceSettings]:
         root = self.namespaces.get(ROOT, NamespaceSettings())
-        return {ROOT: root, **{prefix: settings.over(root) for prefix, settings in self.namespaces.items() if prefix != ROOT}}
+        whole = {ROOT: root, **{prefix: settings.over(root) for prefix, settings in self.namespaces.items() if prefix != ROOT}}
+        return {prefix: settings.with_use_asked_for() for prefix, settings in whole.items()}
 
     def namespace_of(self, name: str) -> str:
         """Return the longest prefix, by whole path parts, that covers the name; ROOT where there is none."""

@@ -1,0 +1,305 @@
+"""Carry out one step of one repository's retirement: all is read again, the intent is written, ECR is asked, the outcome is written.
+
+A crash between any two calls leaves an intent. The next run sees what was intended and what is there, and goes on or takes it back.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, assert_never
+
+from ecr_governor.app.errors import Contended, Refused
+from ecr_governor.app.retirement.cases import Hearing, Services, case_of
+from ecr_governor.app.retirement.ports import DeletingRegistry
+from ecr_governor.core.record import RepositoryRecord, append, break_in
+from ecr_governor.core.retirement.decide import Case, Decision, Reason, Weight, decide, mark_until
+from ecr_governor.core.retirement.quarantine import is_ours, quarantined, released
+from ecr_governor.core.retirement.snapshot import ACTIVE, ARCHIVED, DELETE_AFTER, STATE, Snapshot, deletion_order
+from ecr_governor.core.retirement.state import Retirement, Stage
+
+logger = logging.getLogger(__name__)
+
+INTENT: Final = "retirement-intent"
+OUTCOME: Final = "retirement"
+BATCH: Final = 100
+"""Images that one BatchDeleteImage takes."""
+ROUNDS: Final = 5
+"""How often images that others still refer to are tried: an index of indexes takes one round for each level."""
+NEVER_BEFORE: Final = datetime(1, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a step: the stage that was reached, or why none was."""
+
+    repository: str
+    stage: Stage | None
+    why: str = ""
+
+
+def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: datetime, deleting: DeletingRegistry | None = None) -> Done:
+    """Take a repository to a stage, if reading everything anew leads to the same stage. Raises Throttled, Denied, Contended.
+
+    Without `deleting` nothing is ever deleted. A step back to `observed` undoes what was done.
+    """
+    snapshot, record = services.registry.snapshot(name), services.ledger.read(name)
+    if snapshot is None:
+        return _ended(name, record, services, now)
+    if record is None:
+        return Done(name, None, "the ledger does not know it")
+    case = case_of(snapshot, record, hearing, services, now)
+    decision = decide(case, now)
+    if decision.to is Stage.OBSERVED:
+        # Whatever was planned: what speaks against it now comes first.
+        return _take_back(case, decision, record, services, now)
+    if decision.to is not to:
+        return Done(name, None, "; ".join(reason.seen for reason in decision.against) or "nothing is to be done")
+    if broken := break_in(record, services.ledger.entries(name)):
+        return Done(name, None, f"its ledger was tampered with: {broken}")
+    match to:
+        case Stage.MARKED:
+            return _mark(case, decision, record, hearing, services, now)
+        case Stage.QUARANTINED:
+            return _quarantine(case, decision, record, services, now)
+        case Stage.ARCHIVED:
+            return _archive(case, decision, record, services, now)
+        case Stage.DELETED:
+            return _delete(case, decision, record, hearing, services, now, deleting)
+        case _:
+            assert_never(to)
+
+
+def release(name: str, attempt: str, hearing: Hearing, services: Services, now: datetime) -> Done:
+    """Take a repository back because somebody was refused an image of it. Raises Throttled, Denied, Contended.
+
+    Nothing has to be proved: who wants an image uses it. What is not retiring is left as it is, whatever the event says.
+    """
+    snapshot, record = services.registry.snapshot(name), services.ledger.read(name)
+    if snapshot is None:
+        return _ended(name, record, services, now)
+    case = case_of(snapshot, record, hearing, services, now)
+    if record is None or case.retirement is None or case.retirement.stage.rank < Stage.QUARANTINED.rank:
+        return Done(name, None, "it is in no quarantine")
+    asked = Decision(Stage.OBSERVED, (Reason("nobody uses it", attempt, Weight.CONTRARY),))
+    return _take_back(case, asked, record, services, now)
+
+
+def _mark(case: Case, decision: Decision, record: RepositoryRecord, hearing: Hearing, services: Services, now: datetime) -> Done:
+    if case.terms is None:
+        return Done(record.name, None, "the policy asks for nothing")
+    day = mark_until(case.terms, case.owner, now).isoformat()
+    fresh = Retirement(Stage.OBSERVED, now, decision.fingerprint, case.terms.hash, delete_after=day, intended=Stage.MARKED)
+    intended = _intend(record, fresh, decision, services, now)
+    services.registry.tag(case.snapshot, {DELETE_AFTER: day, STATE: Stage.MARKED.value})
+    return _reached(intended, Stage.MARKED, decision, services, now, owner=case.owner, policy_hash=hearing.policy.hash)
+
+
+def _quarantine(case: Case, decision: Decision, record: RepositoryRecord, services: Services, now: datetime) -> Done:
+    snapshot, former = case.snapshot, case.retirement
+    original = snapshot.policy if isinstance(snapshot.policy, str) else None
+    if former is None:
+        return Done(record.name, None, "it was not marked")
+    if is_ours(original):
+        # An interrupted step set it already: what was there before is in its intent.
+        original = former.original_policy
+    try:
+        text = quarantined(original)
+    except ValueError as error:
+        return Done(record.name, None, str(error))
+    intended = _intend(record, replace(former, intended=Stage.QUARANTINED, original_policy=original), decision, services, now)
+    services.registry.set_policy(snapshot.name, text)
+    services.registry.tag(snapshot, {STATE: Stage.QUARANTINED.value})
+    return _reached(intended, Stage.QUARANTINED, decision, services, now, owner=case.owner)
+
+
+def _archive(case: Case, decision: Decision, record: RepositoryRecord, services: Services, now: datetime) -> Done:
+    former = case.retirement
+    if former is None:
+        return Done(record.name, None, "it was not quarantined")
+    # What an interrupted attempt archived is ours as well.
+    since = former.archiving_since or now
+    intended = _intend(record, replace(former, intended=Stage.ARCHIVED, archiving_since=since), decision, services, now)
+    refused = 0
+    for image in case.snapshot.held:
+        if image.status == ACTIVE:
+            try:
+                services.registry.archive(case.snapshot.name, image.digest)
+            except Refused as error:
+                refused += 1
+                logger.warning("image not archived", extra={"repository": record.name, "digest": image.digest, "why": str(error)})
+    if refused:
+        return _stays(intended, f"ECR refused to archive {refused} images", decision, services, now)
+    services.registry.tag(case.snapshot, {STATE: Stage.ARCHIVED.value})
+    return _reached(intended, Stage.ARCHIVED, decision, services, now, owner=case.owner)
+
+
+def _delete(
+    case: Case,
+    decision: Decision,
+    record: RepositoryRecord,
+    hearing: Hearing,
+    services: Services,
+    now: datetime,
+    deleting: DeletingRegistry | None,
+) -> Done:
+    snapshot, former = case.snapshot, case.retirement
+    if deleting is None:
+        return Done(record.name, None, "deletion is not enabled in this deployment")
+    if former is None or not decision.fingerprint or decision.fingerprint != former.fingerprint:
+        return Done(record.name, None, "it is not as it was judged")
+    # A former attempt's tombstone tells of images that are gone by now.
+    if case.judged is None:
+        services.tombstones.put(snapshot, now, hearing.policy.hash)
+    intended = _intend(record, replace(former, intended=Stage.DELETED), decision, services, now)
+    failed = _delete_images(snapshot, deleting)
+    if failed:
+        why = "; ".join(f"{digest}: {reason}" for digest, reason in sorted(failed.items())[:3])
+        return _stays(intended, f"{len(failed)} images were not deleted: {why}", decision, services, now)
+    try:
+        deleting.delete_repository(snapshot.name)
+    except Refused as error:
+        # Something was pushed since all was read: it survives, and the next run takes everything else back.
+        return _stays(intended, f"the repository was not deleted: {error}", decision, services, now)
+    left = services.registry.snapshot(snapshot.name)
+    if left is not None and left.created_at == snapshot.created_at:
+        return _stays(intended, "ECR still shows the repository", decision, services, now)
+    services.book.note_taken(record.name, now)
+    ended = replace(former, stage=Stage.DELETED, since=now, intended=None)
+    _write_outcome(intended, ended, decision, services, now, {"images": len(snapshot.held)})
+    return Done(record.name, Stage.DELETED)
+
+
+def _delete_images(snapshot: Snapshot, deleting: DeletingRegistry) -> Mapping[str, str]:
+    """Delete exactly the images that were judged, referring ones first; give what could not be deleted, and why."""
+    left: Sequence[str] = [image.digest for image in deletion_order(snapshot.held)]
+    for _ in range(ROUNDS):
+        failed: dict[str, str] = {}
+        for start in range(0, len(left), BATCH):
+            failed |= deleting.delete_images(snapshot.name, left[start : start + BATCH])
+        if not failed or len(failed) == len(left):
+            return failed
+        left = [digest for digest in left if digest in failed]
+    return failed
+
+
+def _take_back(case: Case, decision: Decision, record: RepositoryRecord, services: Services, now: datetime) -> Done:
+    """Undo every step: the policy first, so that images can be pulled at once, then the archive, the tags at last."""
+    snapshot, former = case.snapshot, case.retirement
+    if former is None:
+        return Done(record.name, None, "nothing was done to it")
+    intended = record
+    if former.intended is not Stage.OBSERVED:
+        intended = _intend(record, replace(former, intended=Stage.OBSERVED), decision, services, now)
+    if isinstance(snapshot.policy, str) and is_ours(snapshot.policy):
+        services.registry.set_policy(snapshot.name, released(snapshot.policy, former.original_policy))
+    refused = 0
+    for image in snapshot.held:
+        if former.archiving_since and image.status == ARCHIVED and (image.archived_at or NEVER_BEFORE) >= former.archiving_since:
+            try:
+                services.registry.activate(snapshot.name, image.digest)
+            except Refused as error:
+                refused += 1
+                logger.warning("image not brought back", extra={"repository": record.name, "digest": image.digest, "why": str(error)})
+    if refused:
+        return _stays(intended, f"ECR refused to bring {refused} images back from the archive", decision, services, now)
+    services.registry.untag(snapshot, [key for key in (DELETE_AFTER, STATE) if snapshot.tag(key) is not None])
+    days = case.terms.after_days if case.terms else 0
+    not_before = now + timedelta(days=days) if decision.vetoed else former.not_before
+    ended = Retirement(Stage.OBSERVED, now, not_before=not_before)
+    _write_outcome(intended, ended, decision, services, now, {"owner": case.owner})
+    return Done(record.name, Stage.OBSERVED, "; ".join(reason.seen for reason in decision.against))
+
+
+def _ended(name: str, record: RepositoryRecord | None, services: Services, now: datetime) -> Done:
+    """The repository is gone: by us, if that was intended, or by somebody else."""
+    if record is None or record.retirement is None or not record.retirement.under_way or record.retirement.stage is Stage.DELETED:
+        return Done(name, None, "there is no such repository")
+    ours = record.retirement.intended is Stage.DELETED
+    ended = replace(record.retirement, stage=Stage.DELETED, since=now, intended=None)
+    why = "an interrupted run had deleted it" if ours else "somebody else deleted it"
+    _write_outcome(record, ended, Decision(Stage.DELETED, ()), services, now, {"why": why})
+    if ours:
+        services.book.note_taken(name, now)
+    return Done(name, Stage.DELETED, why)
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------------------------------
+
+
+def _intend(record: RepositoryRecord, retirement: Retirement, decision: Decision, services: Services, now: datetime) -> RepositoryRecord:
+    """Write what is about to be done. Raises Contended: then somebody else is at it, and nothing is done."""
+    to = retirement.intended
+    body = {"at": now.isoformat(), "from": retirement.stage.value, "to": to.value if to else None, "reasons": reasons_as_data(decision)}
+    intended, entry = append(replace(record, retirement=retirement), INTENT, body)
+    return services.ledger.write(intended, entry)
+
+
+def _reached(
+    intended: RepositoryRecord,
+    stage: Stage,
+    decision: Decision,
+    services: Services,
+    now: datetime,
+    *,
+    owner: str | None,
+    policy_hash: str = "",
+) -> Done:
+    if intended.retirement is None:
+        raise AssertionError("a step without a retirement")
+    # The notice is the entry that is about to be written.
+    notice = intended.entries + 1 if stage is Stage.MARKED else intended.retirement.notice
+    reached = replace(intended.retirement, stage=stage, since=now, intended=None, notice=notice)
+    _write_outcome(intended, reached, decision, services, now, {"owner": owner, "policy_hash": policy_hash})
+    if stage in {Stage.QUARANTINED, Stage.ARCHIVED}:
+        services.book.note_taken(intended.name, now)
+    return Done(intended.name, stage)
+
+
+def _stays(intended: RepositoryRecord, why: str, decision: Decision, services: Services, now: datetime) -> Done:
+    """A step was not completed: it stays intended, and the ledger says why."""
+    if intended.retirement is None:
+        raise AssertionError("a step without a retirement")
+    _write_outcome(intended, intended.retirement, decision, services, now, {"why": why})
+    return Done(intended.name, None, why)
+
+
+def _write_outcome(
+    record: RepositoryRecord, retirement: Retirement, decision: Decision, services: Services, now: datetime, more: Mapping[str, Any]
+) -> None:
+    """Write what came of a step. A look that wrote meanwhile changes nothing of it: it is what was done."""
+    before = record.retirement
+    body = {
+        "at": now.isoformat(),
+        "from": before.stage.value if before else Stage.OBSERVED.value,
+        "to": retirement.stage.value,
+        "intended": retirement.intended.value if retirement.intended else None,
+        "delete_after": retirement.delete_after,
+        "reasons": reasons_as_data(decision),
+        **more,
+    }
+    for _ in range(4):
+        updated, entry = append(replace(record, retirement=retirement), OUTCOME, body)
+        try:
+            services.ledger.write(updated, entry)
+        except Contended:
+            current = services.ledger.read(record.name)
+            if current is None or current.created_at != record.created_at:
+                raise
+            record = current
+        else:
+            return
+    raise Contended(f"{record.name}: the outcome of its retirement could not be written")
+
+
+def reasons_as_data(decision: Decision) -> list[dict[str, Any]]:
+    """Give every reason of a decision as a JSON object: the form that ledger, plan and command line share."""
+    return [
+        {
+            "check": reason.check,
+            "seen": reason.seen,
+            "weight": reason.weight.value,
+            **({"until": reason.until.isoformat()} if reason.until else {}),
+        }
+        for reason in decision.reasons
+    ]

@@ -1,0 +1,96 @@
+"""Gather all that a decision over one repository rests on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ecr_governor.app.errors import Denied
+from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
+from ecr_governor.app.retirement.ports import RetiringRegistry, RunBook, Tombstones, Witnesses
+from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.retirement.decide import Case
+from ecr_governor.core.retirement.evidence import Evidence
+from ecr_governor.core.retirement.snapshot import Snapshot
+from ecr_governor.core.retirement.state import Retirement, Stage
+from ecr_governor.core.rules import unused
+
+PEOPLE = "slack"
+"""The channel whose word counts as having told the owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The ports that retiring takes."""
+
+    registry: RetiringRegistry
+    ledger: Ledger
+    policies: PolicySource
+    witnesses: Witnesses
+    tombstones: Tombstones
+    book: RunBook
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What is the same for all repositories of one run: the policy, who was heard, and whose pulls go unrecorded."""
+
+    in_force: PolicyInForce
+    evidence: tuple[Evidence, ...]
+    trusted_pulls: bool
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self.in_force.policy
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that the policy counts on."""
+        return tuple(source.value for source in self.policy.retirement.sources)
+
+
+def hear(services: Services, now: datetime) -> Hearing:
+    """Read the policy and ask every source once. Raises Throttled."""
+    in_force = services.policies.current(now)
+    sources = tuple(source.value for source in in_force.policy.retirement.sources)
+    try:
+        known = set(in_force.policy.retirement.pull_time_exclusions)
+        trusted = set(services.registry.pull_time_exclusions()) <= known
+    except Denied:
+        # What may be excluded and cannot be seen is not trusted.
+        trusted = False
+    return Hearing(in_force, tuple(services.witnesses.evidence(sources, now)), trusted)
+
+
+def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearing, services: Services, now: datetime) -> Case:
+    """Put together one repository's case. Raises Throttled, Denied."""
+    policy, name = hearing.policy, snapshot.name
+    same = record is not None and record.created_at == snapshot.created_at and record.gone_at is None
+    retirement = record.retirement if record is not None and same else None
+    exemption = policy.exemption_for(name, unused.RULE.id, now)
+    return Case(
+        snapshot=snapshot,
+        retirement=retirement,
+        terms=policy.expectation_for(name).settings.retirement,
+        watched_since=record.watched_since if record is not None and same else None,
+        evidence=hearing.evidence,
+        sources=hearing.sources,
+        exempt=f"the policy exempts it until {exemption.expires:%Y-%m-%d}: {exemption.reason}" if exemption else "",
+        owner=snapshot.tag(policy.owner_tag),
+        delivered_at=services.ledger.told_at(name, retirement.notice, PEOPLE) if retirement and retirement.notice else None,
+        trusted_pulls=hearing.trusted_pulls,
+        judged=_judged(snapshot, retirement, services),
+    )
+
+
+def _judged(snapshot: Snapshot, retirement: Retirement | None, services: Services) -> Snapshot | None:
+    """What an interrupted deletion had judged: only then may images be missing without anybody else's doing."""
+    if retirement is None or retirement.intended is not Stage.DELETED:
+        return None
+    return services.tombstones.read(snapshot.name, snapshot.created_at)
+
+
+def sources_in_doubt(hearing: Hearing, now: datetime) -> Sequence[str]:
+    """Say of each source why it cannot be relied on."""
+    return [doubt for each in hearing.evidence if (doubt := each.doubt(now))]

@@ -1,0 +1,150 @@
+"""Plan one run: what each candidate's next step is, whether the run as a whole is within its caps, and then take the steps."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ecr_governor.app.errors import Contended, Denied
+from ecr_governor.app.retirement.carrying_out import Done, carry_out, reasons_as_data
+from ecr_governor.app.retirement.cases import Hearing, Services, case_of, hear
+from ecr_governor.app.retirement.ports import DeletingRegistry
+from ecr_governor.core.policy.model import Mode
+from ecr_governor.core.retirement.caps import Step, exceeded
+from ecr_governor.core.retirement.decide import Case, Decision, decide
+from ecr_governor.core.retirement.state import Stage
+
+logger = logging.getLogger(__name__)
+
+DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One repository of a plan."""
+
+    case: Case
+    decision: Decision
+    namespace: str
+
+    @property
+    def name(self) -> str:
+        """The repository."""
+        return self.case.snapshot.name
+
+    @property
+    def stage(self) -> Stage:
+        """How far it is now."""
+        return self.case.retirement.stage if self.case.retirement else Stage.OBSERVED
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do. `withheld` are the reasons why it takes no step forward, whatever its items say."""
+
+    at: datetime
+    hearing: Hearing
+    items: tuple[Item, ...]
+    withheld: tuple[str, ...]
+
+    @property
+    def backward(self) -> tuple[Item, ...]:
+        """What is to be taken back: nothing withholds that."""
+        return tuple(item for item in self.items if item.decision.to is Stage.OBSERVED)
+
+    def forward(self, stages: Iterable[Stage]) -> tuple[Item, ...]:
+        """What is to be taken a step further, to one of these stages."""
+        wanted = frozenset(stages)
+        return () if self.withheld else tuple(item for item in self.items if item.decision.to in wanted)
+
+
+def plan(names: Iterable[str], repositories: int, services: Services, now: datetime) -> Plan:
+    """Decide over each of these repositories. Those that are gone are left out. Raises Throttled.
+
+    `repositories` is how many the registry has: a cap is a share of them.
+    """
+    hearing = hear(services, now)
+    items: list[Item] = []
+    for name in sorted(set(names)):
+        snapshot = services.registry.snapshot(name)
+        if snapshot is None:
+            continue
+        case = case_of(snapshot, services.ledger.read(name), hearing, services, now)
+        items.append(Item(case, decide(case, now), hearing.policy.namespace_of(name)))
+    return Plan(now, hearing, tuple(items), tuple(_withheld(items, repositories, hearing, services, now)))
+
+
+def _withheld(items: Sequence[Item], repositories: int, hearing: Hearing, services: Services, now: datetime) -> Iterable[str]:
+    policy = hearing.policy
+    if hearing.in_force.problem:
+        yield "the policy file is invalid: nothing is taken away by the last good one"
+    if policy.mode is not Mode.ENFORCE:
+        yield f"the mode is {policy.mode.value}"
+    if policy.retirement.stop:
+        yield "the policy says stop"
+    if not policy.retirement.window.contains(now):
+        yield "it is outside of the policy's window"
+    steps = [Step(item.name, item.decision.to, item.namespace, item.case.owner) for item in items if item.decision.to]
+    yield from exceeded(steps, policy.retirement.caps, repositories, services.book.taken_since(now - DAY))
+
+
+def carry_out_plan(
+    made: Plan, stages: Iterable[Stage], services: Services, now: datetime, deleting: DeletingRegistry | None = None
+) -> Sequence[Done]:
+    """Take the steps of a plan: all back first, then forward to these stages, one repository after another.
+
+    The first deletion goes alone: unless it ends well, no other follows. Trouble with one repository does not stop the others,
+    except of deletions.
+    """
+    done = [_one(item.name, Stage.OBSERVED, made.hearing, services, now, None) for item in made.backward]
+    for item in made.forward(stages):
+        to = item.decision.to
+        if to is None:
+            continue
+        ended = _one(item.name, to, made.hearing, services, now, deleting)
+        done.append(ended)
+        if to is Stage.DELETED and ended.stage is not Stage.DELETED:
+            done += (Done(other.name, None, f"not begun, since {item.name} did not end well") for other in _after(item, made, stages))
+            break
+    return done
+
+
+def _after(item: Item, made: Plan, stages: Iterable[Stage]) -> Sequence[Item]:
+    following = made.forward(stages)
+    return following[following.index(item) + 1 :]
+
+
+def _one(name: str, to: Stage, hearing: Hearing, services: Services, now: datetime, deleting: DeletingRegistry | None) -> Done:
+    try:
+        done = carry_out(name, to, hearing, services, now, deleting)
+    except (Contended, Denied) as error:
+        # What was intended is in the ledger: the next run goes on from there.
+        logger.exception("step not completed", extra={"repository": name, "to": to.value})
+        return Done(name, None, str(error))
+    logger.info("step", extra={"repository": name, "to": to.value, "reached": done.stage.value if done.stage else None, "why": done.why})
+    return done
+
+
+def plan_as_data(made: Plan) -> dict[str, Any]:
+    """Give a plan as a JSON object."""
+    return {
+        "at": made.at.isoformat(),
+        "policy_hash": made.hearing.policy.hash,
+        "withheld": list(made.withheld),
+        "items": [
+            {
+                "repository": item.name,
+                "stage": item.stage.value,
+                "next": item.decision.to.value if item.decision.to else None,
+                "next_at": item.decision.next_at.isoformat() if item.decision.next_at else None,
+                "owner": item.case.owner,
+                "namespace": item.namespace,
+                "images": len(item.case.snapshot.held),
+                "size_bytes": item.case.snapshot.size_bytes,
+                "fingerprint": item.decision.fingerprint,
+                "reasons": reasons_as_data(item.decision),
+            }
+            for item in made.items
+        ],
+    }

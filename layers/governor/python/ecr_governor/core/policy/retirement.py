@@ -1,0 +1,141 @@
+"""What a policy file may say of retirement: for a namespace how it goes, for the whole registry how much may go at once."""
+
+import functools
+import hashlib
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
+
+from ecr_governor.core.documents.problem import DocumentProblem
+from ecr_governor.core.policy.strict import HASH_LENGTH, Strict, problems_error
+
+LEAST_QUARANTINE: Final = 2
+"""Days after which ECR has recorded every pull from before the quarantine: it does within 24 hours (API reference, ImageDetail)."""
+
+
+class Then(StrEnum):
+    """The last stage that a retirement may reach."""
+
+    MARK = "mark"
+    QUARANTINE = "quarantine"
+    ARCHIVE = "archive"
+    DELETE = "delete"
+
+
+Days = Annotated[StrictInt, Field(ge=1, le=3650)]
+
+
+class RetirementTerms(Strict):
+    """How repositories that nobody uses are retired. Each stage can be taken back but the last."""
+
+    after_days: Annotated[Days, Field(description="Days without push, pull or any other sign of use, all of them watched by us.")] = 90
+    empty_after_days: Annotated[
+        Days | None, Field(description="The same for repositories without any image; without it they are let alone.")
+    ] = None
+    grace_days: Annotated[Days, Field(description="Days between the owner's being told and the next stage.")] = 14
+    unowned_grace_days: Annotated[Days, Field(description="The same where no owner is known.")] = 7
+    business_days: Annotated[StrictBool, Field(description="Whether days of grace count from Monday to Friday only.")] = False
+    quarantine_days: Annotated[
+        StrictInt,
+        Field(ge=0, le=3650, description="Days in quarantine, where push and pull are denied: at least 2, or 0 to leave the stage out."),
+    ] = 7
+    archive_days: Annotated[
+        StrictInt, Field(ge=0, le=3650, description="Days in ECR's archive before the end; 0 leaves the stage out.")
+    ] = 30
+    then: Annotated[Then, Field(description="The last stage: mark, quarantine, archive, or delete.")] = Then.MARK
+
+    @model_validator(mode="after")
+    def _stages_in_order(self) -> Self:
+        if 0 < self.quarantine_days < LEAST_QUARANTINE:
+            problem = DocumentProblem(
+                ("quarantine_days",),
+                f"{self.quarantine_days} is shorter than ECR needs to show a pull: its time is up to 24 hours late",
+                "write 2 or more, or 0 to leave the stage out",
+            )
+            raise problems_error(problem)
+        if self.quarantine_days == 0 and self.then is not Then.MARK:
+            problem = DocumentProblem(
+                ("quarantine_days",),
+                f"nothing can be taken to {self.then.value} without a quarantine: only there does nobody begin to use an image unseen",
+                "write 2 or more, or then: mark",
+            )
+            raise problems_error(problem)
+        if self.archive_days == 0 and self.then is Then.ARCHIVE:
+            raise problems_error(
+                DocumentProblem(("archive_days",), "the archive is left out and the last stage", "write 1 or more, or another then")
+            )
+        return self
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """What identifies the terms: other terms begin anew."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:HASH_LENGTH]
+
+
+class Weekday(StrEnum):
+    """Days of the week."""
+
+    MONDAY = "mon"
+    TUESDAY = "tue"
+    WEDNESDAY = "wed"
+    THURSDAY = "thu"
+    FRIDAY = "fri"
+    SATURDAY = "sat"
+    SUNDAY = "sun"
+
+
+class Window(Strict):
+    """When steps are taken that somebody may have to answer for."""
+
+    days: Annotated[tuple[Weekday, ...], Field(description="On these days.")] = (
+        Weekday.MONDAY,
+        Weekday.TUESDAY,
+        Weekday.WEDNESDAY,
+        Weekday.THURSDAY,
+    )
+    from_hour: Annotated[StrictInt, Field(ge=0, le=23, description="From this hour on, UTC.")] = 0
+    until_hour: Annotated[StrictInt, Field(ge=1, le=24, description="Until this hour, UTC.")] = 24
+
+    def contains(self, moment: datetime) -> bool:
+        """Whether the moment is within it."""
+        utc = moment.astimezone(UTC)
+        return tuple(Weekday)[utc.weekday()] in self.days and self.from_hour <= utc.hour < self.until_hour
+
+
+class Caps(Strict):
+    """How much one run may take away. Over any of them the whole run takes nothing away; 0 means none."""
+
+    per_run: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories in one run.")] = 10
+    percent: Annotated[float, Field(ge=0, le=100, description="Of all repositories in the registry, in one run.")] = 5.0
+    per_owner: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories of one owner, in one run.")] = 5
+    per_namespace: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories of one namespace, in one run.")] = 5
+    per_day: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories in 24 hours, over all runs.")] = 20
+    marks: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories marked in one run; each is a message to its owner.")] = (
+        100
+    )
+
+
+class Source(StrEnum):
+    """What is asked who uses an image."""
+
+    ECS = "ecs"
+    LAMBDA = "lambda"
+    FILES = "files"
+
+
+class Retirement(Strict):
+    """What holds for all retirements."""
+
+    stop: Annotated[StrictBool, Field(description="true stops every step, at once. What is in quarantine is still released.")] = False
+    sources: Annotated[
+        tuple[Source, ...],
+        Field(description="Who is asked for use, besides ECR itself. One that does not answer keeps everything that it could speak for."),
+    ] = (Source.ECS, Source.LAMBDA)
+    caps: Caps = Field(default_factory=Caps)
+    window: Window = Field(default_factory=Window)
+    pull_time_exclusions: Annotated[
+        tuple[StrictStr, ...],
+        Field(description="Role ARNs whose pulls ECR is told not to record and that are known to need no image."),
+    ] = ()

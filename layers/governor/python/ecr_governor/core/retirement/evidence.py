@@ -1,0 +1,56 @@
+"""What says that an image is in use. Evidence can only keep: where a source cannot be read, it protects all it could have vouched for."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from ecr_governor.core.retirement.snapshot import Snapshot
+
+LONGEST_LIFE: Final = timedelta(days=7)
+"""How long a file of evidence may be good at the most, whatever it says of itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One user of an image: a task, a function, a pod. `repository` is None where only a digest is known."""
+
+    user: str
+    repository: str | None = None
+    digest: str | None = None
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one source knows, read at a time. `trouble` is why it could not be read, or not wholly; `expires_at` when it is stale."""
+
+    source: str
+    read_at: datetime
+    uses: tuple[Use, ...] = ()
+    trouble: str = ""
+    expires_at: datetime | None = None
+
+    def doubt(self, now: datetime) -> str:
+        """Why it cannot be relied on; "" if it can."""
+        if self.trouble:
+            return f"{self.source} could not be read: {self.trouble}"
+        if self.read_at > now:
+            return f"{self.source} is from the future: {self.read_at.isoformat()}"
+        ends = min(self.expires_at or self.read_at + LONGEST_LIFE, self.read_at + LONGEST_LIFE)
+        return f"{self.source} is stale: it was good until {ends.isoformat()}" if now > ends else ""
+
+
+def users_of(snapshot: Snapshot, evidence: Iterable[Evidence]) -> Iterator[str]:
+    """Name who uses a repository or any image in it. A whole repository goes at once: one user of one image keeps all of it."""
+    digests = {image.digest for image in snapshot.held}
+    for each in evidence:
+        for use in each.uses:
+            if use.repository == snapshot.name or (use.digest is not None and use.digest in digests):
+                yield f"{each.source}: {use.user}"
+
+
+def missing(required: Sequence[str], evidence: Iterable[Evidence]) -> tuple[str, ...]:
+    """Name the sources that the policy counts on and that said nothing at all."""
+    heard = {each.source for each in evidence}
+    return tuple(source for source in required if source not in heard)

@@ -1,0 +1,46 @@
+"""How far one repository's retirement is. It stands in the repository's record, and goes with it when the repository does."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The stages, in their order. Some can be left out, none can be reached but from one before it."""
+
+    OBSERVED = "observed"
+    MARKED = "marked"
+    QUARANTINED = "quarantined"
+    ARCHIVED = "archived"
+    DELETED = "deleted"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order."""
+        return tuple(Stage).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """A retirement under way. `since` is when its stage was entered, `notice` the ledger's entry that told of the mark.
+
+    `fingerprint` and `terms` are what was judged, and by what part of the policy. `delete_after` is the mark's value. `intended` is a
+    step whose outcome is not recorded yet, `original_policy` the repository policy from before the quarantine, the images
+    archived from `archiving_since` on are ours to bring back. `not_before` is when a repository may be marked again after a veto.
+    """
+
+    stage: Stage
+    since: datetime
+    fingerprint: str = ""
+    terms: str = ""
+    delete_after: str = ""
+    notice: int = 0
+    intended: Stage | None = None
+    original_policy: str | None = None
+    archiving_since: datetime | None = None
+    not_before: datetime | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether anything has been done, or was about to be, that may have to be undone."""
+        return self.intended is not None or self.stage in {Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED}
