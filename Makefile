@@ -13,7 +13,7 @@ PIPS_INDEX = index=$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index";
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-fast lint types validate build bench pictures lock clean
+.PHONY: help setup demo local test test-fast lint types validate build bench sim pictures lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -63,6 +63,10 @@ build: setup ## Build for AWS into .aws-sam, without Docker; ARCHITECTURE=arm64 
 		echo "  do:  install Python 3.13 and try again"; exit 1; }
 	@PATH="$(CURDIR)/$(BIN):$$PATH" AWS_DEFAULT_REGION=eu-west-1 AWS_ENDPOINT_URL=http://127.0.0.1:9 \
 		$(BIN)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+SCHEDULES ?= 100000
+sim: setup ## Play SCHEDULES schedules of retirement against everybody who uses, changes and objects
+	@$(BIN)/python -m tests.simulation.retirement --schedules $(SCHEDULES)
 
 PEERS := .build/bench
 DEPLOYED := .build/bench-deployed

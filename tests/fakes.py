@@ -154,6 +154,7 @@ class InMemoryLedger:
         self.all_entries: list[Entry] = []
         self.pushes: dict[str, Push] = {}
         self.told: dict[tuple[str, int], frozenset[str]] = {}
+        self.told_times: dict[tuple[str, int, str], datetime] = {}
         self.policy: tuple[str, str | None, str | None] = ("", None, None)
         self.writes = 0
         self.before_write: Callable[[], None] = lambda: None
@@ -194,6 +195,16 @@ class InMemoryLedger:
 
     def mark_delivered(self, repository: str, number: int, channel: str, at: datetime) -> None:
         self.told[repository, number] = self.delivered(repository, number) | {channel}
+        self.told_times[repository, number, channel] = at
+
+    def told_at(self, repository: str, number: int, channel: str) -> datetime | None:
+        return self.told_times.get((repository, number, channel))
+
+    def entries(self, name: str) -> Iterator[Entry]:
+        return iter([entry for entry in self.all_entries if entry.repository == name])
+
+    def retiring(self) -> Iterator[str]:
+        return iter(sorted(name for name, each in self.records_by_name.items() if each.retirement and each.retirement.under_way))
 
     def due(self, until: datetime, limit: int) -> Sequence[str]:
         due = sorted((record.due_at, record.name) for record in self.records_by_name.values() if record.due_at and record.due_at <= until)

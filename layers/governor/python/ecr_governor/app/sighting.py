@@ -52,7 +52,9 @@ def _incarnation(repository: Repository, stored: RepositoryRecord | None, ledger
     noted = ledger.noted_push(repository.name)
     pushes = (noted,) if noted and noted.at >= repository.created_at else ()
     provenance = learn(Provenance(), News(pushes=pushes))
-    return replace(fresh, version=stored.version, entries=stored.entries, head=stored.head, provenance=provenance)
+    # What an interrupted step may have done to this repository instead of the former one has to be seen to.
+    unsettled = stored.retirement if stored.retirement and stored.retirement.intended else None
+    return replace(fresh, version=stored.version, entries=stored.entries, head=stored.head, provenance=provenance, retirement=unsettled)
 
 
 def _provenance(known: Provenance, repository: Repository, news: News, automatic: Automatic, *, again: bool) -> Provenance:

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, assert_never
 
 from ecr_governor.app.errors import Contended, Refused
-from ecr_governor.app.retirement.cases import Hearing, Services, case_of
+from ecr_governor.app.retirement.cases import Hearing, Services, case_of, hear
 from ecr_governor.app.retirement.ports import DeletingRegistry
 from ecr_governor.core.record import RepositoryRecord, append, break_in
 from ecr_governor.core.retirement.decide import Case, Decision, Reason, Weight, decide, mark_until
-from ecr_governor.core.retirement.quarantine import is_ours, quarantined, released
+from ecr_governor.core.retirement.quarantine import is_ours, quarantined, released, same_text
 from ecr_governor.core.retirement.snapshot import ACTIVE, ARCHIVED, DELETE_AFTER, STATE, Snapshot, deletion_order
 from ecr_governor.core.retirement.state import Retirement, Stage
 
@@ -24,6 +24,7 @@ INTENT: Final = "retirement-intent"
 OUTCOME: Final = "retirement"
 BATCH: Final = 100
 """Images that one BatchDeleteImage takes."""
+REBORN: Final = "it was deleted and created again meanwhile"
 ROUNDS: Final = 5
 """How often images that others still refer to are tried: an index of indexes takes one round for each level."""
 NEVER_BEFORE: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -48,13 +49,16 @@ def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: d
         return _ended(name, record, services, now)
     if record is None:
         return Done(name, None, "the ledger does not know it")
-    case = case_of(snapshot, record, hearing, services, now)
+    # The last step goes by what everybody says now, not by what they said when the run began.
+    case = case_of(snapshot, record, hear(services, now) if to is Stage.DELETED else hearing, services, now)
     decision = decide(case, now)
     if decision.to is Stage.OBSERVED:
         # Whatever was planned: what speaks against it now comes first.
         return _take_back(case, decision, record, services, now)
     if decision.to is not to:
         return Done(name, None, "; ".join(reason.seen for reason in decision.against) or "nothing is to be done")
+    if changed := _changed_policy(hearing, services, now):
+        return Done(name, None, changed)
     if broken := break_in(record, services.ledger.entries(name)):
         return Done(name, None, f"its ledger was tampered with: {broken}")
     match to:
@@ -70,6 +74,14 @@ def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: d
             assert_never(to)
 
 
+def _changed_policy(hearing: Hearing, services: Services, now: datetime) -> str:
+    """Why the run's policy is not the one in force any more, or stops everything; "" if it still holds."""
+    present = services.policies.current(now)
+    if present.problem or present.policy.hash != hearing.policy.hash:
+        return "the policy file was changed since the run began"
+    return "the policy says stop" if present.policy.retirement.stop else ""
+
+
 def release(name: str, attempt: str, hearing: Hearing, services: Services, now: datetime) -> Done:
     """Take a repository back because somebody was refused an image of it. Raises Throttled, Denied, Contended.
 
@@ -79,7 +91,7 @@ def release(name: str, attempt: str, hearing: Hearing, services: Services, now: 
     if snapshot is None:
         return _ended(name, record, services, now)
     case = case_of(snapshot, record, hearing, services, now)
-    if record is None or case.retirement is None or case.retirement.stage.rank < Stage.QUARANTINED.rank:
+    if record is None or not (isinstance(snapshot.policy, str) and is_ours(snapshot.policy)):
         return Done(name, None, "it is in no quarantine")
     asked = Decision(Stage.OBSERVED, (Reason("nobody uses it", attempt, Weight.CONTRARY),))
     return _take_back(case, asked, record, services, now)
@@ -89,7 +101,7 @@ def _mark(case: Case, decision: Decision, record: RepositoryRecord, hearing: Hea
     if case.terms is None:
         return Done(record.name, None, "the policy asks for nothing")
     day = mark_until(case.terms, case.owner, now).isoformat()
-    fresh = Retirement(Stage.OBSERVED, now, decision.fingerprint, case.terms.hash, delete_after=day, intended=Stage.MARKED)
+    fresh = Retirement(Stage.OBSERVED, now, case.snapshot.created_at, case.world, case.terms.hash, delete_after=day, intended=Stage.MARKED)
     intended = _intend(record, fresh, decision, services, now)
     services.registry.tag(case.snapshot, {DELETE_AFTER: day, STATE: Stage.MARKED.value})
     return _reached(intended, Stage.MARKED, decision, services, now, owner=case.owner, policy_hash=hearing.policy.hash)
@@ -108,9 +120,26 @@ def _quarantine(case: Case, decision: Decision, record: RepositoryRecord, servic
     except ValueError as error:
         return Done(record.name, None, str(error))
     intended = _intend(record, replace(former, intended=Stage.QUARANTINED, original_policy=original), decision, services, now)
-    services.registry.set_policy(snapshot.name, text)
+    if not _set_policy(snapshot, text, services):
+        again = Retirement(Stage.OBSERVED, now)
+        _write_outcome(intended, again, decision, services, now, {"why": REBORN})
+        return Done(record.name, None, REBORN)
     services.registry.tag(snapshot, {STATE: Stage.QUARANTINED.value})
     return _reached(intended, Stage.QUARANTINED, decision, services, now, owner=case.owner)
+
+
+def _set_policy(snapshot: Snapshot, text: str | None, services: Services) -> bool:
+    """Set the repository policy; False if another repository of the name got it, which was then rid of it again.
+
+    ECR knows no condition on a write: deleted and created again between two calls, the new one is met in the place of the old.
+    """
+    services.registry.set_policy(snapshot.name, text)
+    present = services.registry.snapshot(snapshot.name)
+    if present is None or present.created_at == snapshot.created_at:
+        return True
+    if text is not None and isinstance(present.policy, str) and same_text(present.policy, text):
+        services.registry.set_policy(snapshot.name, None)
+    return False
 
 
 def _archive(case: Case, decision: Decision, record: RepositoryRecord, services: Services, now: datetime) -> Done:
@@ -146,10 +175,10 @@ def _delete(
     snapshot, former = case.snapshot, case.retirement
     if deleting is None:
         return Done(record.name, None, "deletion is not enabled in this deployment")
-    if former is None or not decision.fingerprint or decision.fingerprint != former.fingerprint:
+    if former is None or not case.world or case.world != former.fingerprint:
         return Done(record.name, None, "it is not as it was judged")
     # A former attempt's tombstone tells of images that are gone by now.
-    if case.judged is None:
+    if former.intended is not Stage.DELETED:
         services.tombstones.put(snapshot, now, hearing.policy.hash)
     intended = _intend(record, replace(former, intended=Stage.DELETED), decision, services, now)
     failed = _delete_images(snapshot, deleting)
@@ -185,14 +214,12 @@ def _delete_images(snapshot: Snapshot, deleting: DeletingRegistry) -> Mapping[st
 
 def _take_back(case: Case, decision: Decision, record: RepositoryRecord, services: Services, now: datetime) -> Done:
     """Undo every step: the policy first, so that images can be pulled at once, then the archive, the tags at last."""
-    snapshot, former = case.snapshot, case.retirement
-    if former is None:
-        return Done(record.name, None, "nothing was done to it")
-    intended = record
+    snapshot, former, intended = case.snapshot, case.retirement or Retirement(Stage.OBSERVED, now, case.snapshot.created_at), record
     if former.intended is not Stage.OBSERVED:
         intended = _intend(record, replace(former, intended=Stage.OBSERVED), decision, services, now)
     if isinstance(snapshot.policy, str) and is_ours(snapshot.policy):
-        services.registry.set_policy(snapshot.name, released(snapshot.policy, former.original_policy))
+        ours = former.birth == snapshot.created_at
+        _set_policy(snapshot, released(snapshot.policy, former.original_policy, ours=ours), services)
     refused = 0
     for image in snapshot.held:
         if former.archiving_since and image.status == ARCHIVED and (image.archived_at or NEVER_BEFORE) >= former.archiving_since:
@@ -206,7 +233,7 @@ def _take_back(case: Case, decision: Decision, record: RepositoryRecord, service
     services.registry.untag(snapshot, [key for key in (DELETE_AFTER, STATE) if snapshot.tag(key) is not None])
     days = case.terms.after_days if case.terms else 0
     not_before = now + timedelta(days=days) if decision.vetoed else former.not_before
-    ended = Retirement(Stage.OBSERVED, now, not_before=not_before)
+    ended = Retirement(Stage.OBSERVED, now, snapshot.created_at, not_before=not_before)
     _write_outcome(intended, ended, decision, services, now, {"owner": case.owner})
     return Done(record.name, Stage.OBSERVED, "; ".join(reason.seen for reason in decision.against))
 

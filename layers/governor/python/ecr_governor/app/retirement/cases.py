@@ -9,7 +9,7 @@ from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
 from ecr_governor.app.retirement.ports import RetiringRegistry, RunBook, Tombstones, Witnesses
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import RepositoryRecord
-from ecr_governor.core.retirement.decide import Case
+from ecr_governor.core.retirement.decide import Case, world_of
 from ecr_governor.core.retirement.evidence import Evidence
 from ecr_governor.core.retirement.snapshot import Snapshot
 from ecr_governor.core.retirement.state import Retirement, Stage
@@ -67,7 +67,8 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
     """Put together one repository's case. Raises Throttled, Denied."""
     policy, name = hearing.policy, snapshot.name
     same = record is not None and record.created_at == snapshot.created_at and record.gone_at is None
-    retirement = record.retirement if record is not None and same else None
+    # A retirement of a former repository is shown as well: what it may have done to this one is to be undone.
+    retirement = record.retirement if record is not None and record.gone_at is None else None
     exemption = policy.exemption_for(name, unused.RULE.id, now)
     return Case(
         snapshot=snapshot,
@@ -80,7 +81,8 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         owner=snapshot.tag(policy.owner_tag),
         delivered_at=services.ledger.told_at(name, retirement.notice, PEOPLE) if retirement and retirement.notice else None,
         trusted_pulls=hearing.trusted_pulls,
-        judged=_judged(snapshot, retirement, services),
+        noted_push=noted.at if (noted := services.ledger.noted_push(name)) else None,
+        world=world_of(snapshot, _judged(snapshot, retirement, services)),
     )
 
 

@@ -142,7 +142,7 @@ def plan_as_data(made: Plan) -> dict[str, Any]:
                 "namespace": item.namespace,
                 "images": len(item.case.snapshot.held),
                 "size_bytes": item.case.snapshot.size_bytes,
-                "fingerprint": item.decision.fingerprint,
+                "fingerprint": item.case.world,
                 "reasons": reasons_as_data(item.decision),
             }
             for item in made.items

@@ -5,7 +5,7 @@ it stand where it is: not knowing is neither fine nor guilty. Waiting is only a 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -43,11 +43,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a decision rests on. `terms` is None where the policy asks for no retirement.
+    """All that a decision rests on. `terms` is None where the policy asks for no retirement. `world` is the fingerprint of what was read.
 
     `watched_since` is when we first saw this repository; `delivered_at` when the notice of its mark reached somebody. `owner` is None
-    where nobody is known to own it. `trusted_pulls`: nobody's pulls go unrecorded. `missing_images` are images that an interrupted
-    deletion had already taken.
+    where nobody is known to own it. `trusted_pulls`: nobody's pulls go unrecorded. `noted_push` is the newest push that an event told of:
+    ECR itself does not show that a tag was moved to an old image.
     """
 
     snapshot: Snapshot
@@ -60,7 +60,8 @@ class Case:
     owner: str | None = None
     delivered_at: datetime | None = None
     trusted_pulls: bool = True
-    judged: Snapshot | None = None
+    noted_push: datetime | None = None
+    world: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,6 @@ class Decision:
 
     to: Stage | None
     reasons: tuple[Reason, ...]
-    fingerprint: str = ""
 
     @property
     def against(self) -> tuple[Reason, ...]:
@@ -97,14 +97,12 @@ def decide(case: Case, now: datetime) -> Decision:
     """Decide over one repository. The same case and time give the same decision, wherever it is asked for."""
     reasons = tuple(reason for check in CHECKS for reason in check(case, now))
     stage = case.retirement.stage if case.retirement else Stage.OBSERVED
-    world = fingerprint(_whole(case))
     weights = {reason.weight for reason in reasons}
     if Weight.CONTRARY in weights:
-        back = Stage.OBSERVED if case.retirement and case.retirement.under_way else None
-        return Decision(back, reasons, world)
+        return Decision(Stage.OBSERVED if _left_traces(case) else None, reasons)
     if Weight.DOUBT in weights or Weight.WAIT in weights or case.terms is None:
-        return Decision(None, reasons, world)
-    return Decision(next_stage(stage, case.terms, empty=not case.snapshot.held), reasons, world)
+        return Decision(None, reasons)
+    return Decision(next_stage(stage, case.terms, empty=not case.snapshot.held), reasons)
 
 
 def next_stage(stage: Stage, terms: RetirementTerms, *, empty: bool) -> Stage | None:
@@ -140,14 +138,19 @@ def _grace_ends(terms: RetirementTerms, owner: str | None, begun: datetime) -> d
     return after_business_days(begun, days) if terms.business_days else begun + days * _DAY
 
 
-def _whole(case: Case) -> Snapshot:
-    """The repository with the images that an interrupted deletion had judged and taken: they are no change by others."""
-    snapshot, judged, retirement = case.snapshot, case.judged, case.retirement
-    if judged is None or retirement is None or retirement.intended is not Stage.DELETED or judged.created_at != snapshot.created_at:
-        return snapshot
+def world_of(snapshot: Snapshot, judged: Snapshot | None) -> str:
+    """Identify what was read. `judged` is what an interrupted deletion had judged: the images that it took are no change by others."""
+    if judged is None or judged.created_at != snapshot.created_at:
+        return fingerprint(snapshot)
     there = {image.digest for image in snapshot.held}
     taken = tuple(image for image in judged.held if image.digest not in there)
-    return Snapshot(snapshot.name, snapshot.arn, snapshot.created_at, snapshot.tags, snapshot.policy, (*snapshot.held, *taken))
+    return fingerprint(replace(snapshot, images=(*snapshot.held, *taken)))
+
+
+def _left_traces(case: Case) -> bool:
+    """Whether there is anything to be undone: known to the ledger, or seen in the policy although the ledger knows nothing of it."""
+    policy = case.snapshot.policy
+    return (case.retirement is not None and case.retirement.under_way) or (isinstance(policy, str) and is_ours(policy))
 
 
 # --- the checks -----------------------------------------------------------------------------------------------------------------------
@@ -204,7 +207,8 @@ def _idle(case: Case, now: datetime) -> Iterator[Reason]:
     if not case.trusted_pulls:
         yield Reason("pulls are recorded", "some roles' pulls are not, and the policy does not name them", Weight.DOUBT)
     days = _idle_days(case, case.terms)
-    last, ends = case.snapshot.last_activity, case.snapshot.last_activity + days * _DAY + SLACK
+    last = max(case.snapshot.last_activity, case.noted_push or case.snapshot.created_at)
+    ends = last + days * _DAY + SLACK
     if now >= ends:
         yield Reason("unused", f"nothing happened since {last:%Y-%m-%d}, {days} days are asked for")
     elif case.retirement and case.retirement.under_way:
@@ -234,7 +238,9 @@ def _same_world(case: Case, _now: datetime) -> Iterator[Reason]:
     retirement = case.retirement
     if retirement is None or not retirement.under_way or case.snapshot.unreadable:
         return
-    if retirement.fingerprint and fingerprint(_whole(case)) != retirement.fingerprint:
+    if retirement.birth != case.snapshot.created_at:
+        yield Reason("as it was judged", "it is another repository of the same name", Weight.CONTRARY)
+    if retirement.fingerprint != case.world:
         yield Reason("as it was judged", "images, their tags or times, or the repository's tags have changed since", Weight.CONTRARY)
     if case.terms is not None and retirement.terms != case.terms.hash:
         yield Reason("as it was judged", "the policy's terms have changed since", Weight.CONTRARY)
@@ -266,7 +272,7 @@ def _no_stranger_in_quarantine(case: Case, _now: datetime) -> Iterator[Reason]:
     policy = case.snapshot.policy
     under_way = case.retirement is not None and case.retirement.under_way
     if not under_way and isinstance(policy, str) and is_ours(policy):
-        yield Reason("our own traces", "a quarantine stands in the policy of which the ledger knows nothing", Weight.DOUBT)
+        yield Reason("our own traces", "a quarantine stands in the policy of which the ledger knows nothing", Weight.CONTRARY)
 
 
 def _time_has_come(case: Case, now: datetime) -> Iterator[Reason]:

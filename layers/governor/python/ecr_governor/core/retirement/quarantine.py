@@ -48,18 +48,22 @@ def is_ours(policy: str | None) -> bool:
     return any(each.get("Sid") == SID for each in _statements(policy))
 
 
-def released(policy: str | None, original: str | None) -> str | None:
-    """Give the policy without our statement: the original byte for byte, unless others have changed the rest meanwhile."""
+def released(policy: str | None, original: str | None, *, ours: bool = True) -> str | None:
+    """Give the policy without our statement: the original byte for byte, unless others have changed the rest meanwhile.
+
+    Not `ours`: the original is that of another repository of the same name, and none of it belongs here.
+    """
     if not is_ours(policy):
         return policy
-    if policy is not None and _same(policy, quarantined(original)):
-        return original
+    if policy is not None and same_text(policy, quarantined(original)):
+        return original if ours else None
     document = json.loads(policy or "{}")
     rest = [each for each in _listed(document.get("Statement")) if each.get("Sid") != SID]
     return json.dumps({**document, "Statement": rest}, separators=(",", ":")) if rest else None
 
 
-def _same(one: str, other: str) -> bool:
+def same_text(one: str, other: str) -> bool:
+    """Tell whether two policies say the same."""
     # ECR gives a policy back in a layout of its own.
     return bool(json.loads(one) == json.loads(other))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class Stage(StrEnum):
@@ -17,12 +18,18 @@ class Stage(StrEnum):
     @property
     def rank(self) -> int:
         """Its place in the order."""
-        return tuple(Stage).index(self)
+        return _RANKS[self]
+
+
+_RANKS: Final = {stage: rank for rank, stage in enumerate(Stage)}
 
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """A retirement under way. `since` is when its stage was entered, `notice` the ledger's entry that told of the mark.
+    """A retirement under way.
+
+    `since` is when its stage was entered, `birth` when the repository was created that it speaks of: another one of the same name begins
+    anew. `notice` is the number of the ledger's entry that told of the mark.
 
     `fingerprint` and `terms` are what was judged, and by what part of the policy. `delete_after` is the mark's value. `intended` is a
     step whose outcome is not recorded yet, `original_policy` the repository policy from before the quarantine, the images
@@ -31,6 +38,7 @@ class Retirement:
 
     stage: Stage
     since: datetime
+    birth: datetime | None = None
     fingerprint: str = ""
     terms: str = ""
     delete_after: str = ""
