@@ -175,7 +175,9 @@ class MemoryWitnesses:
 
     def evidence(self, sources: Sequence[str], now: datetime) -> Sequence[Evidence]:
         return [
-            Evidence(source, now, tuple(self.uses.get(source, ())), trouble="AccessDenied" if source in self.silent else "")
+            Evidence(source, now, trouble="AccessDenied")
+            if source in self.silent
+            else Evidence(source, now, tuple(self.uses.get(source, ())))
             for source in sources
         ]
 

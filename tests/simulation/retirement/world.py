@@ -122,7 +122,7 @@ class SimWitnesses(MemoryWitnesses):
 
     def evidence(self, sources: Sequence[str], now: datetime) -> Sequence[Evidence]:
         self.world.others_act()
-        self.silent = {"ecs"} if self.world.strikes(0.05) else set()
+        self.silent = {"ecs"} if self.world.muted or self.world.strikes(0.05) else set()
         return super().evidence(sources, now)
 
 
@@ -171,6 +171,8 @@ class World:
         self.witnesses = SimWitnesses()
         for part in (self.registry, self.ledger, self.witnesses):
             part.world = self
+        # In some accounts nobody may ask ECS.
+        self.muted = self.rng.random() < 0.05
         self.policies = SimPolicies(self)
         self.tombstones = MemoryTombstones()
         self.book = MemoryRunBook()
