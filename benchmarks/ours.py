@@ -163,6 +163,15 @@ class NoLedger:
     def mark_delivered(self, repository: str, number: int, channel: str, at: datetime) -> None:
         raise NotImplementedError
 
+    def told_at(self, repository: str, number: int, channel: str) -> datetime | None:
+        return None
+
+    def entries(self, name: str) -> Iterator[Entry]:
+        return iter(())
+
+    def retiring(self) -> Iterator[str]:
+        return iter(())
+
     def due(self, until: datetime, limit: int) -> Sequence[str]:
         return ()
 

@@ -14,7 +14,7 @@ from botocore.config import Config
 from moto.core.base_backend import BackendDict
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from local import ecr
+from local import containers, ecr
 from local.access import enforcement
 from local.access.journal import Journal
 from local.access.policy import Access
@@ -140,6 +140,7 @@ class EmbeddedAws:
         ecr.install(self.trail)
         ecr.faults.clear()
         self._undo += [
+            containers.install(),
             events_api.install(self.bus),
             lambda_api.install(self.lambdas),
             states_api.install(self.states),

@@ -22,7 +22,7 @@ from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.record import RepositoryRecord
-from local.registry.client import Client, RegistryRefused, push_image
+from local.registry.client import Client, RegistryRefused, pull_image, push_image
 from local.server import EmbeddedAws
 
 
@@ -73,6 +73,20 @@ class Stage:
         except RegistryRefused as refused:
             raise Refused(str(refused)) from refused
 
+    def pull(self, image: str, who: str) -> None:
+        """Pull an image as somebody. Raises Refused with the registry's words."""
+        repository, _, tag = image.partition(":")
+        token = self.client("ecr", who).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        if self.skopeo:
+            with tempfile.TemporaryDirectory() as folder:
+                source = ["--insecure-policy", "copy", "--quiet", "--src-tls-verify=false", "--src-creds", base64.b64decode(token).decode()]
+                self._skopeo([*source, f"docker://{self.aws.registry_address}/{repository}:{tag}", f"oci:{folder}:image"])
+            return
+        try:
+            pull_image(self.aws.registry_address, token, repository, tag)
+        except RegistryRefused as refused:
+            raise Refused(str(refused)) from refused
+
     def begin_push(self, repository: str, who: str) -> None:
         """Open an upload as a registry client does and never finish it: with create on push the repository stays blank."""
         token = self.client("ecr", who).get_authorization_token()["authorizationData"][0]["authorizationToken"]
@@ -84,7 +98,10 @@ class Stage:
             _write_layout(Path(folder), layer)
             source = ["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false", "--dest-creds", base64.b64decode(token).decode()]
             target = [f"oci:{folder}:image", f"docker://{self.aws.registry_address}/{repository}:{tag}"]
-            done = subprocess.run([str(self.skopeo), *source, *target], capture_output=True, text=True, check=False)  # noqa: S603 - skopeo
+            self._skopeo([*source, *target])
+
+    def _skopeo(self, arguments: list[str]) -> None:
+        done = subprocess.run([str(self.skopeo), *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - skopeo
         if done.returncode:
             raise Refused(done.stderr.strip().rpartition('msg="')[2].rstrip('"'))
 

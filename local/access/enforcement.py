@@ -72,7 +72,9 @@ def install(roles: Roles) -> Callable[[], None]:
                 raise S3AccessDeniedError
 
     # Errors that every service has and no service's model lists; moto warns of those that it does not know.
-    errors.COMMON_ERROR_CODES = list({*errors.COMMON_ERROR_CODES, "AccessDenied", "AccessDeniedException", "AuthorizationError"})
+    errors.COMMON_ERROR_CODES = list(
+        {*errors.COMMON_ERROR_CODES, "AccessDenied", "AccessDeniedException", "AuthorizationError", "ThrottlingException"}
+    )
     bucket_policy.install()
     return replace(
         ActionAuthenticatorMixin,

@@ -108,6 +108,18 @@ def _ecr(call: Call) -> Iterator[Found]:
     return _plain(call)
 
 
+def _ecs(call: Call) -> Iterator[Found]:
+    # What is listed or described by a definition has no resource of its own in "Actions, resources, and condition keys for Amazon ECS".
+    if call.operation in {"DescribeTasks", "DescribeServices"}:
+        kind = call.operation.removeprefix("Describe").lower()
+        cluster = str(call.params.get("cluster") or "default").rsplit("/", 1)[-1]
+        context = {"ecs:cluster": (call.arn("ecs", f"cluster/{cluster}"),)}
+        for each in call.params.get(kind, ()):
+            yield call.operation, each if each.startswith("arn:") else call.arn("ecs", f"{kind[:-1]}/{cluster}/{each}"), context
+        return
+    yield call.operation, "*", {}
+
+
 TRANSACTION_MEMBERS = {
     "Put": "PutItem",
     "Update": "UpdateItem",
@@ -243,6 +255,7 @@ def _states(call: Call) -> Iterator[Found]:
 
 RESOURCES: dict[str, Callable[[Call], Iterator[Found]]] = {
     "ecr": _ecr,
+    "ecs": _ecs,
     "dynamodb": _dynamodb,
     "dynamodbstreams": _streams,
     "sqs": _sqs,

@@ -27,6 +27,9 @@ SETTINGS = {
     "SweepCheckFunction": (settings.SweepSettings,),
     "SweepDecideFunction": (settings.SweepSettings, settings.AskingSettings),
     "SweepReportFunction": (settings.SweepSettings,),
+    "RetireFunction": (settings.SweepSettings,),
+    "ReleasesFunction": (settings.SweepSettings, settings.EventSettings),
+    "ReapFunction": (settings.SweepSettings,),
 }
 OPERATIONS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 FROM_LAMBDA = {"AWS_REGION"}
@@ -87,7 +90,7 @@ def test_a_queue_is_invisible_for_six_times_as_long_as_its_function_may_run() ->
             assert queues[source]["RedrivePolicy"]["maxReceiveCount"] == 10
             assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
             checked += 1
-    assert checked == 2
+    assert checked == 3
 
 
 def test_eventbridge_may_write_to_every_queue_that_a_rule_names_and_nobody_else_may() -> None:
@@ -114,18 +117,52 @@ def test_the_rule_for_changes_leaves_out_failed_calls_and_our_own_writes_and_nob
     assert "CreateRepository" in pattern["detail"]["eventName"]
 
 
-def test_only_one_function_may_change_ecr_and_its_rights_are_those_of_facts_and_remedies() -> None:
+READING = ("ecr:Get", "ecr:Describe", "ecr:List", "ecr:BatchGetRepository")
+UNDOING = {"ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy", "ecr:UntagResource", "ecr:UpdateImageStorageClass"}
+DELETING = {"ecr:BatchDeleteImage", "ecr:DeleteRepository"}
+
+
+def test_each_role_may_change_what_its_function_is_for_and_nothing_else() -> None:
     per_role = {role: {action for action in actions(role) if action.startswith("ecr:")} for role in of_type("AWS::IAM::Role")}
-    reading = ("ecr:Get", "ecr:Describe", "ecr:List", "ecr:BatchGetRepository")
-    changing = {role: {action for action in granted if not action.startswith(reading)} for role, granted in per_role.items()}
-    assert {role: granted for role, granted in changing.items() if granted} == {"RepositoryEventsRole": set(ACTION_OF_REMEDY.values())}
-    assert {role for role, granted in per_role.items() if granted} == {"RepositoryEventsRole", "SweepListRole", "SweepCheckRole"}
+    changing = {role: {action for action in granted if not action.startswith(READING)} for role, granted in per_role.items()}
+    assert {role: granted for role, granted in changing.items() if granted} == {
+        "RepositoryEventsRole": set(ACTION_OF_REMEDY.values()),
+        "RetireRole": {*UNDOING, "ecr:TagResource"},
+        "ReleasesRole": UNDOING,
+        "ReapRole": DELETING,
+    }
+    assert {role for role, granted in per_role.items() if granted} == {*changing_roles(changing), "SweepListRole", "SweepCheckRole"}
     facts = {ACTION_OF[fact] for rule in RULES.values() for fact in rule.needs}
     always = {"ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"}
     assert per_role["RepositoryEventsRole"] == facts | always | set(ACTION_OF_REMEDY.values())
     # What a listing and the tagging API tell for all at once, no shard asks for.
     in_bulk = {ACTION_OF[Fact.TAGS], ACTION_OF[Fact.CREATION_TEMPLATES]}
     assert per_role["SweepCheckRole"] == facts - in_bulk
+
+
+def changing_roles(changing: dict[str, set[str]]) -> set[str]:
+    return {role for role, granted in changing.items() if granted}
+
+
+def test_what_deletes_exists_only_where_deletion_is_enabled_and_runs_alone() -> None:
+    resources = template()["Resources"]
+    ours = {name for name in resources if name.startswith("Reap")}
+    assert {resources[name].get("Condition") for name in ours} == {"Delete"}
+    assert resources["ReapFunction"]["Properties"]["ReservedConcurrentExecutions"] == 1
+    assert template()["Parameters"]["EnableDelete"]["Default"] == "false"
+    enabled = template()["Conditions"]["Delete"]["Fn::And"]
+    assert {"Fn::Equals": [{"Ref": "Mode"}, "enforce"]} in enabled
+
+
+def test_the_deleting_role_deletes_only_what_is_marked_and_never_what_is_protected() -> None:
+    (policy,) = of_type("AWS::IAM::Role")["ReapRole"]["Policies"]
+    deleting = [each for each in policy["PolicyDocument"]["Statement"] if DELETING & set(each["Action"])]
+    allow, deny = sorted(deleting, key=lambda each: str(each["Effect"]))
+    assert (allow["Effect"], deny["Effect"]) == ("Allow", "Deny")
+    assert allow["Condition"] == {"StringEquals": {"aws:ResourceTag/ecr-governor:state": ["marked", "quarantined", "archived"]}}
+    assert deny["Condition"] == {"Null": {"aws:ResourceTag/ecr-governor:protect": "false"}}
+    assert set(deny["Action"]) >= DELETING
+    assert deny["Resource"] == "*"
 
 
 def test_as_many_shards_are_checked_at_once_as_share_the_rate() -> None:
@@ -137,28 +174,29 @@ def test_as_many_shards_are_checked_at_once_as_share_the_rate() -> None:
     tasks = {name: state for name, state in definition["States"].items() if state["Type"] == "Task"}
     tasks["CheckShard"] = definition["States"]["Check"]["ItemProcessor"]["States"]["CheckShard"]
     assert all("Retry" in state for state in tasks.values())
-    assert {name for name, state in tasks.items() if "Catch" in state} == {"List", "CheckShard", "Decide"}
+    assert {name for name, state in tasks.items() if "Catch" in state} == {"List", "CheckShard", "Decide", "Retire"}
 
 
-def test_in_audit_there_is_no_right_to_change_anything_in_ecr() -> None:
-    conditional = [policy["Fn::If"] for policy in of_type("AWS::IAM::Role")["RepositoryEventsRole"]["Policies"] if "Fn::If" in policy]
+@pytest.mark.parametrize("role", ["RepositoryEventsRole", "RetireRole", "ReleasesRole"])
+def test_in_audit_there_is_no_right_to_change_anything_in_ecr(role: str) -> None:
+    conditional = [policy["Fn::If"] for policy in of_type("AWS::IAM::Role")[role]["Policies"] if "Fn::If" in policy]
     ((condition, document, otherwise),) = conditional
     assert condition == "Enforce"
     assert otherwise == {"Ref": "AWS::NoValue"}
     changing = {action for statement in document["PolicyDocument"]["Statement"] for action in statement["Action"]}
-    assert changing == set(ACTION_OF_REMEDY.values())
+    assert changing == {action for action in actions(role) if action.startswith("ecr:") and not action.startswith(READING)}
     assert template()["Parameters"]["Mode"]["Default"] == "audit"
 
 
-def test_nothing_in_the_project_may_delete_an_image_a_repository_or_a_policy() -> None:
-    everything = {action for role in of_type("AWS::IAM::Role") for action in actions(role)}
-    assert not [
-        action for action in everything if re.search(r":(Delete|Batch[A-Z]?Delete|.*Delete)", action) and not action.startswith("sqs:")
-    ]
+def test_only_one_module_can_delete_and_nothing_is_ever_forced() -> None:
+    granted = {role: {action for action in actions(role) if "Delete" in action} for role in of_type("AWS::IAM::Role")}
+    others = {role: {each for each in found if not each.startswith("sqs:")} for role, found in granted.items() if role != "ReapRole"}
+    assert set().union(*others.values()) == {"ecr:DeleteRepositoryPolicy"}
     for source in (ROOT / "layers" / "governor").rglob("*.py"):
-        assert not re.search(
-            r"force\s*=\s*True|delete_repository|batch_delete_image|delete_lifecycle|delete_repository_policy", source.read_text()
-        )
+        text = source.read_text()
+        assert not re.search(r"\bforce\s*=|[\"']force[\"']|delete_lifecycle", text), source
+        if source.name != "deleting.py":
+            assert not re.search(r"\.delete_repository\((?!snapshot)|batch_delete_image", text), source
 
 
 @pytest.mark.parametrize("name", ["Ledger", "PolicyBucket", "ReportsBucket"])

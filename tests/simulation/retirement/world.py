@@ -51,7 +51,7 @@ POLICIES = (
     TERMS.replace("mode: enforce", "mode: audit"),
 )
 LAG = timedelta(hours=24)
-ALL = (Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED, Stage.DELETED)
+ALL = (Stage.OBSERVED, Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED, Stage.DELETED)
 
 
 @cache
@@ -414,7 +414,7 @@ class World:
     def _check_rest(self) -> None:
         for name, record in self.ledger.records_by_name.items():
             held = self.registry.repositories.get(name)
-            if record.retirement and record.retirement.intended is not None and held is not None and not self.withheld:
+            if record.retirement and record.retirement.intended is not None and not self.withheld:
                 self.breaches.append(Breach("L3", name, f"{record.retirement.intended} is still intended"))
             stage = record.retirement.stage if record.retirement else Stage.OBSERVED
             if held is not None and held.created_at == record.created_at:

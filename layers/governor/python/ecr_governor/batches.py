@@ -32,17 +32,22 @@ class Arrival:
 
 
 def settle(
-    event: Mapping[str, Any], take: Callable[[Arrival], object], dead_letters: _DeadLetters, account: str, region: str
+    event: Mapping[str, Any],
+    take: Callable[[Arrival], object],
+    dead_letters: _DeadLetters,
+    account: str,
+    region: str,
+    read: Callable[[str, str, str], Happening | None] = parse,
 ) -> dict[str, list[dict[str, str]]]:
     """Take each repository that an SQS event names once; answer with the messages that must come again.
 
-    A message that can never be decided goes to the dead-letter queue with the reason and is done with.
+    `read` makes of a message what it tells. A message that can never be decided goes to the dead-letter queue with the reason and is done with.
     """
     by_repository: dict[str, list[tuple[Mapping[str, Any], Happening]]] = {}
     failed: list[str] = []
     for record in event["Records"]:
         try:
-            happening = parse(record["body"], account, region)
+            happening = read(record["body"], account, region)
         except Rejected as rejected:
             logger.error("event rejected", extra={"why": str(rejected), "message_id": record["messageId"]})  # noqa: TRY400 - the reason says it all
             try:

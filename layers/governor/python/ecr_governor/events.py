@@ -5,7 +5,7 @@ repository's name and hints of the past are taken from an event; what is true no
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +27,10 @@ NATIVE_ORIGIN = {
 }
 DUE_CHECK = "Due Check"
 """Our own request for a look: time has passed and nothing else happened."""
+REFUSALS = frozenset({"AccessDenied", "AccessDeniedException"})
+"""CloudTrail's error codes of a call that was refused for lack of permission, ours or by a denial in the repository policy."""
+RELEASE_ASKED = "Release Asked"
+"""An operator's wish that a repository be taken out of retirement."""
 SUPPORTED_RECORD_VERSION = "1"
 """CloudTrail raises the major version only for incompatible changes; a higher minor version adds fields."""
 
@@ -110,14 +114,7 @@ class _Envelope(BaseModel):
 
 def parse(body: str, account: str, region: str) -> Happening | None:
     """Read one event; None if it tells of nothing that happened (a failed call). Raises Rejected with the reason."""
-    if len(body) > SIZE_LIMIT:
-        raise Rejected(f"event of {len(body)} bytes is larger than any that AWS sends")
-    try:
-        envelope = _Envelope.model_validate_json(body)
-    except ValidationError as invalid:
-        raise Rejected(f"not an EventBridge event: {_first(invalid)}") from invalid
-    if (envelope.account, envelope.region) != (account, region):
-        raise Rejected(f"event of account {_shown(envelope.account)} in {_shown(envelope.region)}, but this is {account} in {region}")
+    envelope = _envelope(body, account, region)
     if envelope.detail_type in {API_CALL, SERVICE_EVENT}:
         return _from_cloudtrail(envelope, account)
     if envelope.detail_type in {DUE_CHECK, *NATIVE_ORIGIN}:
@@ -141,6 +138,39 @@ def _from_cloudtrail(envelope: _Envelope, account: str) -> Happening | None:
     name = _name(request, record, account)
     actor = record.user_identity.actor()
     return Happening(name, _news(record, actor), Trigger(record.event_name, actor.name), record.event_time)
+
+
+def _envelope(body: str, account: str, region: str) -> _Envelope:
+    if len(body) > SIZE_LIMIT:
+        raise Rejected(f"event of {len(body)} bytes is larger than any that AWS sends")
+    try:
+        envelope = _Envelope.model_validate_json(body)
+    except ValidationError as invalid:
+        raise Rejected(f"not an EventBridge event: {_first(invalid)}") from invalid
+    if (envelope.account, envelope.region) != (account, region):
+        raise Rejected(f"event of account {_shown(envelope.account)} in {_shown(envelope.region)}, but this is {account} in {region}")
+    return envelope
+
+
+def parse_refusal(body: str, account: str, region: str) -> Happening | None:
+    """Read one event of a call that ECR refused to somebody, or of an operator who asks for a release; None for any other.
+
+    Raises Rejected with the reason.
+    """
+    envelope = _envelope(body, account, region)
+    if envelope.detail_type == RELEASE_ASKED:
+        asked = _from_native(envelope)
+        by = envelope.detail.get("by")
+        return replace(asked, trigger=Trigger(RELEASE_ASKED, str(by)[:200] if by else "")) if asked else None
+    try:
+        record = _Record.model_validate(envelope.detail)
+    except ValidationError as invalid:
+        raise Rejected(f"not a CloudTrail record: {_first(invalid)}") from invalid
+    if record.error_code not in REFUSALS:
+        return None
+    actor = record.user_identity.actor()
+    name = _name(record.request_parameters or {}, record, account)
+    return Happening(name, News(), Trigger(record.event_name, actor.name), record.event_time)
 
 
 def creation_in_record(detail: Mapping[str, Any], account: str) -> tuple[str, Creation] | None:

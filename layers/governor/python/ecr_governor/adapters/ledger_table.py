@@ -8,7 +8,9 @@
 | `repository#NAME` | `told#000000000007` | the channels that were told of that entry |
 | `repository#@policy` | `record` | the policy versions last judged and last good; `@` occurs in no ECR name |
 | `repository#@sweep` | `lease` | who sweeps now, until when, and the fencing token |
+| `repository#@sweep` | `retirement-lease` | who retires now, in the same form |
 | `repository#@sweep` | `record`, `entry#…` | how the last sweep ended; one entry for each |
+| `repository#@retirement` | `taken#TIME#NAME` | one repository that was taken a stage further, for the caps |
 
 `touched`/`touched_at` index the records by when a look has last changed them, for the next sweep; `retiring`/`retiring_since` those
 whose retirement is under way.

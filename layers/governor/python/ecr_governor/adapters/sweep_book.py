@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
@@ -14,11 +14,18 @@ from ecr_governor.core.record import GENESIS, Entry, entry_hash
 from ecr_governor.core.sweep import LEDGER_NAME as SWEEP
 from ecr_governor.core.sweep import EndedSweep, Lease
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
 _ENDED = TypeAdapter(EndedSweep)
 
 
 class DynamoDbSweepBook(LedgerTable):
-    """The lease, the end of the last sweep, and an entry for each."""
+    """A lease, the end of the last sweep, and an entry for each. What need not wait for a sweep takes a `lease` of another name."""
+
+    def __init__(self, client: "DynamoDBClient", table: str, lease: str = "lease") -> None:
+        super().__init__(client, table)
+        self._lease = key_of(SWEEP, lease)
 
     def take_lease(self, execution: str, run: str, now: datetime, until: datetime) -> Lease:
         """Take the lease, or go on with it if this execution holds it already. Raises SweepRunning, Throttled, Denied."""
@@ -31,13 +38,13 @@ class DynamoDbSweepBook(LedgerTable):
         )
         if mine:
             return _lease_of(mine)
-        held = self._get(key_of(SWEEP, "lease")) or {}
+        held = self._get(self._lease) or {}
         if held.get("execution", {}).get("S") == execution:
             # The answer of an earlier attempt was lost, not its effect.
             return _lease_of(held)
         keys = ("run", "taken_at", "until_at", "execution")
         who, when, by_when, named = (held.get(name, {}).get("S", "unknown") for name in keys)
-        raise SweepRunning(f"the sweep {who} began at {when} and holds the lease until {by_when}; its execution is {named}")
+        raise SweepRunning(f"the run {who} began at {when} and holds the lease until {by_when}; its execution is {named}")
 
     def renew_lease(self, lease: Lease, now: datetime, until: datetime) -> None:
         """Hold the lease for longer. Raises LeaseLost, Throttled, Denied."""
@@ -69,7 +76,7 @@ class DynamoDbSweepBook(LedgerTable):
         }
         release: Any = {
             "TableName": self._table,
-            "Key": key_of(SWEEP, "lease"),
+            "Key": self._lease,
             "UpdateExpression": "REMOVE execution",
             "ConditionExpression": "execution = :execution AND #token = :token",
             "ExpressionAttributeNames": {"#token": "token"},
@@ -88,7 +95,7 @@ class DynamoDbSweepBook(LedgerTable):
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
-                Key=key_of(SWEEP, "lease"),
+                Key=self._lease,
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeValues={

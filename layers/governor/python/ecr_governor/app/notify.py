@@ -13,6 +13,7 @@ from ecr_governor.app.errors import GovernorError, Undeliverable, Unintelligible
 from ecr_governor.app.ports import Chat, EventBus, Ledger, PolicySource
 from ecr_governor.core import messages
 from ecr_governor.core.announcement import Announcement, Told, announce, bus_events
+from ecr_governor.core.policy.model import SlackNotifications
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.sweep import worth_telling
 
@@ -96,6 +97,7 @@ def _messages(entries: Sequence[Told], people: People, now: datetime) -> Iterabl
         if entry.kind == "sweep":
             loud_enough = slack.enabled and worth_telling(entry.body)
             yield messages.sweep_digest(entry.body) if loud_enough else None, [entry]
+    yield from _retirements([entry for entry in entries if entry.kind == "retirement"], people, slack)
     by_repository: dict[str, list[Told]] = {}
     for entry in entries:
         if entry.kind == "change":
@@ -113,3 +115,19 @@ def _messages(entries: Sequence[Told], people: People, now: datetime) -> Iterabl
     else:
         for announcement, told in loud:
             yield messages.message(announcement, people.account, people.region), told
+
+
+def _retirements(
+    entries: Sequence[Told], people: People, slack: SlackNotifications
+) -> Iterable[tuple[Mapping[str, Any] | None, list[Told]]]:
+    """Tell every step of a retirement by a message of its own, or, where many came at once, by lists that name each: a mark is a notice."""
+    if not slack.enabled:
+        # What nobody is told of has not been told: no grace begins by it.
+        return
+    if len(entries) <= slack.digest_above:
+        for entry in entries:
+            yield messages.retirement(entry, people.account, people.region), [entry]
+        return
+    for start in range(0, len(entries), messages.NAMED_AT_ONCE):
+        some = list(entries[start : start + messages.NAMED_AT_ONCE])
+        yield messages.retirements(some, people.account, people.region), some

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ecr_governor.core.announcement import ORDER, Announcement
+from ecr_governor.core.announcement import ORDER, Announcement, Told
 from ecr_governor.core.finding import Finding
+from ecr_governor.core.retirement.snapshot import DELETE_AFTER
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.severity import Severity
 
@@ -17,12 +18,24 @@ TEXT_LIMIT = 4000
 LISTED = 6
 PROBLEMS_LISTED = 10
 EXAMPLES = 4
+NAMED_AT_ONCE = 40
+"""Names that one section holds, each with its day, at their greatest length of 256 only cut."""
 
 _MARK = {
     Severity.CRITICAL: ":rotating_light: Critical",
     Severity.HIGH: ":red_circle: High",
     Severity.MEDIUM: ":large_orange_circle: Medium",
     Severity.LOW: ":large_blue_circle: Low",
+}
+
+
+_STEPS = {
+    "marked": (":hourglass_flowing_sand:", "Marked as unused"),
+    "quarantined": (":no_entry:", "In quarantine"),
+    "archived": (":file_cabinet:", "Archived"),
+    "deleted": (":wastebasket:", "Deleted for good"),
+    "observed": (":leftwards_arrow_with_hook:", "Kept"),
+    "held up": (":warning:", "Step not completed"),
 }
 
 
@@ -137,6 +150,72 @@ def _event_loss(meter: Mapping[str, Any]) -> str:
         return ""
     head = f"no event told of {_counted(lost, 'change')} out of {changes:,} ({100 * lost / changes:.0f} %)"
     return _list("Events lost", ":warning:", [head, *meter["examples"][:EXAMPLES]])
+
+
+def retirement(entry: Told, account: str, region: str) -> dict[str, Any]:
+    """Tell one step of a repository's retirement: what happened, why, what comes next, and how to stop it."""
+    body, name = entry.body, entry.repository
+    mark, words = _STEPS.get(_step(body), (":grey_question:", "Retirement"))
+    title = f"{mark} {words}: {_cut(_harmless_header(name), 90)}"
+    shown = [("Repository", code(name)), ("Owner", code(body["owner"]) if body.get("owner") else "not known")]
+    if body.get("delete_after"):
+        shown.append(("Not before", plain(body["delete_after"])))
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": _cut(title, HEADER_LIMIT), "emoji": True}},
+        *_section(_what_it_means(body)),
+        *_section(_list("Why", "•", _why(body))),
+        {"type": "section", "fields": [{"type": "mrkdwn", "verbatim": True, "text": f"*{label}*\n{value}"} for label, value in shown]},
+        _context(account, region, body.get("policy_hash") or "unchanged", f"retirement, entry {entry.number}"),
+    ]
+    return {"text": _cut(plain(f"{words}: {name}. {'; '.join(_why(body))}"), TEXT_LIMIT), "blocks": blocks}
+
+
+def retirements(entries: Sequence[Told], account: str, region: str) -> dict[str, Any]:
+    """Tell many steps at once; every repository is named, since to be named is to be told."""
+    title = f":hourglass_flowing_sand: {_counted(len(entries), 'step')} of retirements"
+    lines: dict[str, list[str]] = {}
+    for entry in entries:
+        mark, words = _STEPS.get(_step(entry.body), (":grey_question:", "Retirement"))
+        after = f", not before {entry.body['delete_after']}" if entry.body["to"] == "marked" else ""
+        lines.setdefault(f"{mark} *{words}*", []).append(f"{code(entry.repository)}{plain(after)}")
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}},
+        *(block for words, names in sorted(lines.items()) for block in _section("\n".join([words, *names]))),
+        *_section(f"Who still needs one of them removes its tag `{DELETE_AFTER}`, or asks for an exemption."),
+        _context(account, region, str(entries[0].body.get("policy_hash") or "unchanged"), "sent as one message because many came at once"),
+    ]
+    names = ", ".join(entry.repository for entry in entries[:EXAMPLES])
+    return {"text": _cut(plain(f"{len(entries)} steps of retirements: {names}"), TEXT_LIMIT), "blocks": blocks}
+
+
+def _step(body: Mapping[str, Any]) -> str:
+    return "held up" if body.get("intended") else str(body["to"])
+
+
+def _why(body: Mapping[str, Any]) -> list[str]:
+    if body.get("why"):
+        return [str(body["why"])]
+    against = [reason["seen"] for reason in body["reasons"] if reason["weight"] == "contrary"]
+    return against or [f"{reason['check']}: {reason['seen']}" for reason in body["reasons"]]
+
+
+def _what_it_means(body: Mapping[str, Any]) -> str:
+    match _step(body):
+        case "marked":
+            return (
+                f"Nobody seems to use it. It goes on *not before {plain(body['delete_after'])}*; until then nothing changes.\n"
+                f"*To keep it*: remove its tag `{DELETE_AFTER}`, use it, or ask for an exemption."
+            )
+        case "quarantined":
+            return "Push and pull are refused now. *Whoever tries gets it back at once*: a refused call releases the repository."
+        case "archived":
+            return "Its images are in ECR's archive. A refused pull, or `ecr-governor restore`, brings them back within 20 minutes."
+        case "observed":
+            return "It is *no longer retiring*: its policy and its images are as they were."
+        case "deleted":
+            return "It is gone. What it held is listed in its tombstone; images themselves do not come back."
+        case _:
+            return "A step was not completed. The next run goes on, or takes it back."
 
 
 def policy_problem(problem: str, version: str, account: str, region: str) -> dict[str, Any]:

@@ -53,7 +53,9 @@ def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: d
     case = case_of(snapshot, record, hear(services, now) if to is Stage.DELETED else hearing, services, now)
     decision = decide(case, now)
     if decision.to is Stage.OBSERVED:
-        # Whatever was planned: what speaks against it now comes first.
+        # Whatever was planned: what speaks against it now comes first. Who deletes undoes nothing: that is for the other role.
+        if to is Stage.DELETED:
+            return Done(name, None, "; ".join(reason.seen for reason in decision.against))
         return _take_back(case, decision, record, services, now)
     if decision.to is not to:
         return Done(name, None, "; ".join(reason.seen for reason in decision.against) or "nothing is to be done")
@@ -87,11 +89,15 @@ def release(name: str, attempt: str, hearing: Hearing, services: Services, now: 
 
     Nothing has to be proved: who wants an image uses it. What is not retiring is left as it is, whatever the event says.
     """
-    snapshot, record = services.registry.snapshot(name), services.ledger.read(name)
+    record = services.ledger.read(name)
+    if record is None or record.retirement is None or not record.retirement.under_way:
+        # Most refused calls have nothing to do with us.
+        return Done(name, None, "it is not retiring")
+    snapshot = services.registry.snapshot(name)
     if snapshot is None:
         return _ended(name, record, services, now)
     case = case_of(snapshot, record, hearing, services, now)
-    if record is None or not (isinstance(snapshot.policy, str) and is_ours(snapshot.policy)):
+    if not (isinstance(snapshot.policy, str) and is_ours(snapshot.policy)):
         return Done(name, None, "it is in no quarantine")
     asked = Decision(Stage.OBSERVED, (Reason("nobody uses it", attempt, Weight.CONTRARY),))
     return _take_back(case, asked, record, services, now)

@@ -1,7 +1,7 @@
 """Plan one run: what each candidate's next step is, whether the run as a whole is within its caps, and then take the steps."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -41,12 +41,16 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do. `withheld` are the reasons why it takes no step forward, whatever its items say."""
+    """What a run would do. `withheld` are the reasons why it takes no step forward, whatever its items say.
+
+    `gone` are repositories that are not there any more although their retirement is under way.
+    """
 
     at: datetime
     hearing: Hearing
     items: tuple[Item, ...]
     withheld: tuple[str, ...]
+    gone: tuple[str, ...] = ()
 
     @property
     def backward(self) -> tuple[Item, ...]:
@@ -59,20 +63,23 @@ class Plan:
         return () if self.withheld else tuple(item for item in self.items if item.decision.to in wanted)
 
 
-def plan(names: Iterable[str], repositories: int, services: Services, now: datetime) -> Plan:
-    """Decide over each of these repositories. Those that are gone are left out. Raises Throttled.
+def plan(names: Iterable[str], repositories: int, services: Services, now: datetime, doubts: Sequence[str] = ()) -> Plan:
+    """Decide over each of these repositories. Raises Throttled.
 
-    `repositories` is how many the registry has: a cap is a share of them.
+    `repositories` is how many the registry has: a cap is a share of them. `doubts` are further reasons to take no step forward.
     """
     hearing = hear(services, now)
     items: list[Item] = []
+    gone: list[str] = []
     for name in sorted(set(names)):
-        snapshot = services.registry.snapshot(name)
-        if snapshot is None:
-            continue
-        case = case_of(snapshot, services.ledger.read(name), hearing, services, now)
-        items.append(Item(case, decide(case, now), hearing.policy.namespace_of(name)))
-    return Plan(now, hearing, tuple(items), tuple(_withheld(items, repositories, hearing, services, now)))
+        snapshot, record = services.registry.snapshot(name), services.ledger.read(name)
+        if snapshot is not None:
+            case = case_of(snapshot, record, hearing, services, now)
+            items.append(Item(case, decide(case, now), hearing.policy.namespace_of(name)))
+        elif record is not None and record.retirement is not None and record.retirement.under_way:
+            gone.append(name)
+    withheld = (*doubts, *_withheld(items, repositories, hearing, services, now))
+    return Plan(now, hearing, tuple(items), withheld, tuple(gone))
 
 
 def _withheld(items: Sequence[Item], repositories: int, hearing: Hearing, services: Services, now: datetime) -> Iterable[str]:
@@ -90,17 +97,28 @@ def _withheld(items: Sequence[Item], repositories: int, hearing: Hearing, servic
 
 
 def carry_out_plan(
-    made: Plan, stages: Iterable[Stage], services: Services, now: datetime, deleting: DeletingRegistry | None = None
+    made: Plan,
+    stages: Iterable[Stage],
+    services: Services,
+    now: datetime,
+    deleting: DeletingRegistry | None = None,
+    *,
+    may_go_on: Callable[[], bool] = lambda: True,
 ) -> Sequence[Done]:
-    """Take the steps of a plan: all back first, then forward to these stages, one repository after another.
+    """Take the steps of a plan that lead to these stages: all back first, then forward, one repository after another.
 
     The first deletion goes alone: unless it ends well, no other follows. Trouble with one repository does not stop the others,
-    except of deletions.
+    except of deletions. No step is begun that `may_go_on` forbids.
     """
-    done = [_one(item.name, Stage.OBSERVED, made.hearing, services, now, None) for item in made.backward]
+    stages = frozenset(stages)
+    back = (*(item.name for item in made.backward), *made.gone) if Stage.OBSERVED in stages else ()
+    done = [_one(name, Stage.OBSERVED, made.hearing, services, now, None) for name in back]
     for item in made.forward(stages):
         to = item.decision.to
         if to is None:
+            continue
+        if not may_go_on():
+            done.append(Done(item.name, None, "there was no time left: the next run goes on"))
             continue
         ended = _one(item.name, to, made.hearing, services, now, deleting)
         done.append(ended)

@@ -234,6 +234,12 @@ def _nobody_uses_it(case: Case, now: datetime) -> Iterator[Reason]:
         yield Reason("nobody uses it", f"{', '.join(case.sources) or 'no source'} named nobody")
 
 
+def _no_way_back_begun(case: Case, _now: datetime) -> Iterator[Reason]:
+    if case.retirement and case.retirement.intended is Stage.OBSERVED:
+        # What called for it, such as a refused pull, may have left no trace: it is ended before anything else is thought of.
+        yield Reason("no way back begun", "it was being taken back, and that was interrupted", Weight.CONTRARY)
+
+
 def _same_world(case: Case, _now: datetime) -> Iterator[Reason]:
     retirement = case.retirement
     if retirement is None or not retirement.under_way or case.snapshot.unreadable:
@@ -319,6 +325,7 @@ CHECKS: Final[Sequence[Callable[[Case, datetime], Iterator[Reason]]]] = (
     _watched,
     _idle,
     _nobody_uses_it,
+    _no_way_back_begun,
     _same_world,
     _as_we_left_it,
     _no_stranger_in_quarantine,

@@ -1,0 +1,102 @@
+"""The runs: after each sweep everything but deletion; at its own hours, and only where it is enabled, deletion."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ecr_governor.app.retirement.carrying_out import Done
+from ecr_governor.app.retirement.cases import Services
+from ecr_governor.app.retirement.planning import Plan, carry_out_plan, plan, plan_as_data
+from ecr_governor.app.retirement.ports import DeletingRegistry
+from ecr_governor.app.sweep.ports import RunStore, SweepBook
+from ecr_governor.core import standing as standings
+from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.retirement.state import Stage
+from ecr_governor.core.sweep import EndedSweep
+
+LEASE: Final = timedelta(minutes=20)
+"""Longer than any function runs."""
+NEW_AT_ONCE: Final = 2_000
+"""Repositories that one run looks at for the first time."""
+REVERSIBLE: Final = (Stage.OBSERVED, Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED)
+PLAN: Final = "retirement/plan"
+"""Where the last run's plan is kept."""
+NO_SWEEP: Final = "no sweep has seen every repository yet"
+
+
+@dataclass(frozen=True, slots=True)
+class RunServices:
+    """What a run takes besides what a step takes. `time_left` are the seconds until the function is ended from outside."""
+
+    steps: Services
+    book: SweepBook
+    runs: RunStore
+    time_left: Callable[[], float]
+
+    def may_go_on(self) -> bool:
+        """Whether there is time for one more step."""
+        return self.time_left() > TIME_FOR_ONE_STEP
+
+
+TIME_FOR_ONE_STEP: Final = 120.0
+
+
+def retire(execution: str, services: RunServices, now: datetime) -> dict[str, Any]:
+    """Look at what the last sweep found unused and at what is retiring, and take every step that can be taken back.
+
+    Raises SweepRunning where a sweep or another run is under way, Throttled.
+    """
+    lease = services.book.take_lease(execution, "retirement", now, now + LEASE)
+    try:
+        ended, policy = services.book.last_sweep(), services.steps.policies.current(now).policy
+        new = list(_unused(ended, policy, services.runs))
+        retiring = list(services.steps.ledger.retiring())
+        doubts = [] if ended is not None and ended.finished else [NO_SWEEP]
+        if len(new) > NEW_AT_ONCE:
+            doubts.append(f"{len(new)} repositories are unused, and a run looks at {NEW_AT_ONCE} at most")
+        made = plan((*retiring, *new[:NEW_AT_ONCE]), ended.repositories if ended else 0, services.steps, now, doubts)
+        done = carry_out_plan(made, REVERSIBLE, services.steps, now, may_go_on=services.may_go_on)
+        # The plan is told as it was made; what came of it is in the ledger.
+        services.runs.put_document(PLAN, {**plan_as_data(made), "done": [_done_as_data(each) for each in done]})
+    finally:
+        services.book.give_back(lease)
+    return _summary(made, done)
+
+
+def reap(execution: str, services: RunServices, deleting: DeletingRegistry, now: datetime) -> dict[str, Any]:
+    """Delete what has gone through every stage, as far as the policy permits. Raises SweepRunning, Throttled."""
+    names = list(services.steps.ledger.retiring())
+    if not names:
+        return {"retiring": 0}
+    lease = services.book.take_lease(execution, "deletion", now, now + LEASE)
+    try:
+        ended = services.book.last_sweep()
+        doubts = [] if ended is not None and ended.finished else [NO_SWEEP]
+        made = plan(names, ended.repositories if ended else 0, services.steps, now, doubts)
+        done = carry_out_plan(made, [Stage.DELETED], services.steps, now, deleting, may_go_on=services.may_go_on)
+    finally:
+        services.book.give_back(lease)
+    return _summary(made, done)
+
+
+def _unused(ended: EndedSweep | None, policy: Policy, runs: RunStore) -> Iterator[str]:
+    """Name what the last sweep found unused, or without any image, where the policy asks for retirement."""
+    for line in runs.lines(ended.inventory) if ended else ():
+        stood = standings.from_line(line)
+        if (stood.unused or stood.data["images"] == 0) and policy.expectation_for(stood.name).settings.retirement:
+            yield stood.name
+
+
+def _summary(made: Plan, done: Sequence[Done]) -> dict[str, Any]:
+    reached = [each.stage.value for each in done if each.stage]
+    return {
+        "looked_at": len(made.items),
+        "withheld": list(made.withheld),
+        **{stage: reached.count(stage) for stage in sorted(set(reached))},
+        "not_completed": [_done_as_data(each) for each in done if each.stage is None][:20],
+    }
+
+
+def _done_as_data(done: Done) -> Mapping[str, Any]:
+    return {"repository": done.repository, "reached": done.stage.value if done.stage else None, "why": done.why}

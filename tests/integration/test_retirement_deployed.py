@@ -1,0 +1,165 @@
+"""The deployed retirement: the built functions under their own roles, a real client, the embedded AWS, months that pass by themselves."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cli.demo.stage import Refused, Stage
+from cli.embedded import running
+from ecr_governor.core.retirement.state import Stage as Retired
+from local.ecr import faults
+from tests.integration.sweeps import summary, swept
+
+DAY = timedelta(days=1)
+POLICY = b"""
+version: 1
+mode: enforce
+limits: {calls_per_second: 1000}
+namespaces:
+  ROOT:
+    retirement: {after_days: 60, empty_after_days: 30, grace_days: 7, unowned_grace_days: 3, quarantine_days: 3, archive_days: 10, then: delete}
+retirement:
+  caps: {per_run: 3, percent: 100, per_owner: 3, per_namespace: 3, per_day: 5, marks: 10}
+  window: {days: [mon, tue, wed, thu, fri, sat, sun]}
+"""
+NAME = "payments/api"
+TEAMS = {"Version": "2012-10-17", "Statement": [{"Sid": "Team", "Effect": "Allow", "Principal": "*", "Action": "ecr:DescribeImages"}]}
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with running(policy=POLICY, parameters={"EnableDelete": "true", "SweepSchedule": ""}) as aws:
+        made = Stage(aws)
+        made.client("ecr").create_repository(repositoryName=NAME)
+        made.push(f"{NAME}:v1", "ci-build/build-1")
+        made.client("ecr").tag_resource(resourceArn=arn(NAME), tags=[{"Key": "owner", "Value": "alice"}])
+        made.client("ecr").set_repository_policy(repositoryName=NAME, policyText=json.dumps(TEAMS))
+        made.settle()
+        yield made
+
+
+def arn(name: str) -> str:
+    return f"arn:aws:ecr:eu-west-1:123456789012:repository/{name}"
+
+
+def night(stage: Stage, days: float) -> Any:
+    """Let so many days pass in which nothing happens, then sweep."""
+    stage.aws.clock.move_by(days * DAY)
+    execution = swept(stage, everything=True)
+    assert summary(stage, execution)["complete"]
+    return execution.output["retirement"]["done"]
+
+
+def stage_of(stage: Stage, name: str = NAME) -> Retired:
+    retirement = stage.record(name).retirement
+    return retirement.stage if retirement else Retired.OBSERVED
+
+
+def reap(stage: Stage) -> None:
+    """Let the hour come at which what may go is deleted."""
+    stage.aws.advance(timedelta(hours=1, minutes=1))
+    stage.settle()
+
+
+def quarantined(stage: Stage) -> None:
+    night(stage, 62)
+    assert stage_of(stage) is Retired.MARKED
+    night(stage, 8)
+    assert stage_of(stage) is Retired.QUARANTINED
+
+
+def pull(stage: Stage, who: str = "ci-deploy/deploy-1") -> None:
+    stage.pull(f"{NAME}:v1", who)
+
+
+def policy_text(stage: Stage) -> str:
+    return str(stage.client("ecr").get_repository_policy(repositoryName=NAME)["policyText"])
+
+
+def test_what_nobody_uses_is_marked_told_quarantined_archived_and_deleted(stage: Stage) -> None:
+    assert night(stage, 1)["looked_at"] == 0
+    assert night(stage, 61) == {"looked_at": 1, "marked": 1, "not_completed": [], "withheld": []}
+    tags = {each["Key"]: each["Value"] for each in stage.client("ecr").list_tags_for_resource(resourceArn=arn(NAME))["tags"]}
+    assert tags["ecr-governor:state"] == "marked"
+    assert tags["ecr-governor:delete-after"] == (stage.aws.clock.now() + 7 * DAY).date().isoformat()
+    assert "Marked as unused" in json.dumps(stage.messages()[-1])
+    assert night(stage, 5).get("quarantined") is None
+    assert night(stage, 3)["quarantined"] == 1
+    with pytest.raises(Refused):
+        stage.push(f"{NAME}:v2", "ci-build/build-1")
+    stage.settle()
+
+
+def test_a_pull_in_quarantine_is_refused_and_releases_it_and_the_policy_is_as_it_was(stage: Stage) -> None:
+    before = policy_text(stage)
+    quarantined(stage)
+    with pytest.raises(Refused):
+        pull(stage)
+    stage.settle()
+    assert stage_of(stage) is Retired.OBSERVED
+    assert policy_text(stage) == before
+    pull(stage)
+    told = json.dumps(stage.messages()[-1])
+    assert "Kept" in told
+    assert "was refused BatchGetImage" in told
+
+
+def test_it_ends_with_a_tombstone_and_nothing_left(stage: Stage) -> None:
+    quarantined(stage)
+    assert night(stage, 4)["archived"] == 1
+    (image,) = stage.client("ecr").describe_images(repositoryName=NAME, filter={"imageStatus": "ANY"})["imageDetails"]
+    assert image["imageStatus"] == "ARCHIVED"
+    reap(stage)
+    assert stage_of(stage) is Retired.ARCHIVED
+    stage.aws.clock.move_by(11 * DAY)
+    reap(stage)
+    assert stage_of(stage) is Retired.DELETED
+    assert stage.client("ecr").describe_repositories()["repositories"] == []
+    stones = stage.client("s3").list_objects_v2(Bucket=stage.names["reports_bucket"], Prefix="tombstones/")["Contents"]
+    assert len(stones) == 1
+    assert "Deleted for good" in json.dumps(stage.messages())
+    kinds = [(entry.kind, entry.body.get("to")) for entry in stage.ledger.entries(NAME) if entry.kind.startswith("retirement")]
+    assert [to for kind, to in kinds if kind == "retirement"] == ["marked", "quarantined", "archived", "deleted"]
+    assert [to for kind, to in kinds if kind == "retirement-intent"] == ["marked", "quarantined", "archived", "deleted"]
+
+
+def test_a_veto_is_heard(stage: Stage) -> None:
+    night(stage, 62)
+    stage.client("ecr").untag_resource(resourceArn=arn(NAME), tagKeys=["ecr-governor:delete-after"])
+    assert night(stage, 8)["observed"] == 1
+    assert stage_of(stage) is Retired.OBSERVED
+    assert night(stage, 30)["looked_at"] == 1
+    assert stage_of(stage) is Retired.OBSERVED
+
+
+def test_a_function_pinned_to_an_untagged_digest_keeps_it_and_so_does_not_being_allowed_to_ask(stage: Stage) -> None:
+    ecr = stage.client("ecr")
+    digest = ecr.describe_images(repositoryName=NAME)["imageDetails"][0]["imageDigest"]
+    uri = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/{NAME}@{digest}"
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    stage.client("iam").create_role(RoleName="any-role", AssumeRolePolicyDocument=json.dumps(trust))
+    stage.client("lambda").create_function(
+        FunctionName="api", Role="arn:aws:iam::123456789012:role/any-role", PackageType="Image", Code={"ImageUri": uri}
+    )
+    stage.push(f"{NAME}:v1", "ci-build/build-1", content="another")
+    stage.settle()
+    assert not any(
+        each["imageDigest"] == digest and each.get("imageTags") for each in ecr.describe_images(repositoryName=NAME)["imageDetails"]
+    )
+    done = night(stage, 366)
+    assert (done["looked_at"], done.get("marked")) == (1, None)
+    faults.add("lambda:ListFunctions", "AccessDeniedException", times=None)
+    done = night(stage, 30)
+    faults.clear()
+    assert (done["looked_at"], done.get("marked")) == (1, None)
+    stage.client("lambda").delete_function(FunctionName="api")
+    assert night(stage, 30)["marked"] == 1
+
+
+def test_without_deletion_there_is_nothing_that_could_delete() -> None:
+    with running(policy=POLICY, parameters={"SweepSchedule": ""}) as aws:
+        assert aws.stack is not None
+        assert not [name for name in aws.stack.resources if name.startswith("Reap")]
