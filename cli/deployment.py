@@ -13,6 +13,7 @@ from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.adapters.state_machine import StateMachine
 from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
+from ecr_governor.adapters.tombstones import S3Tombstones
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
@@ -62,6 +63,14 @@ class Deployment:
     def sweep_book(self) -> DynamoDbSweepBook:
         """Find where the stack notes its sweeps."""
         return DynamoDbSweepBook(self.client("dynamodb"), self.names()["ledger"])
+
+    def tombstones(self) -> S3Tombstones:
+        """Find where the stack remembers what it deleted."""
+        return S3Tombstones(self.client("s3"), self._name("reports_bucket"))
+
+    def releases(self) -> str:
+        """Find the address of the queue where releases are asked for."""
+        return self._name("releases")
 
     def runs(self) -> S3RunStore:
         """Find where the stack keeps its sweeps."""

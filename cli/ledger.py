@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from cli.deployment import Deployment, refused
-from cli.trouble import Exit, Trouble
+from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.adapters.ecr import EcrRegistry
 from ecr_governor.app.errors import GovernorError
 from ecr_governor.core.origin import Actor, Provenance, Push
@@ -30,7 +30,7 @@ def list_findings(deployment: Deployment, repository: str | None, state: str, ou
     """Print findings; the exit code says whether any is open."""
     if state not in STATES:
         raise Trouble(f"there is no state {state}", f"a finding is {', '.join(STATES[:-1])}", f"--state {'|'.join(STATES)}")
-    _check_output(output)
+    check_output(output, "table", "json")
     ledger = deployment.ledger()
     try:
         records = [ledger.read(repository)] if repository else list(ledger.all_records())
@@ -51,7 +51,7 @@ def list_findings(deployment: Deployment, repository: str | None, state: str, ou
 
 def show_repository(deployment: Deployment, name: str, output: str) -> None:
     """Print what is known of one repository: facts as ECR has them now, the rest from the ledger."""
-    _check_output(output)
+    check_output(output, "table", "json")
     try:
         ledger = deployment.ledger()
         record, noted = ledger.read(name), ledger.noted_push(name)
@@ -136,11 +136,6 @@ def _actor(actor: Actor | None) -> dict[str, str] | None:
 
 def _time(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
-
-
-def _check_output(output: str) -> None:
-    if output not in {"table", "json"}:
-        raise Trouble(f"there is no output {output}", "this command prints a table or JSON", "--output table|json")
 
 
 def _print_json(value: Any) -> None:

@@ -135,6 +135,63 @@ def sweep(
     raise typer.Exit(sweeping.begin(stack_here, output, everything=everything, wait=wait))
 
 
+@app.command()
+def plan(
+    out: Annotated[Path | None, typer.Option("--out", help="Write the plan as JSON to this file.", show_default=False)] = None,
+    repository: Annotated[str | None, typer.Option("--repository", help="Only of this repository, with every reason.")] = None,
+    output: Output = "table",
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """Show what the last run made of every unused repository: its stage, what comes next and when, and what stands against it.
+
+    Example: ecr-governor plan --repository payments/api
+    """
+    from cli import deployment, retirement  # noqa: PLC0415 - boto3 is heavy
+
+    stack_here = deployment.Deployment(stack, endpoint_url, region, profile)
+    raise typer.Exit(retirement.show_plan(stack_here, repository, out, output))
+
+
+@app.command()
+def calendar(
+    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How far ahead, for example 7, 30 or 90.")] = 30,
+    output: Annotated[str, typer.Option("--output", help="table, json or ics.")] = "table",
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """Show what goes in the next days, if nothing speaks against it until then.
+
+    Example: ecr-governor calendar --days 90 --output ics > retirements.ics
+    """
+    from cli import deployment, retirement  # noqa: PLC0415 - boto3 is heavy
+
+    raise typer.Exit(retirement.show_calendar(deployment.Deployment(stack, endpoint_url, region, profile), days, output))
+
+
+@app.command()
+def restore(
+    name: Annotated[str, typer.Argument(help="The repository's name.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would come back, and what cannot.")] = False,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """Take a repository out of retirement: its policy, and its images from the archive. Says what cannot come back.
+
+    Example: ecr-governor restore payments/api --dry-run
+    """
+    from cli import deployment, retirement  # noqa: PLC0415 - boto3 is heavy
+
+    stack_here = deployment.Deployment(stack, endpoint_url, region, profile)
+    raise typer.Exit(retirement.restore(stack_here, name, dry_run=dry_run))
+
+
 @policy.command()
 def validate(file: Annotated[Path, typer.Argument(help="The policy file.")]) -> None:
     """Check a policy file: every problem with its line and what to do about it.

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.deployment import Deployment, refused
-from cli.trouble import Exit, Trouble
+from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.adapters.state_machine import Execution
 from ecr_governor.app.errors import GovernorError
 
@@ -24,7 +24,7 @@ SAY_EVERY = 10.0
 
 def begin(deployment: Deployment, output: str, *, everything: bool, wait: bool) -> Exit:
     """Begin a sweep; unless told otherwise, wait for its end and print its summary. The exit code says what it found."""
-    _check_output(output)
+    check_output(output, "table", "json")
     try:
         machine = deployment.sweep()
         arn = machine.start({"everything": everything})
@@ -43,7 +43,7 @@ def begin(deployment: Deployment, output: str, *, everything: bool, wait: bool) 
 
 def last(deployment: Deployment, output: str) -> Exit:
     """Print the summary of the last sweep."""
-    _check_output(output)
+    check_output(output, "table", "json")
     try:
         ended = deployment.sweep_book().last_sweep()
         if ended is None:
@@ -127,8 +127,3 @@ def _page(summary: Mapping[str, Any]) -> None:
         console.print(Text(f"is being put right: {name}"))
     for name in summary["vanished"]:
         console.print(Text(f"not there any more: {name}"))
-
-
-def _check_output(output: str) -> None:
-    if output not in {"table", "json"}:
-        raise Trouble(f"there is no output {output}", "this command prints a table or JSON", "--output table|json")

@@ -22,3 +22,9 @@ class Trouble(Exception):
         self.why = why
         self.do = do
         self.exit_code = exit_code
+
+
+def check_output(output: str, *known: str) -> None:
+    """Raise Trouble for an output that a command does not have."""
+    if output not in known:
+        raise Trouble(f"there is no output {output}", f"this command has {', '.join(known)}", f"--output {'|'.join(known)}")

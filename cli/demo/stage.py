@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.retirement.state import Stage as Retired
 from local.registry.client import Client, RegistryRefused, pull_image, push_image
 from local.server import EmbeddedAws
 
@@ -112,6 +114,13 @@ class Stage:
             raise TimeoutError("the system does not come to rest")
         return counts
 
+    def night(self, days: int) -> None:
+        """Let so many days pass in which nothing at all happens, up to the night after them, and then that night."""
+        later = self.aws.clock.now() + timedelta(days=days)
+        self.aws.clock.move_to(later.replace(hour=1, minute=55))
+        self.aws.advance(timedelta(minutes=20))
+        self.settle()
+
     @cached_property
     def names(self) -> dict[str, str]:
         """Where the deployment keeps things."""
@@ -133,6 +142,33 @@ class Stage:
         if record is None:
             raise LookupError(f"the ledger does not know {repository}")
         return record
+
+    def retired(self, repository: str) -> Retired:
+        """How far a repository's retirement is."""
+        retirement = self.record(repository).retirement
+        return retirement.stage if retirement else Retired.OBSERVED
+
+    @staticmethod
+    def arn(repository: str) -> str:
+        """A repository's ARN."""
+        return f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{repository}"
+
+    def tags(self, repository: str) -> dict[str, str]:
+        """A repository's tags."""
+        found = self.client("ecr").list_tags_for_resource(resourceArn=self.arn(repository))["tags"]
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+    def policy(self, repository: str) -> str | None:
+        """A repository's policy; None if it has none."""
+        ecr = self.client("ecr")
+        try:
+            return str(ecr.get_repository_policy(repositoryName=repository)["policyText"])
+        except ecr.exceptions.RepositoryPolicyNotFoundException:
+            return None
+
+    def images(self, repository: str) -> list[dict[str, Any]]:
+        """A repository's images, of any status."""
+        return list(self.client("ecr").describe_images(repositoryName=repository, filter={"imageStatus": "ANY"})["imageDetails"])
 
     def open_findings(self, repository: str) -> dict[str, Finding]:
         """A repository's open findings by rule."""

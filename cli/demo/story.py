@@ -13,10 +13,15 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from cli import retirement
 from cli.build import ensure_built
 from cli.demo.stage import Refused, Stage
-from cli.embedded import running, upload_policy
+from cli.deployment import Deployment
+from cli.embedded import REGION, STACK, running, upload_policy
 from cli.trouble import Exit
+from ecr_governor.core.record import break_in
+from ecr_governor.core.retirement.snapshot import DELETE_AFTER
+from ecr_governor.core.retirement.state import Stage as Retired
 from local import ecr
 from local.principals import identify
 
@@ -24,6 +29,7 @@ START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 POLICY = Path(__file__).with_name("policy.yaml")
 CI = "ci-payments/build-812"
 BURST = 20
+RETIRING = VETOED, WANTED, UNWANTED, RESTORED = ("platform/reports", "platform/invoices", "platform/prototype", "platform/billing")
 SWEEPS = "@sweep"
 """Under which the ledger keeps sweeps."""
 
@@ -52,7 +58,7 @@ def tell(out: Path) -> None:
     with console.status("building the functions as AWS would run them"):
         ensure_built()
     begun = time.monotonic()
-    with running(policy=POLICY.read_bytes(), start_time=START) as aws:
+    with running(policy=POLICY.read_bytes(), start_time=START, parameters={"EnableDelete": "true"}) as aws:
         stage = Stage(aws)
         how = "skopeo, a real registry client" if stage.skopeo else "the registry protocol from Python (skopeo is not installed)"
         console.print(f"Deployed in {time.monotonic() - begun:.1f} s. Images are pushed with {how}.\n")
@@ -374,6 +380,84 @@ def lost(stage: Stage) -> Iterator[str]:
     yield _expect(any("Sweep" in message.get("text", "") for message in stage.messages()), "Slack is told once for the whole night")
 
 
+def marked(stage: Stage) -> Iterator[str]:
+    for name in RETIRING:
+        stage.client("ecr", "terraform").create_repository(repositoryName=name)
+        stage.push(f"{name}:v1.0.0", "ci-platform/build-7")
+    stage.settle()
+    stage.night(62)
+    retired = [name for name in RETIRING if stage.retired(name) is Retired.MARKED]
+    day = stage.tags(RETIRING[0]).get(DELETE_AFTER, "")
+    yield _expect(
+        len(retired) == len(RETIRING),
+        f"two months without a push or a pull: {len(retired)} repositories are marked, to go not before {day}",
+    )
+    yield _expect(
+        all(any(name in message.get("text", "") or name in json.dumps(message) for message in stage.messages()) for name in RETIRING),
+        "Slack names each of them, with its reasons and what saves it",
+    )
+    stage.client("ecr", "alice").untag_resource(resourceArn=stage.arn(VETOED), tagKeys=[DELETE_AFTER])
+    stage.night(8)
+    yield _expect(
+        stage.retired(VETOED) is Retired.OBSERVED, f"alice removes the mark of {VETOED}: it stays, and is let alone for two months"
+    )
+
+
+def quarantined(stage: Stage) -> Iterator[str]:
+    policies = [stage.policy(name) or "" for name in (WANTED, UNWANTED, RESTORED)]
+    yield _expect(
+        all("EcrGovernorQuarantine" in policy for policy in policies),
+        "a week after the owners were told, the other three are in quarantine: push and pull are refused",
+    )
+    try:
+        stage.pull(f"{WANTED}:v1.0.0", "ci-platform/deploy-1")
+        pulled = True
+    except Refused:
+        pulled = False
+    yield _expect(not pulled, f"a deployment pulls {WANTED}: refused")
+    stage.settle()
+    yield _expect(
+        stage.retired(WANTED) is Retired.OBSERVED,
+        "the refusal itself is the evidence: within seconds it is released, and its owner is told",
+    )
+    stage.pull(f"{WANTED}:v1.0.0", "ci-platform/deploy-1")
+    yield _expect(
+        "EcrGovernorQuarantine" not in (stage.policy(WANTED) or ""),
+        "the deployment tries again and gets its image; the policy is what it was",
+    )
+
+
+def archived(stage: Stage) -> Iterator[str]:
+    stage.night(4)
+    yield _expect(
+        [stage.retired(name) for name in (UNWANTED, RESTORED)] == [Retired.ARCHIVED] * 2,
+        "nobody asked for the last two: their images go to ECR's archive",
+    )
+    retirement.restore(Deployment(STACK, stage.aws.endpoint, REGION, None), RESTORED, dry_run=False)
+    stage.settle()
+    stage.aws.advance(timedelta(minutes=25))
+    statuses = {image["imageStatus"] for image in stage.images(RESTORED)}
+    yield _expect(statuses == {"ACTIVE"}, f"ecr-governor restore {RESTORED}: policy and images are back, with digests and tags")
+
+
+def deleted(stage: Stage) -> Iterator[str]:
+    stage.night(11)
+    stage.aws.advance(timedelta(hours=1))
+    stage.settle()
+    yield _expect(
+        stage.retired(UNWANTED) is Retired.DELETED,
+        f"{UNWANTED} has gone through every stage: it is deleted, after its tombstone was written",
+    )
+    present = {each["repositoryName"] for each in stage.client("ecr").describe_repositories(maxResults=1000)["repositories"]}
+    yield _expect(present & set(RETIRING) == {VETOED, WANTED, RESTORED}, "the other three are there; nothing else was ever touched")
+    stages = [entry.body["to"] for entry in stage.ledger.entries(UNWANTED) if entry.kind == "retirement"]
+    broken = break_in(stage.record(UNWANTED), stage.ledger.entries(UNWANTED))
+    yield _expect(
+        stages == ["marked", "quarantined", "archived", "deleted"] and not broken,
+        f"its ledger tells it all: {', '.join(stages)}, each with its reasons",
+    )
+
+
 SCENES: tuple[tuple[str, Play], ...] = (
     ("A pipeline pushes to a name that does not exist yet", created_on_push),
     ("A repository that its template has set up well", in_good_order),
@@ -392,4 +476,8 @@ SCENES: tuple[tuple[str, Play], ...] = (
     ("A burst", burst),
     ("A push that never finished, and a day passes", blank),
     ("Events are lost, and the night finds what they would have told", lost),
+    ("Two months later: what nobody uses is marked, and one owner objects", marked),
+    ("Quarantine, and a pull that ends it", quarantined),
+    ("The archive, and back", archived),
+    ("The end of one repository", deleted),
 )

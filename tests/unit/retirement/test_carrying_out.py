@@ -4,7 +4,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -15,6 +16,7 @@ from ecr_governor.app.retirement.carrying_out import BATCH, INTENT, OUTCOME, Don
 from ecr_governor.app.retirement.cases import PEOPLE, Services, hear
 from ecr_governor.app.retirement.planning import Plan, carry_out_plan, plan
 from ecr_governor.core.origin import Push
+from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import append, break_in
 from ecr_governor.core.retirement.evidence import Use
 from ecr_governor.core.retirement.quarantine import is_in_force, quarantined
@@ -48,6 +50,11 @@ EXEMPT = "exemptions: [{match: 'payments/*', rules: ['*'], reason: needed for th
 THEIRS = an_image(9, T0, status=ARCHIVED, archived_at=T0 + DAY)
 """An image that its owner archived."""
 LAID_OUT = json.dumps(json.loads(ORIGINAL), indent=3)
+
+
+@cache
+def policy_of(text: str) -> Policy:
+    return retiring_policy(lambda _: text)
 
 
 class Crash(Exception):
@@ -102,7 +109,7 @@ class World:
         self.beats = Beats()
         self.registry = MemoryRegistry(lambda: self.now)
         self.ledger = InMemoryLedger()
-        self.policies = FixedPolicy(retiring_policy(lambda _: text))
+        self.policies = FixedPolicy(policy_of(text))
         self.witnesses = MemoryWitnesses()
         self.tombstones = MemoryTombstones()
         self.book = MemoryRunBook()
@@ -130,7 +137,7 @@ class World:
         return retirement.stage if retirement else Stage.OBSERVED
 
     def text(self, text: str) -> None:
-        self.policies.policy = retiring_policy(lambda _: text)
+        self.policies.policy = policy_of(text)
 
     def plan(self) -> Plan:
         names = tuple(self.ledger.records_by_name)
@@ -1114,11 +1121,11 @@ def test_what_went_on_within_a_day_counts_for_the_next_run() -> None:
 
 
 def audit(world: World) -> None:
-    world.policies.policy = retiring_policy(lambda text: text.replace("mode: enforce", "mode: audit"))
+    world.text(TERMS.replace("mode: enforce", "mode: audit"))
 
 
 def off(world: World) -> None:
-    world.policies.policy = retiring_policy(lambda text: text.replace("mode: enforce", "mode: off"))
+    world.text(TERMS.replace("mode: enforce", "mode: off"))
 
 
 def stop(world: World) -> None:
@@ -1318,9 +1325,9 @@ def test_a_statement_added_after_an_interrupted_quarantine_stays() -> None:
 
 
 def test_pulls_that_are_not_recorded_are_no_sign_of_disuse_unless_the_policy_names_whose() -> None:
-    scanner: datetime | str = "arn:aws:iam::123456789012:role/scanner"
+    scanner = "arn:aws:iam::123456789012:role/scanner"
     world = a_world().ready(Stage.MARKED)
-    world.registry.exclusions = [str(scanner)]
+    world.registry.exclusions = [scanner]
     assert world.night() == {}
     world.text(TERMS + f"  pull_time_exclusions: ['{scanner}']\n")
     assert world.night() == {NAME: Done(NAME, Stage.MARKED)}

@@ -86,6 +86,8 @@ def _run(registry: RetiringRegistry, context: Context) -> RunServices:
         book=DynamoDbSweepBook(client("dynamodb"), _settings().ledger_table, "retirement-lease"),
         runs=S3RunStore(client("s3"), _settings().reports_bucket),
         time_left=_time_left(context),
+        account=_settings().account,
+        region=_settings().region,
     )
 
 

@@ -12,7 +12,7 @@ from ecr_governor.app.retirement.cases import Hearing, Services, case_of, hear
 from ecr_governor.app.retirement.ports import DeletingRegistry
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.retirement.caps import Step, exceeded
-from ecr_governor.core.retirement.decide import Case, Decision, decide
+from ecr_governor.core.retirement.decide import Case, Decision, decide, next_stage
 from ecr_governor.core.retirement.state import Stage
 
 logger = logging.getLogger(__name__)
@@ -144,8 +144,14 @@ def _one(name: str, to: Stage, hearing: Hearing, services: Services, now: dateti
     return done
 
 
+def _following(item: Item) -> Stage | None:
+    """The stage that comes next if nothing speaks against it."""
+    terms = item.case.terms
+    return next_stage(item.stage, terms, empty=not item.case.snapshot.held) if terms else None
+
+
 def plan_as_data(made: Plan) -> dict[str, Any]:
-    """Give a plan as a JSON object."""
+    """Give a plan as a JSON object: each repository with its stage, its `next` step if one is due, and the one that is `then` to come."""
     return {
         "at": made.at.isoformat(),
         "policy_hash": made.hearing.policy.hash,
@@ -155,6 +161,7 @@ def plan_as_data(made: Plan) -> dict[str, Any]:
                 "repository": item.name,
                 "stage": item.stage.value,
                 "next": item.decision.to.value if item.decision.to else None,
+                "then": following.value if (following := _following(item)) else None,
                 "next_at": item.decision.next_at.isoformat() if item.decision.next_at else None,
                 "owner": item.case.owner,
                 "namespace": item.namespace,

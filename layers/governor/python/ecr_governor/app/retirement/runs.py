@@ -33,6 +33,8 @@ class RunServices:
     book: SweepBook
     runs: RunStore
     time_left: Callable[[], float]
+    account: str
+    region: str
 
     def may_go_on(self) -> bool:
         """Whether there is time for one more step."""
@@ -58,7 +60,8 @@ def retire(execution: str, services: RunServices, now: datetime) -> dict[str, An
         made = plan((*retiring, *new[:NEW_AT_ONCE]), ended.repositories if ended else 0, services.steps, now, doubts)
         done = carry_out_plan(made, REVERSIBLE, services.steps, now, may_go_on=services.may_go_on)
         # The plan is told as it was made; what came of it is in the ledger.
-        services.runs.put_document(PLAN, {**plan_as_data(made), "done": [_done_as_data(each) for each in done]})
+        where = {"account": services.account, "region": services.region}
+        services.runs.put_document(PLAN, {**where, **plan_as_data(made), "done": [_done_as_data(each) for each in done]})
     finally:
         services.book.give_back(lease)
     return _summary(made, done)

@@ -1,0 +1,183 @@
+"""`ecr-governor plan`, `calendar` and `restore`: what is retiring, what goes when, and how to get it back."""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.deployment import Deployment, refused
+from cli.trouble import Exit, Trouble, check_output
+from ecr_governor.app.errors import GovernorError
+from ecr_governor.app.retirement.runs import PLAN
+from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.retirement import calendar as calendars
+from ecr_governor.core.retirement.snapshot import DELETE_AFTER
+from ecr_governor.core.retirement.state import Stage
+from ecr_governor.events import RELEASE_ASKED
+
+SHOWN_TAGS = 8
+_MARKS = {"contrary": "against", "doubt": "in doubt", "wait": "not yet", "for": "holds"}
+
+
+def show_plan(deployment: Deployment, repository: str | None, out: Path | None, output: str) -> Exit:
+    """Print the last run's plan, or one repository of it with every reason."""
+    check_output(output, "table", "json")
+    plan = _plan(deployment)
+    items = [item for item in plan["items"] if repository in {None, item["repository"]}]
+    if repository and not items:
+        why = "the last run did not look at it: it is used, or the policy asks for no retirement there"
+        raise Trouble(f"{repository} is in no plan", why, f"see what is known of it: ecr-governor repository {repository}")
+    shown = {**plan, "items": items}
+    if out:
+        _written(out, json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+    elif output == "json":
+        sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+    elif repository:
+        _one(items[0])
+    else:
+        _page(shown)
+    return Exit.CLEAN
+
+
+def show_calendar(deployment: Deployment, days: int, output: str) -> Exit:
+    """Print what goes within so many days from now."""
+    check_output(output, "table", "json", "ics")
+    plan, now = _plan(deployment), datetime.now(UTC)
+    found = calendars.dates(plan, now + timedelta(days=days))
+    if output == "json":
+        sys.stdout.write(json.dumps(calendars.as_data(found), indent=2, ensure_ascii=False) + "\n")
+    elif output == "ics":
+        sys.stdout.write(calendars.as_ics(found, plan["account"], plan["region"], datetime.fromisoformat(plan["at"])))
+    else:
+        table = Table("not before", "repository", "goes to", "owner", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+        for each in found:
+            table.add_row(f"{each.at:%Y-%m-%d}", Text(each.repository), each.to.value, Text(each.owner or "not known"))
+        _console().print(table if found else f"nothing goes within {days} days")
+    return Exit.CLEAN
+
+
+def restore(deployment: Deployment, name: str, *, dry_run: bool) -> Exit:
+    """Say what comes back and what cannot; unless it is a dry run, ask for it."""
+    try:
+        record = deployment.ledger().read(name)
+        if record is None:
+            raise Trouble(f"the ledger does not know {name}", "there was never such a repository here", "check the name")
+        stage = record.retirement.stage if record.retirement else Stage.OBSERVED
+        if stage is Stage.DELETED or record.gone_at is not None:
+            return _not_to_be_restored(deployment, record)
+        if record.retirement is None or not record.retirement.under_way:
+            sys.stderr.write(f"{name} is not retiring: there is nothing to restore\n")
+            return Exit.CLEAN
+        for line in _comes_back(record):
+            sys.stdout.write(f"{line}\n")
+        if dry_run:
+            return Exit.CLEAN
+        deployment.client("sqs").send_message(QueueUrl=deployment.releases(), MessageBody=json.dumps(_asking(deployment, name)))
+    except (ClientError, BotoCoreError, GovernorError) as error:
+        raise refused(error) from error
+    sys.stderr.write(f"asked for; the ledger will say when it is done: ecr-governor repository {name}\n")
+    return Exit.CLEAN
+
+
+def _comes_back(record: RepositoryRecord) -> list[str]:
+    retirement = record.retirement
+    if retirement is None:
+        return []
+    lines = [f"{record.name} is {retirement.stage.value} since {retirement.since:%Y-%m-%d}. What comes back:"]
+    if retirement.stage.rank >= Stage.QUARANTINED.rank:
+        text = "the one from before, byte for byte" if retirement.original_policy else "none, as before"
+        lines.append(f"  repository policy: {text}; push and pull work again at once")
+    if retirement.archiving_since:
+        lines.append("  images: those that the retirement archived, with digests and tags; ECR takes up to 20 minutes for it")
+    return [*lines, f"  tags: {DELETE_AFTER} is removed", "What cannot come back: nothing is lost so far"]
+
+
+def _not_to_be_restored(deployment: Deployment, record: RepositoryRecord) -> Exit:
+    stone = deployment.tombstones().read(record.name, record.created_at) if record.created_at else None
+    if stone is None:
+        why = "it was not deleted by a retirement, so that nothing was kept of it"
+        raise Trouble(f"{record.name} is gone", why, "push it again")
+    sys.stdout.write(f"{record.name} was deleted. Its images cannot come back; they were:\n")
+    for image in sorted(stone.held, key=lambda each: each.pushed_at):
+        tags = sorted(image.tags)
+        more = f" and {len(tags) - SHOWN_TAGS} more" if len(tags) > SHOWN_TAGS else ""
+        sys.stdout.write(f"  {image.digest}  {', '.join(tags[:SHOWN_TAGS]) or 'untagged'}{more}  pushed {image.pushed_at:%Y-%m-%d}\n")
+    sys.stdout.write("What is kept: its tags and its repository policy, in the tombstone. Push the images again, and it is there again.\n")
+    return Exit.VIOLATIONS
+
+
+def _asking(deployment: Deployment, name: str) -> dict[str, Any]:
+    sts = deployment.client("sts")
+    caller = sts.get_caller_identity()
+    return {
+        "version": "0",
+        "source": "ecr-governor",
+        "detail-type": RELEASE_ASKED,
+        "account": caller["Account"],
+        "region": sts.meta.region_name,
+        "time": datetime.now(UTC).isoformat(),
+        "resources": [],
+        "detail": {"repository-name": name, "result": "SUCCESS", "by": caller["Arn"]},
+    }
+
+
+def _plan(deployment: Deployment) -> Mapping[str, Any]:
+    try:
+        plan = deployment.runs().document(PLAN)
+    except (ClientError, BotoCoreError, GovernorError) as error:
+        raise refused(error) from error
+    if plan is None:
+        raise Trouble("there is no plan yet", "no sweep has ended since the stack was deployed", "begin one: ecr-governor sweep")
+    return plan
+
+
+def _page(plan: Mapping[str, Any]) -> None:
+    console = _console()
+    console.print(Text(f"plan of {plan['at'][:16].replace('T', ' ')} UTC, policy {plan['policy_hash']}", style="bold"))
+    for why in plan["withheld"]:
+        console.print(Text(f"  nothing goes forward: {why}", style="yellow"))
+    table = Table("repository", "stage", "next", "not before", "owner", "images", "why", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for item in plan["items"]:
+        against = [reason["seen"] for reason in item["reasons"] if reason["weight"] != "for"]
+        table.add_row(
+            Text(item["repository"]),
+            item["stage"],
+            item["next"] or item["then"] or "nothing",
+            (item["next_at"] or "")[:10] or ("now" if item["next"] else ""),
+            Text(item["owner"] or "not known"),
+            f"{item['images']:,}",
+            Text(against[0] if against else "nothing stands against it"),
+        )
+    console.print(table if plan["items"] else "nothing is unused")
+
+
+def _one(item: Mapping[str, Any]) -> None:
+    console = _console()
+    goes = f"{item['next']} now" if item["next"] else f"{item['then'] or 'nothing'} next"
+    console.print(Text(f"{item['repository']}: {item['stage']}, {goes}", style="bold"))
+    for reason in item["reasons"]:
+        mark = _MARKS[reason["weight"]]
+        console.print(Text(f"  {mark:<9} {reason['check']}: {reason['seen']}", style="" if reason["weight"] == "for" else "yellow"))
+    if item["stage"] != Stage.OBSERVED.value or item["next"]:
+        console.print(Text(f"What saves it: any push or pull; removing its tag {DELETE_AFTER}; an exemption from the rule unused."))
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def _written(path: Path, text: str) -> None:
+    try:
+        # Whole or not at all: half a plan is none.
+        draft = path.with_name(f".{path.name}.draft")
+        draft.write_text(text)
+        draft.replace(path)
+    except OSError as error:
+        raise Trouble(f"{path} cannot be written", str(error), "name another file with --out") from error
