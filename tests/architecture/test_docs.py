@@ -206,7 +206,8 @@ def granted(template: Mapping[str, Any]) -> set[tuple[str, str, str]]:
         function = resource["Properties"]["CodeUri"].removeprefix("functions/")
         role = template["Resources"][resource["Properties"]["Role"].removesuffix(".Arn")]
         for policy in role["Properties"]["Policies"]:
-            when, document = (conditions[policy[0]], policy[1]) if isinstance(policy, list) else ("always", policy)
+            always = role.get("Condition", "always")
+            when, document = (conditions[policy[0]], policy[1]) if isinstance(policy, list) else (always, policy)
             for statement in document["PolicyDocument"]["Statement"]:
                 actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
                 found |= {(function, action, when) for action in actions if not action.startswith("logs:")}

@@ -23,7 +23,8 @@ def test_the_schema_offers_every_section_and_refuses_others() -> None:
     schema = policy_schema()
 
     assert set(schema["properties"]) == {
-        "version", "mode", "naming", "namespaces", "owner_tag", "rules", "exemptions", "limits", "notifications",
+        "version", "mode", "naming", "namespaces", "owner_tag", "rules", "exemptions", "retirement",
+        "limits", "notifications",
     }  # fmt: skip
     assert schema["required"] == ["version"]
     assert schema["additionalProperties"] is False
