@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecr_governor.adapters.ledger import DUE_INDEX, TOUCHED_INDEX
+from ecr_governor.adapters.ledger import DUE_INDEX, RETIRING_INDEX, TOUCHED_INDEX
 from local import ecr
 from local.server import EmbeddedAws
 
@@ -35,9 +35,8 @@ def name() -> str:
 def ledger_table(aws: EmbeddedAws) -> str:
     """An empty ledger table with the keys and the indexes of the template's."""
     table = f"ledger-{next(_numbers)}"
-    attributes: list[Any] = [
-        {"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk", "due", "due_at", "touched", "touched_at")
-    ]
+    indexes = {DUE_INDEX: "due_at", TOUCHED_INDEX: "touched_at", RETIRING_INDEX: "retiring_since"}
+    attributes: list[Any] = [{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk", *indexes, *indexes.values())]
     aws.client("dynamodb").create_table(
         TableName=table,
         BillingMode="PAY_PER_REQUEST",
@@ -46,10 +45,10 @@ def ledger_table(aws: EmbeddedAws) -> str:
         GlobalSecondaryIndexes=[
             {
                 "IndexName": index,
-                "KeySchema": [{"AttributeName": index, "KeyType": "HASH"}, {"AttributeName": f"{index}_at", "KeyType": "RANGE"}],
+                "KeySchema": [{"AttributeName": index, "KeyType": "HASH"}, {"AttributeName": moment, "KeyType": "RANGE"}],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
-            for index in (DUE_INDEX, TOUCHED_INDEX)
+            for index, moment in indexes.items()
         ],
     )
     return table

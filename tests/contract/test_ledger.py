@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ecr_governor.adapters.ledger import DUE_INDEX, TOUCHED_INDEX, DynamoDbLedger, told_from_image
+from ecr_governor.adapters.ledger import DUE_INDEX, RETIRING_INDEX, TOUCHED_INDEX, DynamoDbLedger, told_from_image
 from ecr_governor.app.errors import Contended, Unintelligible
 from ecr_governor.app.ports import Ledger
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Push, Signal
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import GENESIS, Entry, RepositoryRecord, append, entry_hash
+from ecr_governor.core.retirement.state import Retirement, Stage
 from ecr_governor.core.severity import Severity
 from local.server import EmbeddedAws
 from tests.fakes import HOUR, T0, InMemoryLedger
@@ -251,7 +252,7 @@ def test_the_table_here_is_the_templates(aws: EmbeddedAws, ledger_table: str) ->
     assert table["KeySchema"] == wanted["KeySchema"]
     indexes = [{key: index[key] for key in ("IndexName", "KeySchema", "Projection")} for index in table["GlobalSecondaryIndexes"]]
     assert indexes == wanted["GlobalSecondaryIndexes"]
-    assert [index["IndexName"] for index in indexes] == [DUE_INDEX, TOUCHED_INDEX]
+    assert [index["IndexName"] for index in indexes] == [DUE_INDEX, TOUCHED_INDEX, RETIRING_INDEX]
 
 
 def test_an_entry_is_never_overwritten(bench: Bench) -> None:
@@ -285,3 +286,32 @@ def test_a_record_of_another_release_is_said_to_be_unintelligible(aws: EmbeddedA
     aws.client("dynamodb").put_item(TableName=ledger_table, Item=item)
     with pytest.raises(Unintelligible, match="written by another release"):
         ledger.read("payments/api")
+
+
+def test_when_a_channel_was_told_is_remembered(ledger: Ledger) -> None:
+    assert ledger.told_at("payments/api", 1, "slack") is None
+    ledger.mark_delivered("payments/api", 1, "slack", T0)
+    assert ledger.told_at("payments/api", 1, "slack") == T0
+    assert ledger.told_at("payments/api", 1, "pager") is None
+
+
+def test_what_retires_is_listed_and_nothing_else(ledger: Ledger) -> None:
+    for name, retirement in {
+        "marked": Retirement(Stage.MARKED, T0),
+        "begun": Retirement(Stage.OBSERVED, T0, intended=Stage.MARKED),
+        "kept": Retirement(Stage.OBSERVED, T0),
+        "deleted": Retirement(Stage.DELETED, T0),
+        "none": None,
+    }.items():
+        ledger.write(RepositoryRecord(name, retirement=retirement))
+    assert sorted(ledger.retiring()) == ["begun", "marked"]
+
+
+def test_a_retirement_comes_back_as_it_was_written(ledger: Ledger) -> None:
+    retirement = Retirement(
+        Stage.QUARANTINED, T0, T0, "f", "t", "2026-12-01", 7, Stage.ARCHIVED, '{"Statement": []}', T0 + HOUR, T0 + 2 * HOUR
+    )
+    ledger.write(RepositoryRecord("payments/api", watched_since=T0, retirement=retirement))
+    found = ledger.read("payments/api")
+    assert found is not None
+    assert (found.retirement, found.watched_since) == (retirement, T0)

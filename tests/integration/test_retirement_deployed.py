@@ -3,12 +3,16 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli import retirement
 from cli.demo.stage import Refused, Stage
-from cli.embedded import running
+from cli.deployment import Deployment
+from cli.embedded import REGION, STACK, running
+from cli.trouble import Trouble
 from ecr_governor.core.retirement.state import Stage as Retired
 from local.ecr import faults
 from tests.integration.sweeps import summary, swept
@@ -163,3 +167,59 @@ def test_without_deletion_there_is_nothing_that_could_delete() -> None:
     with running(policy=POLICY, parameters={"SweepSchedule": ""}) as aws:
         assert aws.stack is not None
         assert not [name for name in aws.stack.resources if name.startswith("Reap")]
+
+
+@pytest.mark.parametrize("mode", ["deployed in audit", "policy in audit"])
+def test_in_audit_there_is_a_plan_and_no_call_that_changes_anything(mode: str) -> None:
+    policy = POLICY.replace(b"mode: enforce", b"mode: audit") if mode == "policy in audit" else POLICY
+    deployed = "audit" if mode == "deployed in audit" else "enforce"
+    with running(policy=policy, mode=deployed, parameters={"EnableDelete": "true", "SweepSchedule": ""}) as aws:
+        stage = Stage(aws)
+        stage.client("ecr").create_repository(repositoryName=NAME)
+        stage.push(f"{NAME}:v1", "ci-build/build-1")
+        stage.settle()
+        done = night(stage, 62)
+        assert (done["looked_at"], done["withheld"]) == (1, ["the mode is audit"])
+        assert stage_of(stage) is Retired.OBSERVED
+        ours = [event["detail"] for event in aws.trail.history if "ecr-governor" in json.dumps(event["detail"].get("userIdentity", {}))]
+        assert [detail["eventName"] for detail in ours if not detail.get("readOnly")] == []
+        document = json.loads(
+            stage.client("s3").get_object(Bucket=stage.names["reports_bucket"], Key="retirement/plan.json")["Body"].read()
+        )
+        assert [(item["repository"], item["next"]) for item in document["items"]] == [(NAME, "marked")]
+
+
+def test_the_command_line_shows_the_plan_the_calendar_and_what_would_come_back(
+    stage: Stage, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    here = Deployment(STACK, stage.aws.endpoint, REGION, None)
+    with pytest.raises(Trouble, match="no plan"):
+        retirement.show_plan(here, None, None, "table")
+    quarantined(stage)
+    retirement.show_plan(here, None, None, "table")
+    assert NAME in capsys.readouterr().out
+    retirement.show_plan(here, NAME, None, "table")
+    told = capsys.readouterr().out
+    assert "quarantined now" in told
+    assert "What saves it" in told
+    with pytest.raises(Trouble, match="in no plan"):
+        retirement.show_plan(here, "payments/other", None, "table")
+    retirement.show_plan(here, None, tmp_path / "plan.json", "table")
+    assert json.loads((tmp_path / "plan.json").read_text())["items"][0]["repository"] == NAME
+    night(stage, 1)
+    for output, expected in (("table", "archived"), ("json", '"to": "archived"'), ("ics", "SUMMARY:payments/api goes to the archive")):
+        retirement.show_calendar(here, 30, output)
+        assert expected in capsys.readouterr().out
+    retirement.show_calendar(here, 1, "table")
+    assert "nothing goes within 1 days" in capsys.readouterr().out
+    retirement.restore(here, NAME, dry_run=True)
+    assert "byte for byte" in capsys.readouterr().out
+    assert stage_of(stage) is Retired.QUARANTINED
+    retirement.restore(here, NAME, dry_run=False)
+    stage.settle()
+    assert stage_of(stage) is Retired.OBSERVED
+    assert "asked for it" in json.dumps(stage.messages()[-1])
+    retirement.restore(here, NAME, dry_run=False)
+    assert "nothing to restore" in capsys.readouterr().err
+    with pytest.raises(Trouble, match="does not know"):
+        retirement.restore(here, "payments/other", dry_run=True)

@@ -434,7 +434,6 @@ def test_each_way_back_restores_what_was_there(way: str, stage: Stage) -> None:
     assert break_in(world.ledger.records_by_name[NAME], world.ledger.entries(NAME)) == ""
 
 
-@pytest.mark.xfail(strict=True, reason="each way back is taken twice in a run, and the second time is told as not completed")
 def test_what_is_taken_back_is_told_once() -> None:
     world = a_world().reach(Stage.QUARANTINED)
     by_an_exemption(world)
@@ -534,9 +533,6 @@ def _refusing(*_: Any) -> Any:
     raise Refused("InvalidParameterException")
 
 
-UNREADABLE = "what cannot be read while it is taken back stays as it is, and the ledger forgets that it was ours"
-
-
 @pytest.mark.parametrize(
     ("part", "stage"),
     [
@@ -549,9 +545,7 @@ UNREADABLE = "what cannot be read while it is taken back stays as it is, and the
         ("images", Stage.ARCHIVED),
     ],
 )
-def test_what_could_not_be_read_is_taken_back_once_it_can_be(part: str, stage: Stage, request: pytest.FixtureRequest) -> None:
-    if part == "tags" or (part, stage) in {("policy", Stage.QUARANTINED), ("policy", Stage.ARCHIVED), ("images", Stage.ARCHIVED)}:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=UNREADABLE))
+def test_what_could_not_be_read_is_taken_back_once_it_can_be(part: str, stage: Stage) -> None:
     world = a_world().reach(stage)
     by_an_exemption(world)
     world.registry.denied = {part}
@@ -561,9 +555,6 @@ def test_what_could_not_be_read_is_taken_back_once_it_can_be(part: str, stage: S
     assert is_untouched(world)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="ECR tells whole seconds: what was archived within the second in which the step began is not brought back"
-)
 def test_images_archived_within_the_second_of_the_step_are_ours() -> None:
     world = a_world()
     world.registry.clock = lambda: world.now.replace(microsecond=0)
@@ -697,9 +688,6 @@ def test_whenever_a_way_back_is_interrupted_the_next_run_ends_it(way: str, stage
         assert world.state() == expected.state(), where
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what an interrupted way back had undone already is taken for a veto: it is let alone as if somebody objected"
-)
 def test_an_interrupted_way_back_is_no_veto() -> None:
     def made() -> World:
         world = a_world().reach(Stage.QUARANTINED)
@@ -712,7 +700,6 @@ def test_an_interrupted_way_back_is_no_veto() -> None:
         assert world.retirement.not_before is None, where
 
 
-@pytest.mark.xfail(strict=True, reason="a run that ends between the outcome and the run book leaves the step uncounted by caps.per_day")
 def test_what_was_taken_away_counts_whenever_the_run_was_interrupted() -> None:
     for stage in FORWARD[1:]:
         for world, where in interrupted(STEPS[f"to {stage.value}"]):
@@ -723,10 +710,6 @@ def test_what_was_taken_away_counts_whenever_the_run_was_interrupted() -> None:
             assert counted[NAME] >= FORWARD.index(stage), f"{stage.value} {where}"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="where the policy lets empty repositories alone, an interrupted deletion that took all images leaves the repository behind",
-)
 def test_an_interrupted_deletion_is_ended_where_empty_repositories_are_let_alone() -> None:
     text = TERMS.replace("empty_after_days: 20, ", "")
     for world, where in interrupted(lambda: a_world(text).ready(Stage.DELETED)):
@@ -856,9 +839,6 @@ def test_another_repository_of_the_same_name_is_let_alone(step: str) -> None:
         assert_reborn_is_its_own(world, where)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a tag that was meant for the former repository stays on another one of its name that was created meanwhile"
-)
 def test_another_repository_of_the_same_name_carries_none_of_our_tags() -> None:
     for step in STEPS.values():
         for world, _, where in disturbed(step, recreate):
@@ -887,9 +867,6 @@ def test_images_that_the_owner_of_another_repository_archived_stay_archived() ->
     assert world.held.policy is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="images of another repository of the name are brought back from the archive where their owner put them"
-)
 def test_what_the_owner_of_another_repository_archived_is_not_ours_to_bring_back() -> None:
     world = a_world().reach(Stage.ARCHIVED)
     recreate(world)
@@ -913,7 +890,6 @@ def test_a_look_that_writes_meanwhile_loses_nothing_of_the_step() -> None:
             assert world.state() == expected.state(), where
 
 
-@pytest.mark.xfail(strict=True, reason="a look that writes between the mark and its outcome takes the number that was kept for the notice")
 def test_the_notice_is_the_entry_that_told_of_the_mark() -> None:
     for world, _, where in disturbed(STEPS["to marked"], _another_look):
         world.beats.stop()
@@ -1043,9 +1019,6 @@ def test_where_the_ledger_was_tampered_with_no_step_is_taken(how: str, stage: St
     assert is_untouched(world)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the chain covers the entries, not what the record says of the retirement: a forged stage or time is believed"
-)
 @pytest.mark.parametrize(
     ("stage", "forged"), [(Stage.QUARANTINED, {"since": T0}), (Stage.QUARANTINED, {"stage": Stage.ARCHIVED, "since": T0})]
 )
@@ -1257,7 +1230,6 @@ def test_what_is_denied_for_one_does_not_stop_the_others(to: Stage) -> None:
     assert {done["b/api"].stage, done["c/api"].stage} == {to}
 
 
-@pytest.mark.xfail(strict=True, reason="what ECR refuses for one repository, such as a tag too many, ends the run for all")
 @pytest.mark.parametrize("to", REVERSIBLE)
 def test_what_ecr_refuses_for_one_does_not_stop_the_others(to: Stage) -> None:
     world = due_together(to)
@@ -1291,9 +1263,6 @@ def test_where_there_is_no_time_left_nothing_is_begun() -> None:
 # Our statement, put there by others
 
 
-@pytest.mark.xfail(
-    strict=True, reason="statements of others are lost where a statement with our Sid stood beside them before the quarantine"
-)
 def test_a_policy_copied_from_a_quarantined_repository_keeps_the_statements_of_others() -> None:
     world = a_world().ready(Stage.QUARANTINED)
     world.held.policy = quarantined(LAID_OUT)
@@ -1304,7 +1273,6 @@ def test_a_policy_copied_from_a_quarantined_repository_keeps_the_statements_of_o
     assert json.loads(world.held.policy or "{}").get("Statement") == json.loads(ORIGINAL)["Statement"]
 
 
-@pytest.mark.xfail(strict=True, reason="what others add to the policy between an interrupted quarantine and the next run is lost")
 def test_a_statement_added_after_an_interrupted_quarantine_stays() -> None:
     world = a_world().ready(Stage.QUARANTINED)
     tag, world.registry.tag = world.registry.tag, lambda *_: _crash()  # type: ignore[method-assign]

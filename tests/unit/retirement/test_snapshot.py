@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ecr_governor.core.repository import Unreadable
 from ecr_governor.core.retirement.quarantine import quarantined
 from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, PROTECT, STATE, Snapshot, deletion_order, fingerprint
-from ecr_governor.core.retirement.state import Retirement, Stage
+from ecr_governor.core.retirement.state import Retirement, Stage, as_data
 from tests.retiring import INDEX, MANIFEST, ORIGINAL, an_image, digest
 
 NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
@@ -164,3 +164,14 @@ def test_the_stages_follow_one_another() -> None:
     assert [stage.rank for stage in Stage] == [0, 1, 2, 3, 4]
     assert [str(stage) for stage in Stage] == json.loads('["observed","marked","quarantined","archived","deleted"]')
     assert Retirement(Stage.OBSERVED, NOW).notice == 0
+
+
+def test_a_retirement_is_written_whole_into_each_entry() -> None:
+    moments = dict.fromkeys(("since", "birth", "archiving_since", "not_before"), NOW)
+    words = {"fingerprint": "f", "terms": "t", "delete_after": "2026-11-09", "notice": 3, "original_policy": ORIGINAL}
+    full = Retirement(stage=Stage.MARKED, intended=Stage.QUARANTINED, **moments, **words)  # type: ignore[arg-type]
+    written = as_data(full)
+    assert written == {**words, **dict.fromkeys(moments, "2026-11-02T12:00:00+00:00"), "stage": "marked", "intended": "quarantined"}
+    assert type(written["stage"]) is str
+    assert json.loads(json.dumps(written)) == written
+    assert as_data(Retirement(Stage.OBSERVED, NOW))["birth"] is None

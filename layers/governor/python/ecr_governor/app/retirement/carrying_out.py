@@ -16,7 +16,7 @@ from ecr_governor.core.record import RepositoryRecord, append, break_in
 from ecr_governor.core.retirement.decide import Case, Decision, Reason, Weight, decide, mark_until
 from ecr_governor.core.retirement.quarantine import is_ours, quarantined, released, same_text
 from ecr_governor.core.retirement.snapshot import ACTIVE, ARCHIVED, DELETE_AFTER, STATE, Snapshot, deletion_order
-from ecr_governor.core.retirement.state import Retirement, Stage
+from ecr_governor.core.retirement.state import Retirement, Stage, as_data
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ OUTCOME: Final = "retirement"
 BATCH: Final = 100
 """Images that one BatchDeleteImage takes."""
 REBORN: Final = "it was deleted and created again meanwhile"
+WRITES: Final = 4
 ROUNDS: Final = 5
 """How often images that others still refer to are tried: an index of indexes takes one round for each level."""
 NEVER_BEFORE: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -61,7 +62,7 @@ def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: d
         return Done(name, None, "; ".join(reason.seen for reason in decision.against) or "nothing is to be done")
     if changed := _changed_policy(hearing, services, now):
         return Done(name, None, changed)
-    if broken := break_in(record, services.ledger.entries(name)):
+    if broken := _tampered(record, services):
         return Done(name, None, f"its ledger was tampered with: {broken}")
     match to:
         case Stage.MARKED:
@@ -74,6 +75,17 @@ def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: d
             return _delete(case, decision, record, hearing, services, now, deleting)
         case _:
             assert_never(to)
+
+
+def _tampered(record: RepositoryRecord, services: Services) -> str:
+    """Why the ledger cannot be relied on: its entries do not follow one another, or the record says another thing than the newest."""
+    entries = tuple(services.ledger.entries(record.name))
+    if broken := break_in(record, entries):
+        return broken
+    newest = next((entry for entry in reversed(entries) if entry.kind in {INTENT, OUTCOME}), None)
+    if record.retirement is None or (newest is not None and newest.body["state"] == as_data(record.retirement)):
+        return ""
+    return "the record says another thing of its retirement than the newest entry"
 
 
 def _changed_policy(hearing: Hearing, services: Services, now: datetime) -> str:
@@ -109,7 +121,8 @@ def _mark(case: Case, decision: Decision, record: RepositoryRecord, hearing: Hea
     day = mark_until(case.terms, case.owner, now).isoformat()
     fresh = Retirement(Stage.OBSERVED, now, case.snapshot.created_at, case.world, case.terms.hash, delete_after=day, intended=Stage.MARKED)
     intended = _intend(record, fresh, decision, services, now)
-    services.registry.tag(case.snapshot, {DELETE_AFTER: day, STATE: Stage.MARKED.value})
+    if not _tag(case.snapshot, {DELETE_AFTER: day, STATE: Stage.MARKED.value}, services):
+        return _reborn(intended, decision, services, now)
     return _reached(intended, Stage.MARKED, decision, services, now, owner=case.owner, policy_hash=hearing.policy.hash)
 
 
@@ -119,19 +132,33 @@ def _quarantine(case: Case, decision: Decision, record: RepositoryRecord, servic
     if former is None:
         return Done(record.name, None, "it was not marked")
     if is_ours(original):
-        # An interrupted step set it already: what was there before is in its intent.
-        original = former.original_policy
+        # An interrupted step set it already: what was there before is in its intent, what others have added since is not.
+        original = released(original, former.original_policy)
     try:
         text = quarantined(original)
     except ValueError as error:
         return Done(record.name, None, str(error))
     intended = _intend(record, replace(former, intended=Stage.QUARANTINED, original_policy=original), decision, services, now)
-    if not _set_policy(snapshot, text, services):
-        again = Retirement(Stage.OBSERVED, now)
-        _write_outcome(intended, again, decision, services, now, {"why": REBORN})
-        return Done(record.name, None, REBORN)
-    services.registry.tag(snapshot, {STATE: Stage.QUARANTINED.value})
+    services.book.note_taken(record.name, now)
+    if not _set_policy(snapshot, text, services) or not _tag(snapshot, {STATE: Stage.QUARANTINED.value}, services):
+        return _reborn(intended, decision, services, now)
     return _reached(intended, Stage.QUARANTINED, decision, services, now, owner=case.owner)
+
+
+def _reborn(intended: RepositoryRecord, decision: Decision, services: Services, now: datetime) -> Done:
+    """Another repository of the name is there, and was rid again of what it got: the retirement of the former one is over."""
+    _write_outcome(intended, Retirement(Stage.OBSERVED, now), decision, services, now, {"why": REBORN})
+    return Done(intended.name, None, REBORN)
+
+
+def _tag(snapshot: Snapshot, tags: Mapping[str, str], services: Services) -> bool:
+    """Set tags; False if another repository of the name got them, which was then rid of them again."""
+    services.registry.tag(snapshot, tags)
+    present = services.registry.snapshot(snapshot.name)
+    if present is None or present.created_at == snapshot.created_at:
+        return True
+    services.registry.untag(present, tags)
+    return False
 
 
 def _set_policy(snapshot: Snapshot, text: str | None, services: Services) -> bool:
@@ -153,8 +180,10 @@ def _archive(case: Case, decision: Decision, record: RepositoryRecord, services:
     if former is None:
         return Done(record.name, None, "it was not quarantined")
     # What an interrupted attempt archived is ours as well.
-    since = former.archiving_since or now
+    # ECR tells whole seconds.
+    since = former.archiving_since or now.replace(microsecond=0)
     intended = _intend(record, replace(former, intended=Stage.ARCHIVED, archiving_since=since), decision, services, now)
+    services.book.note_taken(record.name, now)
     refused = 0
     for image in case.snapshot.held:
         if image.status == ACTIVE:
@@ -165,7 +194,8 @@ def _archive(case: Case, decision: Decision, record: RepositoryRecord, services:
                 logger.warning("image not archived", extra={"repository": record.name, "digest": image.digest, "why": str(error)})
     if refused:
         return _stays(intended, f"ECR refused to archive {refused} images", decision, services, now)
-    services.registry.tag(case.snapshot, {STATE: Stage.ARCHIVED.value})
+    if not _tag(case.snapshot, {STATE: Stage.ARCHIVED.value}, services):
+        return _reborn(intended, decision, services, now)
     return _reached(intended, Stage.ARCHIVED, decision, services, now, owner=case.owner)
 
 
@@ -187,6 +217,7 @@ def _delete(
     if former.intended is not Stage.DELETED:
         services.tombstones.put(snapshot, now, hearing.policy.hash)
     intended = _intend(record, replace(former, intended=Stage.DELETED), decision, services, now)
+    services.book.note_taken(record.name, now)
     failed = _delete_images(snapshot, deleting)
     if failed:
         why = "; ".join(f"{digest}: {reason}" for digest, reason in sorted(failed.items())[:3])
@@ -199,7 +230,6 @@ def _delete(
     left = services.registry.snapshot(snapshot.name)
     if left is not None and left.created_at == snapshot.created_at:
         return _stays(intended, "ECR still shows the repository", decision, services, now)
-    services.book.note_taken(record.name, now)
     ended = replace(former, stage=Stage.DELETED, since=now, intended=None)
     _write_outcome(intended, ended, decision, services, now, {"images": len(snapshot.held)})
     return Done(record.name, Stage.DELETED)
@@ -221,14 +251,16 @@ def _delete_images(snapshot: Snapshot, deleting: DeletingRegistry) -> Mapping[st
 def _take_back(case: Case, decision: Decision, record: RepositoryRecord, services: Services, now: datetime) -> Done:
     """Undo every step: the policy first, so that images can be pulled at once, then the archive, the tags at last."""
     snapshot, former, intended = case.snapshot, case.retirement or Retirement(Stage.OBSERVED, now, case.snapshot.created_at), record
+    not_before, ours = former.not_before, former.birth == snapshot.created_at
     if former.intended is not Stage.OBSERVED:
-        intended = _intend(record, replace(former, intended=Stage.OBSERVED), decision, services, now)
+        if decision.vetoed and case.terms:
+            not_before = now + timedelta(days=case.terms.after_days)
+        intended = _intend(record, replace(former, intended=Stage.OBSERVED, not_before=not_before), decision, services, now)
     if isinstance(snapshot.policy, str) and is_ours(snapshot.policy):
-        ours = former.birth == snapshot.created_at
         _set_policy(snapshot, released(snapshot.policy, former.original_policy, ours=ours), services)
     refused = 0
     for image in snapshot.held:
-        if former.archiving_since and image.status == ARCHIVED and (image.archived_at or NEVER_BEFORE) >= former.archiving_since:
+        if ours and former.archiving_since and image.status == ARCHIVED and (image.archived_at or NEVER_BEFORE) >= former.archiving_since:
             try:
                 services.registry.activate(snapshot.name, image.digest)
             except Refused as error:
@@ -237,8 +269,9 @@ def _take_back(case: Case, decision: Decision, record: RepositoryRecord, service
     if refused:
         return _stays(intended, f"ECR refused to bring {refused} images back from the archive", decision, services, now)
     services.registry.untag(snapshot, [key for key in (DELETE_AFTER, STATE) if snapshot.tag(key) is not None])
-    days = case.terms.after_days if case.terms else 0
-    not_before = now + timedelta(days=days) if decision.vetoed else former.not_before
+    if snapshot.unreadable:
+        # What could not be read could not be undone: it stays to be done.
+        return _stays(intended, f"not all of it could be read: {'; '.join(snapshot.unreadable)}", decision, services, now)
     ended = Retirement(Stage.OBSERVED, now, snapshot.created_at, not_before=not_before)
     _write_outcome(intended, ended, decision, services, now, {"owner": case.owner})
     return Done(record.name, Stage.OBSERVED, "; ".join(reason.seen for reason in decision.against))
@@ -252,8 +285,6 @@ def _ended(name: str, record: RepositoryRecord | None, services: Services, now: 
     ended = replace(record.retirement, stage=Stage.DELETED, since=now, intended=None)
     why = "an interrupted run had deleted it" if ours else "somebody else deleted it"
     _write_outcome(record, ended, Decision(Stage.DELETED, ()), services, now, {"why": why})
-    if ours:
-        services.book.note_taken(name, now)
     return Done(name, Stage.DELETED, why)
 
 
@@ -263,7 +294,13 @@ def _ended(name: str, record: RepositoryRecord | None, services: Services, now: 
 def _intend(record: RepositoryRecord, retirement: Retirement, decision: Decision, services: Services, now: datetime) -> RepositoryRecord:
     """Write what is about to be done. Raises Contended: then somebody else is at it, and nothing is done."""
     to = retirement.intended
-    body = {"at": now.isoformat(), "from": retirement.stage.value, "to": to.value if to else None, "reasons": reasons_as_data(decision)}
+    body = {
+        "at": now.isoformat(),
+        "from": retirement.stage.value,
+        "to": to.value if to else None,
+        "state": as_data(retirement),
+        "reasons": reasons_as_data(decision),
+    }
     intended, entry = append(replace(record, retirement=retirement), INTENT, body)
     return services.ledger.write(intended, entry)
 
@@ -280,12 +317,8 @@ def _reached(
 ) -> Done:
     if intended.retirement is None:
         raise AssertionError("a step without a retirement")
-    # The notice is the entry that is about to be written.
-    notice = intended.entries + 1 if stage is Stage.MARKED else intended.retirement.notice
-    reached = replace(intended.retirement, stage=stage, since=now, intended=None, notice=notice)
+    reached = replace(intended.retirement, stage=stage, since=now, intended=None)
     _write_outcome(intended, reached, decision, services, now, {"owner": owner, "policy_hash": policy_hash})
-    if stage in {Stage.QUARANTINED, Stage.ARCHIVED}:
-        services.book.note_taken(intended.name, now)
     return Done(intended.name, stage)
 
 
@@ -302,16 +335,20 @@ def _write_outcome(
 ) -> None:
     """Write what came of a step. A look that wrote meanwhile changes nothing of it: it is what was done."""
     before = record.retirement
-    body = {
-        "at": now.isoformat(),
-        "from": before.stage.value if before else Stage.OBSERVED.value,
-        "to": retirement.stage.value,
-        "intended": retirement.intended.value if retirement.intended else None,
-        "delete_after": retirement.delete_after,
-        "reasons": reasons_as_data(decision),
-        **more,
-    }
-    for _ in range(4):
+    for _ in range(WRITES):
+        if retirement.stage is Stage.MARKED and before is not None and before.stage is Stage.OBSERVED:
+            # The notice is the entry that is about to be written, whoever wrote meanwhile.
+            retirement = replace(retirement, notice=record.entries + 1)
+        body = {
+            "at": now.isoformat(),
+            "from": before.stage.value if before else Stage.OBSERVED.value,
+            "to": retirement.stage.value,
+            "intended": retirement.intended.value if retirement.intended else None,
+            "delete_after": retirement.delete_after,
+            "state": as_data(retirement),
+            "reasons": reasons_as_data(decision),
+            **more,
+        }
         updated, entry = append(replace(record, retirement=retirement), OUTCOME, body)
         try:
             services.ledger.write(updated, entry)

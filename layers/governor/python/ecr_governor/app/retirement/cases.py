@@ -72,6 +72,7 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
     # A retirement of a former repository is shown as well: what it may have done to this one is to be undone.
     retirement = record.retirement if record is not None and record.gone_at is None else None
     exemption = policy.exemption_for(name, unused.RULE.id, now)
+    judged = _judged(snapshot, retirement, services)
     return Case(
         snapshot=snapshot,
         retirement=retirement,
@@ -84,7 +85,8 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         delivered_at=services.ledger.told_at(name, retirement.notice, PEOPLE) if retirement and retirement.notice else None,
         trusted_pulls=hearing.trusted_pulls,
         noted_push=noted.at if (noted := services.ledger.noted_push(name)) else None,
-        world=world_of(snapshot, _judged(snapshot, retirement, services)),
+        world=world_of(snapshot, judged),
+        emptied=judged is not None and bool(judged.held),
     )
 
 

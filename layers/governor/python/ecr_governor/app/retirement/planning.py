@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ecr_governor.app.errors import Contended, Denied
+from ecr_governor.app.errors import Contended, Denied, Refused
 from ecr_governor.app.retirement.carrying_out import Done, carry_out, reasons_as_data
 from ecr_governor.app.retirement.cases import Hearing, Services, case_of, hear
 from ecr_governor.app.retirement.ports import DeletingRegistry
@@ -59,7 +59,7 @@ class Plan:
 
     def forward(self, stages: Iterable[Stage]) -> tuple[Item, ...]:
         """What is to be taken a step further, to one of these stages."""
-        wanted = frozenset(stages)
+        wanted = frozenset(stages) - {Stage.OBSERVED}
         return () if self.withheld else tuple(item for item in self.items if item.decision.to in wanted)
 
 
@@ -136,7 +136,7 @@ def _after(item: Item, made: Plan, stages: Iterable[Stage]) -> Sequence[Item]:
 def _one(name: str, to: Stage, hearing: Hearing, services: Services, now: datetime, deleting: DeletingRegistry | None) -> Done:
     try:
         done = carry_out(name, to, hearing, services, now, deleting)
-    except (Contended, Denied) as error:
+    except (Contended, Denied, Refused) as error:
         # What was intended is in the ledger: the next run goes on from there.
         logger.exception("step not completed", extra={"repository": name, "to": to.value})
         return Done(name, None, str(error))
@@ -147,7 +147,7 @@ def _one(name: str, to: Stage, hearing: Hearing, services: Services, now: dateti
 def _following(item: Item) -> Stage | None:
     """The stage that comes next if nothing speaks against it."""
     terms = item.case.terms
-    return next_stage(item.stage, terms, empty=not item.case.snapshot.held) if terms else None
+    return next_stage(item.stage, terms, empty=item.case.empty) if terms else None
 
 
 def plan_as_data(made: Plan) -> dict[str, Any]:

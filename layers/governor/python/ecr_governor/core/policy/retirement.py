@@ -98,6 +98,15 @@ class Window(Strict):
     from_hour: Annotated[StrictInt, Field(ge=0, le=23, description="From this hour on, UTC.")] = 0
     until_hour: Annotated[StrictInt, Field(ge=1, le=24, description="Until this hour, UTC.")] = 24
 
+    @model_validator(mode="after")
+    def _opens(self) -> Self:
+        if not self.days:
+            raise problems_error(DocumentProblem(("days",), "a window without days never opens", "name a day, or leave it out"))
+        if self.from_hour >= self.until_hour:
+            what = f"a window from {self.from_hour} to {self.until_hour} never opens"
+            raise problems_error(DocumentProblem(("until_hour",), what, "write a later hour; a window does not go over midnight"))
+        return self
+
     def contains(self, moment: datetime) -> bool:
         """Whether the moment is within it."""
         utc = moment.astimezone(UTC)
@@ -108,7 +117,7 @@ class Caps(Strict):
     """How much one run may take away. Over any of them the whole run takes nothing away; 0 means none."""
 
     per_run: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories in one run.")] = 10
-    percent: Annotated[float, Field(ge=0, le=100, description="Of all repositories in the registry, in one run.")] = 5.0
+    percent: Annotated[float, Field(strict=True, ge=0, le=100, description="Of all repositories in the registry, in one run.")] = 5.0
     per_owner: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories of one owner, in one run.")] = 5
     per_namespace: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories of one namespace, in one run.")] = 5
     per_day: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories in 24 hours, over all runs.")] = 20

@@ -14,7 +14,7 @@ from ecr_governor.core.policy.retirement import RetirementTerms, Then
 from ecr_governor.core.retirement import evidence as witnesses
 from ecr_governor.core.retirement.evidence import Evidence
 from ecr_governor.core.retirement.quarantine import is_in_force, is_ours
-from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, PROTECT, STACK, Snapshot, fingerprint
+from ecr_governor.core.retirement.snapshot import ACTIVE, ARCHIVED, DELETE_AFTER, PROTECT, STACK, Snapshot, fingerprint
 from ecr_governor.core.retirement.state import Retirement, Stage
 from ecr_governor.core.rules.unused import SLACK
 
@@ -47,7 +47,7 @@ class Case:
 
     `watched_since` is when we first saw this repository; `delivered_at` when the notice of its mark reached somebody. `owner` is None
     where nobody is known to own it. `trusted_pulls`: nobody's pulls go unrecorded. `noted_push` is the newest push that an event told of:
-    ECR itself does not show that a tag was moved to an old image.
+    ECR itself does not show that a tag was moved to an old image. `emptied`: it holds no image because an interrupted deletion took them.
     """
 
     snapshot: Snapshot
@@ -61,6 +61,13 @@ class Case:
     delivered_at: datetime | None = None
     trusted_pulls: bool = True
     noted_push: datetime | None = None
+    emptied: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether there was no image when it was judged."""
+        return not self.snapshot.held and not self.emptied
+
     world: str = ""
 
 
@@ -102,7 +109,7 @@ def decide(case: Case, now: datetime) -> Decision:
         return Decision(Stage.OBSERVED if _left_traces(case) else None, reasons)
     if Weight.DOUBT in weights or Weight.WAIT in weights or case.terms is None:
         return Decision(None, reasons)
-    return Decision(next_stage(stage, case.terms, empty=not case.snapshot.held), reasons)
+    return Decision(next_stage(stage, case.terms, empty=case.empty), reasons)
 
 
 def next_stage(stage: Stage, terms: RetirementTerms, *, empty: bool) -> Stage | None:
@@ -159,7 +166,7 @@ def _left_traces(case: Case) -> bool:
 def _policy_asks(case: Case, _now: datetime) -> Iterator[Reason]:
     if case.terms is None:
         yield Reason("the policy asks for it", "it names no retirement for this namespace", Weight.CONTRARY)
-    elif not case.snapshot.held and not case.snapshot.unreadable and case.terms.empty_after_days is None:
+    elif case.empty and not case.snapshot.unreadable and case.terms.empty_after_days is None:
         yield Reason("the policy asks for it", "it lets repositories without images alone", Weight.CONTRARY)
     else:
         yield Reason("the policy asks for it", f"up to {case.terms.then.value}")
@@ -218,7 +225,7 @@ def _idle(case: Case, now: datetime) -> Iterator[Reason]:
 
 
 def _idle_days(case: Case, terms: RetirementTerms) -> int:
-    return terms.after_days if case.snapshot.held else terms.empty_after_days or terms.after_days
+    return terms.empty_after_days or terms.after_days if case.empty else terms.after_days
 
 
 def _nobody_uses_it(case: Case, now: datetime) -> Iterator[Reason]:
@@ -263,6 +270,8 @@ def _as_we_left_it(case: Case, _now: datetime) -> Iterator[Reason]:
         yield Reason(VETO, seen, Weight.CONTRARY)
     if retirement.stage.rank >= Stage.QUARANTINED.rank and snapshot.held and not _quarantine_stands(case):
         yield Reason(VETO, "the quarantine's statement was taken out of the repository policy", Weight.CONTRARY)
+    if any(image.status not in {ACTIVE, ARCHIVED} for image in snapshot.held):
+        yield Reason(VETO, "images are on their way back from the archive", Weight.CONTRARY)
     if retirement.stage is Stage.ARCHIVED:
         active = [image for image in snapshot.held if image.status != ARCHIVED]
         if active:
@@ -291,11 +300,12 @@ def _time_has_come(case: Case, now: datetime) -> Iterator[Reason]:
                 "not vetoed lately", f"somebody objected: until {retirement.not_before:%Y-%m-%d}", Weight.WAIT, retirement.not_before
             )
         return
+    if case.delivered_at is None:
+        # Asked at every stage: a row of the ledger may be missing by now.
+        yield Reason("the owner was told", "no notice was delivered yet", Weight.WAIT)
+        return
     match retirement.stage:
         case Stage.MARKED:
-            if case.delivered_at is None:
-                yield Reason("the owner was told", "no notice was delivered yet", Weight.WAIT)
-                return
             ends = max(_grace_ends(terms, case.owner, max(case.delivered_at, retirement.since)), _named_day(retirement))
             what = f"on {case.delivered_at:%Y-%m-%d}, grace runs until {ends:%Y-%m-%d}"
             yield Reason("the owner was told", what, Weight.FOR if now >= ends else Weight.WAIT, ends)

@@ -15,6 +15,7 @@ DENIED: Final = (
     "ecr:UploadLayerPart",
 )
 """What a push or a pull takes. Settings and reports stay open to their owners."""
+_OURS: Final = {"Sid", "Effect", "Principal", "Action"}
 TOO_LONG: Final = 10_240
 """Characters that a repository policy may have (ECR's service quotas)."""
 
@@ -36,9 +37,13 @@ def quarantined(original: str | None) -> str:
 
 
 def is_in_force(policy: str | None) -> bool:
-    """Tell whether our statement stands in the policy, as we wrote it."""
+    """Tell whether our statement stands in the policy, as we wrote it: with a condition it might deny nobody."""
     return any(
-        each.get("Sid") == SID and each.get("Effect") == "Deny" and each.get("Principal") == "*" and set(DENIED) <= _actions(each)
+        each.keys() == _OURS
+        and each["Sid"] == SID
+        and each["Effect"] == "Deny"
+        and each["Principal"] == "*"
+        and set(DENIED) <= _actions(each)
         for each in _statements(policy)
     )
 

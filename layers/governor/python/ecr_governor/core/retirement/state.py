@@ -1,9 +1,9 @@
 """How far one repository's retirement is. It stands in the repository's record, and goes with it when the repository does."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 
 class Stage(StrEnum):
@@ -52,3 +52,12 @@ class Retirement:
     def under_way(self) -> bool:
         """Whether anything has been done, or was about to be, that may have to be undone."""
         return self.intended is not None or self.stage in {Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED}
+
+
+def as_data(retirement: Retirement) -> dict[str, Any]:
+    """Give a retirement as a JSON object: what each entry about it holds, so that the chain's hashes cover it."""
+    return {name: _plain(value) for name, value in asdict(retirement).items()}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value.value if isinstance(value, Stage) else value
