@@ -91,12 +91,13 @@ def _comes_back(record: RepositoryRecord) -> list[str]:
     if retirement is None:
         return []
     lines = [f"{record.name} is {retirement.stage.value} since {retirement.since:%Y-%m-%d}. What comes back:"]
-    if retirement.stage.rank >= Stage.QUARANTINED.rank:
+    if retirement.stage.rank >= Stage.QUARANTINED.rank or retirement.intended is Stage.QUARANTINED:
         text = "the one from before, byte for byte" if retirement.original_policy else "none, as before"
         lines.append(f"  repository policy: {text}; push and pull work again at once")
     if retirement.archiving_since:
         lines.append("  images: those that the retirement archived, with digests and tags; ECR takes up to 20 minutes for it")
-    return [*lines, f"  tags: {DELETE_AFTER} is removed", "What cannot come back: nothing is lost so far"]
+    lost = "images that a deletion under way has taken already" if retirement.intended is Stage.DELETED else "nothing is lost so far"
+    return [*lines, f"  tags: {DELETE_AFTER} is removed", f"What cannot come back: {lost}"]
 
 
 def _not_to_be_restored(deployment: Deployment, record: RepositoryRecord) -> Exit:

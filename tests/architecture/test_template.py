@@ -177,7 +177,7 @@ def test_as_many_shards_are_checked_at_once_as_share_the_rate() -> None:
     assert {name for name, state in tasks.items() if "Catch" in state} == {"List", "CheckShard", "Decide", "Retire"}
 
 
-@pytest.mark.parametrize("role", ["RepositoryEventsRole", "RetireRole", "ReleasesRole"])
+@pytest.mark.parametrize("role", ["RepositoryEventsRole", "RetireRole"])
 def test_in_audit_there_is_no_right_to_change_anything_in_ecr(role: str) -> None:
     conditional = [policy["Fn::If"] for policy in of_type("AWS::IAM::Role")[role]["Policies"] if "Fn::If" in policy]
     ((condition, document, otherwise),) = conditional

@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import logging
 import sys
 import time
 from collections import Counter
@@ -26,6 +27,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.trace:
         return _trace(given.first)
+    logging.disable(logging.CRITICAL)
     gc.freeze()
     gc.set_threshold(100_000)
     broken = _play(range(given.first, given.first + given.schedules))

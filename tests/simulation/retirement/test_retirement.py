@@ -1,5 +1,6 @@
 """Thousands of schedules of retiring while others push, pull, retag, deploy, object, and while calls fail and processes die."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +15,13 @@ Check = Callable[[Case, datetime], Iterator[Reason]]
 BLOCKS, SCHEDULES = 10, 300
 ENOUGH = 1000
 """Schedules within which a bad janitor must be caught."""
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

@@ -11,16 +11,16 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from ecr_governor.app.errors import Contended, Refused, Throttled
+from ecr_governor.app.errors import Contended, Denied, Refused, Throttled
 from ecr_governor.app.ports import PolicyInForce
 from ecr_governor.app.retirement.carrying_out import release
-from ecr_governor.app.retirement.cases import PEOPLE, Services, hear
+from ecr_governor.app.retirement.cases import PEOPLE, Services
 from ecr_governor.app.retirement.planning import carry_out_plan, plan
 from ecr_governor.core.origin import Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.retirement.evidence import Evidence, Use
-from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, HeldImage
+from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, STATE, HeldImage
 from ecr_governor.core.retirement.state import Stage
 from tests.fakes import T0, InMemoryLedger
 from tests.retiring import (
@@ -93,8 +93,8 @@ class SimRegistry(MemoryRegistry):
 
     def _changed(self, what: str, name: str) -> HeldRepository | None:
         self.world.others_act()
-        self.world.before_change(what, name)
         held = super()._changed(what, name)
+        self.world.before_change(what, name)
         self.world.lose_the_answer_after = self.world.strikes(0.02)
         return held
 
@@ -160,12 +160,14 @@ class World:
         self.inbox: list[str] = []
         self.removed_this_run: set[str] = set()
         self.recreated: set[str] = set()
+        self.overlapped: set[str] = set()
         self.excused: set[str] = set()
         self.policy_read: tuple[str, bool] = (TERMS, False)
         self.lose_the_answer_after = False
         self.pushes = 100
         self.depth = 0
         self.withheld: tuple[str, ...] = ()
+        self.fenced = False
         self.registry = SimRegistry(lambda: self.clock)
         self.ledger = SimLedger()
         self.witnesses = SimWitnesses()
@@ -230,7 +232,7 @@ class World:
         self._check_rest()
 
     def _night(self, janitor: Janitor) -> None:
-        self.removed_this_run, self.recreated = set(), set()
+        self.removed_this_run, self.recreated, self.overlapped = set(), set(), set()
         if self.calm or self.rng.random() < 0.8:
             self._look()
         try:
@@ -251,15 +253,17 @@ class World:
                 self.ledger.mark_delivered(entry.repository, entry.number, PEOPLE, self.clock)
         waiting, self.inbox = self.inbox, []
         for name in waiting:
-            if not self.calm and self.rng.random() < 0.2:
-                continue
-            try:
-                release(name, "a pull was refused", hear(self.services, self.clock), self.services, self.clock)
-                if self.registry.quarantined(name):
-                    self.breaches.append(Breach("I9", name, "a refused pull did not release it"))
-            except (Crash, Throttled, Contended):
-                self.excused |= self.recreated
-                self.inbox.append(name)
+            if self.calm or self.rng.random() < 0.8:
+                self._release(name)
+
+    def _release(self, name: str) -> None:
+        try:
+            release(name, "a pull was refused", self.services, self.clock)
+            if self.registry.quarantined(name):
+                self.breaches.append(Breach("I9", name, "a refused pull did not release it"))
+        except (Crash, Throttled, Contended):
+            self.excused |= self.recreated
+            self.inbox.append(name)
 
     # What strikes
 
@@ -292,6 +296,11 @@ class World:
             name = self.rng.choice(NAMES)
             self.trace.append(f"{action.__name__.strip('_')} {name} at {self.clock:%m-%d %H:%M}")
             action(self, name)
+        if self.inbox and self.rng.random() < 0.3:
+            # The refusal is heard while the janitor is still at work.
+            name = self.inbox.pop()
+            self.overlapped.add(name)
+            self._release(name)
         self.depth = 0
 
     def _denied(self, name: str) -> bool:
@@ -378,7 +387,10 @@ class World:
         held = self.registry.repositories.get(name)
         if record is None or held is None or record.created_at != held.created_at:
             return
-        if record.retirement is None or record.retirement.intended is None:
+        if what.startswith("delete") and self.fenced and STATE not in held.tags:
+            # The deleting role may delete only what carries the tag.
+            raise Denied(what)
+        if name not in self.overlapped and (record.retirement is None or record.retirement.intended is None):
             self.breaches.append(Breach("I4", name, f"{what} without an intent"))
 
     def removed(self, name: str, digest: str | None) -> None:
@@ -427,8 +439,9 @@ class World:
 
 def governor(world: World) -> None:
     """The product."""
+    world.fenced = True
     names = {*NAMES, *world.ledger.retiring()}
-    made = plan(names, len(NAMES), world.services, world.clock)
+    made = plan(names, len(NAMES), ALL, world.services, world.clock)
     world.withheld = made.withheld
     carry_out_plan(made, ALL, world.services, world.clock, world.registry)
 

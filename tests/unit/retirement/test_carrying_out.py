@@ -141,7 +141,7 @@ class World:
 
     def plan(self) -> Plan:
         names = tuple(self.ledger.records_by_name)
-        return plan(names, len(names), self.services, self.now)
+        return plan(names, len(names), tuple(Stage), self.services, self.now)
 
     def carry(self, made: Plan, stages: Sequence[Stage] = tuple(Stage)) -> dict[str, Done]:
         # The first word on each repository counts.
@@ -571,7 +571,7 @@ def test_images_archived_within_the_second_of_the_step_are_ours() -> None:
 @pytest.mark.parametrize("stage", [Stage.QUARANTINED, Stage.ARCHIVED])
 def test_a_refused_pull_releases_at_once(stage: Stage) -> None:
     world = a_world().reach(stage)
-    done = release(NAME, "ci was refused", hear(world.services, world.now), world.services, world.now)
+    done = release(NAME, "ci was refused", world.services, world.now)
     assert done == Done(NAME, Stage.OBSERVED, "ci was refused")
     assert is_untouched(world)
     assert world.retirement.not_before is None
@@ -581,15 +581,15 @@ def test_a_refused_pull_of_what_is_in_no_quarantine_changes_nothing() -> None:
     for stage in (None, Stage.MARKED):
         world = a_world().reach(stage) if stage else a_world()
         before = world.state()
-        assert release(NAME, "refused", hear(world.services, world.now), world.services, world.now).stage is None
-        assert release("search/web", "refused", hear(world.services, world.now), world.services, world.now).stage is None
+        assert release(NAME, "refused", world.services, world.now).stage is None
+        assert release("search/web", "refused", world.services, world.now).stage is None
         assert world.state() == before
 
 
 def test_a_refused_pull_of_what_is_gone_is_written_down() -> None:
     world = a_world().reach(Stage.QUARANTINED)
     del world.registry.repositories[NAME]
-    done = release(NAME, "refused", hear(world.services, world.now), world.services, world.now)
+    done = release(NAME, "refused", world.services, world.now)
     assert done == Done(NAME, Stage.DELETED, "somebody else deleted it")
 
 
@@ -599,7 +599,7 @@ def test_an_interrupted_release_is_ended_by_the_next_run(stage: Stage) -> None:
         world = a_world().reach(stage)
         world.beats.begin(at, _crash)
         try:
-            release(NAME, "refused", hear(world.services, world.now), world.services, world.now)
+            release(NAME, "refused", world.services, world.now)
         except Crash:
             world.beats.stop()
             if world.stage is stage:
@@ -1255,7 +1255,7 @@ def test_where_there_is_no_time_left_nothing_is_begun() -> None:
     world = due_together(Stage.MARKED)
     made = world.plan()
     left = iter([True, False, False])
-    done = carry_out_plan(made, FORWARD, world.services, world.now, may_go_on=lambda: next(left))
+    done = carry_out_plan(made, FORWARD, replace(world.services, may_go_on=lambda: next(left)), world.now)
     assert [each.stage for each in done] == [Stage.MARKED, None, None]
     assert done[2].why == "there was no time left: the next run goes on"
 

@@ -100,6 +100,7 @@ class _Record(_Tolerant):
     source_ip: str = Field("", alias="sourceIPAddress")
     user_agent: str = Field("", alias="userAgent")
     error_code: str | None = Field(None, alias="errorCode")
+    error_message: str = Field("", alias="errorMessage")
     recipient_account: str = Field("", alias="recipientAccountId")
 
 
@@ -168,8 +169,15 @@ def parse_refusal(body: str, account: str, region: str) -> Happening | None:
         raise Rejected(f"not a CloudTrail record: {_first(invalid)}") from invalid
     if record.error_code not in REFUSALS:
         return None
+    request = record.request_parameters or {}
+    owner = request.get("registryId") or record.recipient_account
+    if owner and owner != account:
+        raise Rejected(f"record is of registry {_shown(owner)}, but this is {account}")
+    if not request and not record.resources:
+        # On failure CloudTrail may leave both out; the words of the refusal name the repository.
+        request = {"resourceArn": next((word for word in record.error_message.split() if ":repository/" in word), None)}
     actor = record.user_identity.actor()
-    name = _name(record.request_parameters or {}, record, account)
+    name = _name(request, record, account)
     return Happening(name, News(), Trigger(record.event_name, actor.name), record.event_time)
 
 

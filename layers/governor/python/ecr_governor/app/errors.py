@@ -17,6 +17,10 @@ class Contended(GovernorError):
     """Somebody else wrote the same ledger record first: read again and decide again."""
 
 
+class Overtaken(Contended):
+    """Somebody else took a retirement another way while a step of it was under way: what the step did has to be undone."""
+
+
 class Unintelligible(GovernorError):
     """A ledger record holds what this release does not know. It is left as it is."""
 

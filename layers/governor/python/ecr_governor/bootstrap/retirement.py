@@ -1,7 +1,8 @@
 """Where the functions that retire are put together."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
 
@@ -15,17 +16,22 @@ from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.adapters.tombstones import S3Tombstones
 from ecr_governor.adapters.usage.witnesses import AwsWitnesses
 from ecr_governor.app.errors import SweepRunning
+from ecr_governor.app.ports import PolicyInForce
 from ecr_governor.app.retirement.carrying_out import release
-from ecr_governor.app.retirement.cases import Services, hear
+from ecr_governor.app.retirement.cases import Services
 from ecr_governor.app.retirement.ports import RetiringRegistry
 from ecr_governor.app.retirement.runs import RunServices, reap, retire
 from ecr_governor.batches import Arrival
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ecr, ledger, now, policies, sqs
+from ecr_governor.bootstrap.parts import now as clock
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.events import RELEASE_ASKED, parse_refusal
 from ecr_governor.observability import count, logger
 from ecr_governor.settings import EventSettings, SweepSettings, from_environment
+
+TIME_FOR_MORE = 60_000
+"""Milliseconds that must be left before more is begun."""
 
 
 class Context(Protocol):
@@ -58,14 +64,15 @@ def delete_retired(context: Context) -> dict[str, Any]:
     return summary
 
 
-def release_refused(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+def release_refused(event: Mapping[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
     """Answer a batch of events of refused calls: what is in quarantine is released at once."""
-    settings, services = from_environment(EventSettings, os.environ), _steps(EcrRetiring(ecr))
+    settings, services = from_environment(EventSettings, os.environ), _steps(EcrRetiring(ecr), context)
 
     def take(arrival: Arrival) -> None:
         who, what = arrival.trigger.actor or "somebody", arrival.trigger.event
-        attempt = f"{who} asked for it" if what == RELEASE_ASKED else f"{who} was refused {what}"
-        done = release(arrival.repository, attempt, hear(services, now(), asked=False), services, now())
+        asked = what == RELEASE_ASKED
+        attempt = f"{who} asked for it" if asked else f"{who} was refused {what}"
+        done = release(arrival.repository, attempt, services, now(), asked=asked)
         if done.stage is Stage.OBSERVED:
             count("RetirementsReleased")
 
@@ -82,25 +89,27 @@ def _count(summary: Mapping[str, Any]) -> None:
 
 def _run(registry: RetiringRegistry, context: Context) -> RunServices:
     return RunServices(
-        steps=_steps(registry),
+        steps=_steps(registry, context),
         book=DynamoDbSweepBook(client("dynamodb"), _settings().ledger_table, "retirement-lease"),
         runs=S3RunStore(client("s3"), _settings().reports_bucket),
-        time_left=_time_left(context),
         account=_settings().account,
         region=_settings().region,
     )
 
 
-def _time_left(context: Context) -> Callable[[], float]:
-    return lambda: context.get_remaining_time_in_millis() / 1000
+class _PolicyNow:
+    """The policy as it is when it is asked for, not as of the run's beginning: `stop` stops a run that is under way."""
+
+    def current(self, now: datetime) -> PolicyInForce:  # noqa: ARG002 - the run's time stands still, the policy does not
+        return policies().current(clock())
 
 
-def _steps(registry: RetiringRegistry) -> Services:
+def _steps(registry: RetiringRegistry, context: Context) -> Services:
     settings = _settings()
     return Services(
         registry=registry,
         ledger=ledger(),
-        policies=policies(),
+        policies=_PolicyNow(),
         witnesses=AwsWitnesses(
             ecs_client=lambda: client("ecs"),
             lambda_client=lambda: client("lambda"),
@@ -111,6 +120,7 @@ def _steps(registry: RetiringRegistry) -> Services:
         ),
         tombstones=S3Tombstones(client("s3"), settings.reports_bucket),
         book=DynamoDbRunBook(client("dynamodb"), settings.ledger_table),
+        may_go_on=lambda: context.get_remaining_time_in_millis() > TIME_FOR_MORE,
     )
 
 

@@ -18,8 +18,8 @@ TEXT_LIMIT = 4000
 LISTED = 6
 PROBLEMS_LISTED = 10
 EXAMPLES = 4
-NAMED_AT_ONCE = 40
-"""Names that one section holds, each with its day, at their greatest length of 256 only cut."""
+NAMED_AT_ONCE = 9
+"""Names that a section and a message's bare text can hold at their greatest length of 256: to be named is to be told."""
 
 _MARK = {
     Severity.CRITICAL: ":rotating_light: Critical",
@@ -184,7 +184,7 @@ def retirements(entries: Sequence[Told], account: str, region: str) -> dict[str,
         *_section(f"Who still needs one of them removes its tag `{DELETE_AFTER}`, or asks for an exemption."),
         _context(account, region, str(entries[0].body.get("policy_hash") or "unchanged"), "sent as one message because many came at once"),
     ]
-    names = ", ".join(entry.repository for entry in entries[:EXAMPLES])
+    names = ", ".join(entry.repository for entry in entries)
     return {"text": _cut(plain(f"{len(entries)} steps of retirements: {names}"), TEXT_LIMIT), "blocks": blocks}
 
 

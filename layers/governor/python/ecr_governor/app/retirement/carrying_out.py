@@ -5,15 +5,17 @@ A crash between any two calls leaves an intent. The next run sees what was inten
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, assert_never
 
-from ecr_governor.app.errors import Contended, Refused
+from ecr_governor.app.errors import Contended, Denied, Overtaken, Refused
 from ecr_governor.app.retirement.cases import Hearing, Services, case_of, hear
 from ecr_governor.app.retirement.ports import DeletingRegistry
 from ecr_governor.core.record import RepositoryRecord, append, break_in
-from ecr_governor.core.retirement.decide import Case, Decision, Reason, Weight, decide, mark_until
+from ecr_governor.core.repository import Unreadable
+from ecr_governor.core.retirement.decide import USERS, Case, Decision, Reason, Weight, decide, mark_until
 from ecr_governor.core.retirement.quarantine import is_ours, quarantined, released, same_text
 from ecr_governor.core.retirement.snapshot import ACTIVE, ARCHIVED, DELETE_AFTER, STATE, Snapshot, deletion_order
 from ecr_governor.core.retirement.state import Retirement, Stage, as_data
@@ -22,8 +24,12 @@ logger = logging.getLogger(__name__)
 
 INTENT: Final = "retirement-intent"
 OUTCOME: Final = "retirement"
+ASK_EVERY: Final = 20
+"""Images between two looks whether the retirement is still ours."""
+NOTED_EVERY: Final = timedelta(days=1)
 BATCH: Final = 100
 """Images that one BatchDeleteImage takes."""
+TAKEN_BACK: Final = "it was taken back meanwhile"
 REBORN: Final = "it was deleted and created again meanwhile"
 WRITES: Final = 4
 ROUNDS: Final = 5
@@ -80,10 +86,13 @@ def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: d
 def _tampered(record: RepositoryRecord, services: Services) -> str:
     """Why the ledger cannot be relied on: its entries do not follow one another, or the record says another thing than the newest."""
     entries = tuple(services.ledger.entries(record.name))
+    if break_in(record, entries):
+        # A look may have written between the two reads: the second time it counts.
+        record, entries = services.ledger.read(record.name) or record, tuple(services.ledger.entries(record.name))
     if broken := break_in(record, entries):
         return broken
     newest = next((entry for entry in reversed(entries) if entry.kind in {INTENT, OUTCOME}), None)
-    if record.retirement is None or (newest is not None and newest.body["state"] == as_data(record.retirement)):
+    if record.retirement is None or (newest is not None and newest.body.get("state") == as_data(record.retirement)):
         return ""
     return "the record says another thing of its retirement than the newest entry"
 
@@ -96,23 +105,69 @@ def _changed_policy(hearing: Hearing, services: Services, now: datetime) -> str:
     return "the policy says stop" if present.policy.retirement.stop else ""
 
 
-def release(name: str, attempt: str, hearing: Hearing, services: Services, now: datetime) -> Done:
-    """Take a repository back because somebody was refused an image of it. Raises Throttled, Denied, Contended.
+def release(name: str, attempt: str, services: Services, now: datetime, *, asked: bool = False) -> Done:
+    """Take a repository back because somebody was refused an image of it. Raises Throttled, Denied, Contended, Refused.
 
-    Nothing has to be proved: who wants an image uses it. What is not retiring is left as it is, whatever the event says.
+    Nothing has to be proved: who wants an image uses it. What is not retiring is left as it is, whatever the event says; what is only
+    marked as well, unless an operator `asked` for it.
     """
     record = services.ledger.read(name)
-    if record is None or record.retirement is None or not record.retirement.under_way:
-        # Most refused calls have nothing to do with us.
+    if record is None or record.retirement is None or record.retirement.stage is Stage.DELETED:
+        # Most refused calls have nothing to do with us. What was taken back is looked at: a dying run may have left something behind.
         return Done(name, None, "it is not retiring")
     snapshot = services.registry.snapshot(name)
     if snapshot is None:
         return _ended(name, record, services, now)
-    case = case_of(snapshot, record, hearing, services, now)
-    if not (isinstance(snapshot.policy, str) and is_ours(snapshot.policy)):
+    if isinstance(snapshot.policy, Unreadable):
+        raise Denied(snapshot.policy.why)
+    retirement = record.retirement
+    # An earlier attempt may have opened the policy and got no farther.
+    begun = retirement.intended is Stage.OBSERVED or retirement.stage.rank >= Stage.QUARANTINED.rank
+    if not (asked or begun or is_ours(snapshot.policy)):
         return Done(name, None, "it is in no quarantine")
-    asked = Decision(Stage.OBSERVED, (Reason("nobody uses it", attempt, Weight.CONTRARY),))
-    return _take_back(case, asked, record, services, now)
+    case = case_of(snapshot, record, hear(services, now, asked=False), services, now)
+    wanted = Decision(Stage.OBSERVED, (Reason(USERS, attempt, Weight.CONTRARY),))
+    return _take_back(case, wanted, record, services, now)
+
+
+def note_use(name: str, services: Services, now: datetime) -> None:
+    """Remember that somebody uses a repository, of which ECR's own times may say nothing. Raises Throttled, Denied.
+
+    Whoever writes the record at the same moment is left alone: the next run sees the user again.
+    """
+    record = services.ledger.read(name)
+    if record is not None and (record.used_at is None or now - record.used_at >= NOTED_EVERY):
+        with suppress(Contended):
+            services.ledger.write(replace(record, used_at=now))
+
+
+def _still_ours(intended: RepositoryRecord, services: Services) -> bool:
+    """Whether nobody has taken the retirement another way since the step began, such as a refused pull."""
+    current = services.ledger.read(intended.name)
+    return current is not None and current.retirement == intended.retirement
+
+
+def _undo(intended: RepositoryRecord, services: Services, now: datetime) -> Done:
+    """Somebody took a repository back while a step of it was under way: what the step did after that is taken back as well."""
+    record, snapshot = services.ledger.read(intended.name), services.registry.snapshot(intended.name)
+    if record is None or snapshot is None or record.retirement is None or intended.retirement is None:
+        return Done(intended.name, None, TAKEN_BACK)
+    decision = Decision(Stage.OBSERVED, (Reason("no way back begun", TAKEN_BACK, Weight.CONTRARY),))
+    begun = replace(
+        record.retirement,
+        intended=Stage.OBSERVED,
+        birth=intended.retirement.birth,
+        archiving_since=intended.retirement.archiving_since,
+        original_policy=intended.retirement.original_policy,
+    )
+    record = _intend(record, begun, decision, services, now)
+    case = case_of(snapshot, record, hear(services, now, asked=False), services, now)
+    return _take_back(case, decision, record, services, now)
+
+
+def _check_still_ours(intended: RepositoryRecord, services: Services) -> None:
+    if not _still_ours(intended, services):
+        raise Overtaken(intended.name)
 
 
 def _mark(case: Case, decision: Decision, record: RepositoryRecord, hearing: Hearing, services: Services, now: datetime) -> Done:
@@ -138,11 +193,15 @@ def _quarantine(case: Case, decision: Decision, record: RepositoryRecord, servic
         text = quarantined(original)
     except ValueError as error:
         return Done(record.name, None, str(error))
+    if former.intended is not Stage.QUARANTINED:
+        services.book.note_taken(record.name, now)
     intended = _intend(record, replace(former, intended=Stage.QUARANTINED, original_policy=original), decision, services, now)
-    services.book.note_taken(record.name, now)
     if not _set_policy(snapshot, text, services) or not _tag(snapshot, {STATE: Stage.QUARANTINED.value}, services):
         return _reborn(intended, decision, services, now)
-    return _reached(intended, Stage.QUARANTINED, decision, services, now, owner=case.owner)
+    try:
+        return _reached(intended, Stage.QUARANTINED, decision, services, now, owner=case.owner)
+    except Overtaken:
+        return _undo(intended, services, now)
 
 
 def _reborn(intended: RepositoryRecord, decision: Decision, services: Services, now: datetime) -> Done:
@@ -182,21 +241,29 @@ def _archive(case: Case, decision: Decision, record: RepositoryRecord, services:
     # What an interrupted attempt archived is ours as well.
     # ECR tells whole seconds.
     since = former.archiving_since or now.replace(microsecond=0)
+    if former.intended is not Stage.ARCHIVED:
+        services.book.note_taken(record.name, now)
     intended = _intend(record, replace(former, intended=Stage.ARCHIVED, archiving_since=since), decision, services, now)
-    services.book.note_taken(record.name, now)
+    active = [image.digest for image in case.snapshot.held if image.status == ACTIVE]
     refused = 0
-    for image in case.snapshot.held:
-        if image.status == ACTIVE:
+    try:
+        for number, digest in enumerate(active):
+            if number % ASK_EVERY == 0:
+                _check_still_ours(intended, services)
+            if not services.may_go_on():
+                return _stays(intended, f"there was no time left: {number} of {len(active)} images were archived", decision, services, now)
             try:
-                services.registry.archive(case.snapshot.name, image.digest)
+                services.registry.archive(case.snapshot.name, digest)
             except Refused as error:
                 refused += 1
-                logger.warning("image not archived", extra={"repository": record.name, "digest": image.digest, "why": str(error)})
-    if refused:
-        return _stays(intended, f"ECR refused to archive {refused} images", decision, services, now)
-    if not _tag(case.snapshot, {STATE: Stage.ARCHIVED.value}, services):
-        return _reborn(intended, decision, services, now)
-    return _reached(intended, Stage.ARCHIVED, decision, services, now, owner=case.owner)
+                logger.warning("image not archived", extra={"repository": record.name, "digest": digest, "why": str(error)})
+        if refused:
+            return _stays(intended, f"ECR refused to archive {refused} images", decision, services, now)
+        if not _tag(case.snapshot, {STATE: Stage.ARCHIVED.value}, services):
+            return _reborn(intended, decision, services, now)
+        return _reached(intended, Stage.ARCHIVED, decision, services, now, owner=case.owner)
+    except Overtaken:
+        return _undo(intended, services, now)
 
 
 def _delete(
@@ -216,9 +283,12 @@ def _delete(
     # A former attempt's tombstone tells of images that are gone by now.
     if former.intended is not Stage.DELETED:
         services.tombstones.put(snapshot, now, hearing.policy.hash)
+    if former.intended is not Stage.DELETED:
+        services.book.note_taken(record.name, now)
     intended = _intend(record, replace(former, intended=Stage.DELETED), decision, services, now)
-    services.book.note_taken(record.name, now)
-    failed = _delete_images(snapshot, deleting)
+    failed = _delete_images(intended, snapshot, deleting, services)
+    if not _still_ours(intended, services):
+        return Done(record.name, None, TAKEN_BACK)
     if failed:
         why = "; ".join(f"{digest}: {reason}" for digest, reason in sorted(failed.items())[:3])
         return _stays(intended, f"{len(failed)} images were not deleted: {why}", decision, services, now)
@@ -235,12 +305,17 @@ def _delete(
     return Done(record.name, Stage.DELETED)
 
 
-def _delete_images(snapshot: Snapshot, deleting: DeletingRegistry) -> Mapping[str, str]:
-    """Delete exactly the images that were judged, referring ones first; give what could not be deleted, and why."""
+def _delete_images(intended: RepositoryRecord, snapshot: Snapshot, deleting: DeletingRegistry, services: Services) -> Mapping[str, str]:
+    """Delete exactly the images that were judged, referring ones first; give what could not be deleted, and why.
+
+    Before each batch it is asked whether the repository was taken back, and whether there is time.
+    """
     left: Sequence[str] = [image.digest for image in deletion_order(snapshot.held)]
     for _ in range(ROUNDS):
         failed: dict[str, str] = {}
         for start in range(0, len(left), BATCH):
+            if not services.may_go_on() or not _still_ours(intended, services):
+                return dict.fromkeys(left[start:], "not begun")
             failed |= deleting.delete_images(snapshot.name, left[start : start + BATCH])
         if not failed or len(failed) == len(left):
             return failed
@@ -256,8 +331,11 @@ def _take_back(case: Case, decision: Decision, record: RepositoryRecord, service
         if decision.vetoed and case.terms:
             not_before = now + timedelta(days=case.terms.after_days)
         intended = _intend(record, replace(former, intended=Stage.OBSERVED, not_before=not_before), decision, services, now)
+    # First what the deleting role needs to see.
+    services.registry.untag(snapshot, [STATE] if snapshot.tag(STATE) is not None else [])
+    lost = ""
     if isinstance(snapshot.policy, str) and is_ours(snapshot.policy):
-        _set_policy(snapshot, released(snapshot.policy, former.original_policy, ours=ours), services)
+        lost = _open(snapshot, released(snapshot.policy, former.original_policy, ours=ours), services)
     refused = 0
     for image in snapshot.held:
         if ours and former.archiving_since and image.status == ARCHIVED and (image.archived_at or NEVER_BEFORE) >= former.archiving_since:
@@ -268,13 +346,29 @@ def _take_back(case: Case, decision: Decision, record: RepositoryRecord, service
                 logger.warning("image not brought back", extra={"repository": record.name, "digest": image.digest, "why": str(error)})
     if refused:
         return _stays(intended, f"ECR refused to bring {refused} images back from the archive", decision, services, now)
-    services.registry.untag(snapshot, [key for key in (DELETE_AFTER, STATE) if snapshot.tag(key) is not None])
+    services.registry.untag(snapshot, [DELETE_AFTER] if snapshot.tag(DELETE_AFTER) is not None else [])
     if snapshot.unreadable:
         # What could not be read could not be undone: it stays to be done.
         return _stays(intended, f"not all of it could be read: {'; '.join(snapshot.unreadable)}", decision, services, now)
     ended = Retirement(Stage.OBSERVED, now, snapshot.created_at, not_before=not_before)
-    _write_outcome(intended, ended, decision, services, now, {"owner": case.owner})
+    used_at = now if decision.in_use else intended.used_at
+    more = {"owner": case.owner, **({"lost_policy": lost} if lost else {})}
+    _write_outcome(intended, ended, decision, services, now, more, used_at=used_at)
     return Done(record.name, Stage.OBSERVED, "; ".join(reason.seen for reason in decision.against))
+
+
+def _open(snapshot: Snapshot, text: str | None, services: Services) -> str:
+    """Put back the policy from before the quarantine; give it if ECR does not take it any more.
+
+    ECR refuses a policy that names a role that is gone by now. Pulls matter more than it: then there is none, and the ledger keeps it.
+    """
+    try:
+        _set_policy(snapshot, text, services)
+    except Refused as error:
+        logger.warning("the former policy was refused", extra={"repository": snapshot.name, "why": str(error)})
+        _set_policy(snapshot, None, services)
+        return text or ""
+    return ""
 
 
 def _ended(name: str, record: RepositoryRecord | None, services: Services, now: datetime) -> Done:
@@ -331,9 +425,19 @@ def _stays(intended: RepositoryRecord, why: str, decision: Decision, services: S
 
 
 def _write_outcome(
-    record: RepositoryRecord, retirement: Retirement, decision: Decision, services: Services, now: datetime, more: Mapping[str, Any]
+    record: RepositoryRecord,
+    retirement: Retirement,
+    decision: Decision,
+    services: Services,
+    now: datetime,
+    more: Mapping[str, Any],
+    *,
+    used_at: datetime | None = None,
 ) -> None:
-    """Write what came of a step. A look that wrote meanwhile changes nothing of it: it is what was done."""
+    """Write what came of a step. A look that wrote meanwhile changes nothing of it: it is what was done.
+
+    Raises Overtaken if somebody else has taken the retirement another way, Contended.
+    """
     before = record.retirement
     for _ in range(WRITES):
         if retirement.stage is Stage.MARKED and before is not None and before.stage is Stage.OBSERVED:
@@ -349,13 +453,15 @@ def _write_outcome(
             "reasons": reasons_as_data(decision),
             **more,
         }
-        updated, entry = append(replace(record, retirement=retirement), OUTCOME, body)
+        updated, entry = append(replace(record, retirement=retirement, used_at=used_at or record.used_at), OUTCOME, body)
         try:
             services.ledger.write(updated, entry)
         except Contended:
             current = services.ledger.read(record.name)
             if current is None or current.created_at != record.created_at:
                 raise
+            if current.retirement != before:
+                raise Overtaken(record.name) from None
             record = current
         else:
             return

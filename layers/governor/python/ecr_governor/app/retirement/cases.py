@@ -1,10 +1,11 @@
 """Gather all that a decision over one repository rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from ecr_governor.app.errors import Denied
+from ecr_governor.app.notify import CHAT
 from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
 from ecr_governor.app.retirement.ports import RetiringRegistry, RunBook, Tombstones, Witnesses
 from ecr_governor.core.policy.model import Policy
@@ -15,13 +16,13 @@ from ecr_governor.core.retirement.snapshot import Snapshot
 from ecr_governor.core.retirement.state import Retirement, Stage
 from ecr_governor.core.rules import unused
 
-PEOPLE = "slack"
+PEOPLE = CHAT
 """The channel whose word counts as having told the owner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The ports that retiring takes."""
+    """The ports that retiring takes. `may_go_on`: whether there is time for more, asked within long steps as well."""
 
     registry: RetiringRegistry
     ledger: Ledger
@@ -29,6 +30,7 @@ class Services:
     witnesses: Witnesses
     tombstones: Tombstones
     book: RunBook
+    may_go_on: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         trusted_pulls=hearing.trusted_pulls,
         noted_push=noted.at if (noted := services.ledger.noted_push(name)) else None,
         world=world_of(snapshot, judged),
+        used_at=record.used_at if record is not None and same else None,
         emptied=judged is not None and bool(judged.held),
     )
 
@@ -95,8 +98,3 @@ def _judged(snapshot: Snapshot, retirement: Retirement | None, services: Service
     if retirement is None or retirement.intended is not Stage.DELETED:
         return None
     return services.tombstones.read(snapshot.name, snapshot.created_at)
-
-
-def sources_in_doubt(hearing: Hearing, now: datetime) -> Sequence[str]:
-    """Say of each source why it cannot be relied on."""
-    return [doubt for each in hearing.evidence if (doubt := each.doubt(now))]

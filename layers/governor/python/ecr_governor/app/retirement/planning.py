@@ -1,13 +1,13 @@
 """Plan one run: what each candidate's next step is, whether the run as a whole is within its caps, and then take the steps."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ecr_governor.app.errors import Contended, Denied, Refused
-from ecr_governor.app.retirement.carrying_out import Done, carry_out, reasons_as_data
+from ecr_governor.app.errors import Contended, Denied, Refused, Throttled, Unintelligible
+from ecr_governor.app.retirement.carrying_out import Done, carry_out, note_use, reasons_as_data
 from ecr_governor.app.retirement.cases import Hearing, Services, case_of, hear
 from ecr_governor.app.retirement.ports import DeletingRegistry
 from ecr_governor.core.policy.model import Mode
@@ -43,7 +43,8 @@ class Item:
 class Plan:
     """What a run would do. `withheld` are the reasons why it takes no step forward, whatever its items say.
 
-    `gone` are repositories that are not there any more although their retirement is under way.
+    `gone` are repositories that are not there any more although their retirement is under way, `unread` those that could not be read, by
+    why.
     """
 
     at: datetime
@@ -51,6 +52,7 @@ class Plan:
     items: tuple[Item, ...]
     withheld: tuple[str, ...]
     gone: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def backward(self) -> tuple[Item, ...]:
@@ -63,26 +65,37 @@ class Plan:
         return () if self.withheld else tuple(item for item in self.items if item.decision.to in wanted)
 
 
-def plan(names: Iterable[str], repositories: int, services: Services, now: datetime, doubts: Sequence[str] = ()) -> Plan:
+def plan(
+    names: Iterable[str], repositories: int, stages: Iterable[Stage], services: Services, now: datetime, doubts: Sequence[str] = ()
+) -> Plan:
     """Decide over each of these repositories. Raises Throttled.
 
-    `repositories` is how many the registry has: a cap is a share of them. `doubts` are further reasons to take no step forward.
+    `repositories` is how many the registry has: a cap is a share of them. `stages` are those that the run may lead to: no other step
+    counts against a cap. `doubts` are further reasons to take no step forward.
     """
     hearing = hear(services, now)
     items: list[Item] = []
     gone: list[str] = []
+    unread: dict[str, str] = {}
     for name in sorted(set(names)):
-        snapshot, record = services.registry.snapshot(name), services.ledger.read(name)
-        if snapshot is not None:
-            case = case_of(snapshot, record, hearing, services, now)
-            items.append(Item(case, decide(case, now), hearing.policy.namespace_of(name)))
-        elif record is not None and record.retirement is not None and record.retirement.under_way:
-            gone.append(name)
-    withheld = (*doubts, *_withheld(items, repositories, hearing, services, now))
-    return Plan(now, hearing, tuple(items), withheld, tuple(gone))
+        try:
+            snapshot, record = services.registry.snapshot(name), services.ledger.read(name)
+            if snapshot is not None:
+                case = case_of(snapshot, record, hearing, services, now)
+                items.append(Item(case, decide(case, now), hearing.policy.namespace_of(name)))
+            elif record is not None and record.retirement is not None and record.retirement.under_way:
+                gone.append(name)
+        except (Denied, Throttled, Unintelligible) as error:
+            # One that nobody may look at does not keep the others from being given back.
+            logger.exception("not planned", extra={"repository": name})
+            unread[name] = str(error)
+    withheld = (*doubts, *_withheld(items, frozenset(stages), repositories, hearing, services, now))
+    return Plan(now, hearing, tuple(items), withheld, tuple(gone), unread)
 
 
-def _withheld(items: Sequence[Item], repositories: int, hearing: Hearing, services: Services, now: datetime) -> Iterable[str]:
+def _withheld(
+    items: Sequence[Item], stages: frozenset[Stage], repositories: int, hearing: Hearing, services: Services, now: datetime
+) -> Iterable[str]:
     policy = hearing.policy
     if hearing.in_force.problem:
         yield "the policy file is invalid: nothing is taken away by the last good one"
@@ -92,7 +105,7 @@ def _withheld(items: Sequence[Item], repositories: int, hearing: Hearing, servic
         yield "the policy says stop"
     if not policy.retirement.window.contains(now):
         yield "it is outside of the policy's window"
-    steps = [Step(item.name, item.decision.to, item.namespace, item.case.owner) for item in items if item.decision.to]
+    steps = [Step(item.name, item.decision.to, item.namespace, item.case.owner) for item in items if item.decision.to in stages]
     yield from exceeded(steps, policy.retirement.caps, repositories, services.book.taken_since(now - DAY))
 
 
@@ -102,22 +115,23 @@ def carry_out_plan(
     services: Services,
     now: datetime,
     deleting: DeletingRegistry | None = None,
-    *,
-    may_go_on: Callable[[], bool] = lambda: True,
 ) -> Sequence[Done]:
     """Take the steps of a plan that lead to these stages: all back first, then forward, one repository after another.
 
     The first deletion goes alone: unless it ends well, no other follows. Trouble with one repository does not stop the others,
-    except of deletions. No step is begun that `may_go_on` forbids.
+    except of deletions. Who was seen to use what is remembered.
     """
     stages = frozenset(stages)
+    for item in made.items:
+        if item.decision.in_use and item.decision.to is None:
+            note_use(item.name, services, now)
     back = (*(item.name for item in made.backward), *made.gone) if Stage.OBSERVED in stages else ()
     done = [_one(name, Stage.OBSERVED, made.hearing, services, now, None) for name in back]
     for item in made.forward(stages):
         to = item.decision.to
         if to is None:
             continue
-        if not may_go_on():
+        if not services.may_go_on():
             done.append(Done(item.name, None, "there was no time left: the next run goes on"))
             continue
         ended = _one(item.name, to, made.hearing, services, now, deleting)
@@ -136,7 +150,7 @@ def _after(item: Item, made: Plan, stages: Iterable[Stage]) -> Sequence[Item]:
 def _one(name: str, to: Stage, hearing: Hearing, services: Services, now: datetime, deleting: DeletingRegistry | None) -> Done:
     try:
         done = carry_out(name, to, hearing, services, now, deleting)
-    except (Contended, Denied, Refused) as error:
+    except (Contended, Denied, Refused, Throttled, Unintelligible) as error:
         # What was intended is in the ledger: the next run goes on from there.
         logger.exception("step not completed", extra={"repository": name, "to": to.value})
         return Done(name, None, str(error))
@@ -156,6 +170,7 @@ def plan_as_data(made: Plan) -> dict[str, Any]:
         "at": made.at.isoformat(),
         "policy_hash": made.hearing.policy.hash,
         "withheld": list(made.withheld),
+        "unread": dict(made.unread),
         "items": [
             {
                 "repository": item.name,

@@ -1,6 +1,6 @@
 """The runs: after each sweep everything but deletion; at its own hours, and only where it is enabled, deletion."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,21 +27,13 @@ NO_SWEEP: Final = "no sweep has seen every repository yet"
 
 @dataclass(frozen=True, slots=True)
 class RunServices:
-    """What a run takes besides what a step takes. `time_left` are the seconds until the function is ended from outside."""
+    """What a run takes besides what a step takes."""
 
     steps: Services
     book: SweepBook
     runs: RunStore
-    time_left: Callable[[], float]
     account: str
     region: str
-
-    def may_go_on(self) -> bool:
-        """Whether there is time for one more step."""
-        return self.time_left() > TIME_FOR_ONE_STEP
-
-
-TIME_FOR_ONE_STEP: Final = 120.0
 
 
 def retire(execution: str, services: RunServices, now: datetime) -> dict[str, Any]:
@@ -55,10 +47,9 @@ def retire(execution: str, services: RunServices, now: datetime) -> dict[str, An
         new = list(_unused(ended, policy, services.runs))
         retiring = list(services.steps.ledger.retiring())
         doubts = [] if ended is not None and ended.finished else [NO_SWEEP]
-        if len(new) > NEW_AT_ONCE:
-            doubts.append(f"{len(new)} repositories are unused, and a run looks at {NEW_AT_ONCE} at most")
-        made = plan((*retiring, *new[:NEW_AT_ONCE]), ended.repositories if ended else 0, services.steps, now, doubts)
-        done = carry_out_plan(made, REVERSIBLE, services.steps, now, may_go_on=services.may_go_on)
+        names, repositories = (*retiring, *new[:NEW_AT_ONCE]), ended.repositories if ended else 0
+        made = plan(names, repositories, REVERSIBLE, services.steps, now, doubts)
+        done = carry_out_plan(made, REVERSIBLE, services.steps, now)
         # The plan is told as it was made; what came of it is in the ledger.
         where = {"account": services.account, "region": services.region}
         services.runs.put_document(PLAN, {**where, **plan_as_data(made), "done": [_done_as_data(each) for each in done]})
@@ -76,8 +67,8 @@ def reap(execution: str, services: RunServices, deleting: DeletingRegistry, now:
     try:
         ended = services.book.last_sweep()
         doubts = [] if ended is not None and ended.finished else [NO_SWEEP]
-        made = plan(names, ended.repositories if ended else 0, services.steps, now, doubts)
-        done = carry_out_plan(made, [Stage.DELETED], services.steps, now, deleting, may_go_on=services.may_go_on)
+        made = plan(names, ended.repositories if ended else 0, [Stage.DELETED], services.steps, now, doubts)
+        done = carry_out_plan(made, [Stage.DELETED], services.steps, now, deleting)
     finally:
         services.book.give_back(lease)
     return _summary(made, done)

@@ -1,5 +1,6 @@
 """What goes when: the next step of each repository of a plan, by day, as data and as a calendar that others can subscribe to."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,7 +51,7 @@ def as_ics(found: Iterable[Date], account: str, region: str, made_at: datetime) 
         day = each.at.date()
         lines += [
             "BEGIN:VEVENT",
-            _folded(f"UID:{account}-{region}-{each.repository.replace('/', '.')}-{each.to.value}@ecr-governor"),
+            f"UID:{_identity(account, region, each)}@ecr-governor",
             f"DTSTAMP:{made_at:%Y%m%dT%H%M%SZ}",
             f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
             f"DTEND;VALUE=DATE:{day + timedelta(days=1):%Y%m%d}",
@@ -60,6 +61,10 @@ def as_ics(found: Iterable[Date], account: str, region: str, made_at: datetime) 
             "END:VEVENT",
         ]
     return "".join(f"{line}\r\n" for line in [*lines, "END:VCALENDAR"])
+
+
+def _identity(account: str, region: str, date: Date) -> str:
+    return hashlib.sha256(f"{account} {region} {date.repository} {date.to.value}".encode()).hexdigest()[:32]
 
 
 def _escaped(text: str) -> str:

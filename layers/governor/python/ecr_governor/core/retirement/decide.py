@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from ecr_governor.core.policy.retirement import RetirementTerms, Then
+from ecr_governor.core.policy.retirement import LEAST_QUARANTINE, RetirementTerms, Then
 from ecr_governor.core.retirement import evidence as witnesses
 from ecr_governor.core.retirement.evidence import Evidence
 from ecr_governor.core.retirement.quarantine import is_in_force, is_ours
@@ -48,6 +48,7 @@ class Case:
     `watched_since` is when we first saw this repository; `delivered_at` when the notice of its mark reached somebody. `owner` is None
     where nobody is known to own it. `trusted_pulls`: nobody's pulls go unrecorded. `noted_push` is the newest push that an event told of:
     ECR itself does not show that a tag was moved to an old image. `emptied`: it holds no image because an interrupted deletion took them.
+    `used_at` is when somebody was last seen to use it by other signs than ECR's times.
     """
 
     snapshot: Snapshot
@@ -62,6 +63,7 @@ class Case:
     trusted_pulls: bool = True
     noted_push: datetime | None = None
     emptied: bool = False
+    used_at: datetime | None = None
 
     @property
     def empty(self) -> bool:
@@ -91,11 +93,17 @@ class Decision:
         return max((reason.until for reason in self.reasons if reason.weight is Weight.WAIT and reason.until), default=None)
 
     @property
+    def in_use(self) -> bool:
+        """Whether somebody was seen to use it by other signs than ECR's own times, which nobody would remember."""
+        return any(reason.check == USERS and reason.weight is Weight.CONTRARY for reason in self.reasons)
+
+    @property
     def vetoed(self) -> bool:
         """Whether somebody objected, so that the repository is let alone for a while."""
         return any(reason.check == VETO and reason.weight is Weight.CONTRARY for reason in self.reasons)
 
 
+USERS: Final = "nobody uses it"
 VETO: Final = "no veto"
 """The check that a removed mark fails."""
 
@@ -214,7 +222,7 @@ def _idle(case: Case, now: datetime) -> Iterator[Reason]:
     if not case.trusted_pulls:
         yield Reason("pulls are recorded", "some roles' pulls are not, and the policy does not name them", Weight.DOUBT)
     days = _idle_days(case, case.terms)
-    last = max(case.snapshot.last_activity, case.noted_push or case.snapshot.created_at)
+    last = max(at for at in (case.snapshot.last_activity, case.noted_push, case.used_at) if at)
     ends = last + days * _DAY + SLACK
     if now >= ends:
         yield Reason("unused", f"nothing happened since {last:%Y-%m-%d}, {days} days are asked for")
@@ -230,15 +238,15 @@ def _idle_days(case: Case, terms: RetirementTerms) -> int:
 
 def _nobody_uses_it(case: Case, now: datetime) -> Iterator[Reason]:
     for source in witnesses.missing(case.sources, case.evidence):
-        yield Reason("nobody uses it", f"{source} was not asked", Weight.DOUBT)
+        yield Reason(USERS, f"{source} was not asked", Weight.DOUBT)
     for each in case.evidence:
         if doubt := each.doubt(now):
-            yield Reason("nobody uses it", doubt, Weight.DOUBT)
+            yield Reason(USERS, doubt, Weight.DOUBT)
     users = sorted(set(witnesses.users_of(case.snapshot, case.evidence)))
     for user in users[:5]:
-        yield Reason("nobody uses it", user, Weight.CONTRARY)
+        yield Reason(USERS, user, Weight.CONTRARY)
     if not users:
-        yield Reason("nobody uses it", f"{', '.join(case.sources) or 'no source'} named nobody")
+        yield Reason(USERS, f"{', '.join(case.sources) or 'no source'} named nobody")
 
 
 def _no_way_back_begun(case: Case, _now: datetime) -> Iterator[Reason]:
@@ -310,7 +318,7 @@ def _time_has_come(case: Case, now: datetime) -> Iterator[Reason]:
             what = f"on {case.delivered_at:%Y-%m-%d}, grace runs until {ends:%Y-%m-%d}"
             yield Reason("the owner was told", what, Weight.FOR if now >= ends else Weight.WAIT, ends)
         case Stage.QUARANTINED:
-            ends = retirement.since + max(terms.quarantine_days, 2) * _DAY
+            ends = retirement.since + max(terms.quarantine_days, LEAST_QUARANTINE) * _DAY
             yield Reason("quarantined long enough", f"until {ends:%Y-%m-%d}", Weight.FOR if now >= ends else Weight.WAIT, ends)
         case Stage.ARCHIVED:
             ends = retirement.since + terms.archive_days * _DAY
