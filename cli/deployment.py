@@ -1,6 +1,7 @@
 """A deployed stack, and how the command line reaches it."""
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,7 +36,9 @@ class Deployment:
             session = boto3.Session(profile_name=self.profile, region_name=self.region or ("eu-west-1" if local else None))
         except ProfileNotFound as error:
             raise Trouble(f"there is no profile {self.profile}", str(error), "check --profile", Exit.CREDENTIALS) from error
-        dummy = {"aws_access_key_id": "operator", "aws_secret_access_key": "any"} if local and session.get_credentials() is None else {}
+        # Not looked for any farther: the next place would be the machine's metadata service, and nothing local leaves the machine.
+        nobody = local and self.profile is None and not os.environ.get("AWS_ACCESS_KEY_ID")
+        dummy = {"aws_access_key_id": "operator", "aws_secret_access_key": "any"} if nobody else {}
         if session.region_name is None:
             raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
         make: Any = session.client

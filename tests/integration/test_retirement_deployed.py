@@ -160,7 +160,9 @@ def test_a_function_pinned_to_an_untagged_digest_keeps_it_and_so_does_not_being_
     faults.clear()
     assert (done["looked_at"], done.get("marked")) == (1, None)
     stage.client("lambda").delete_function(FunctionName="api")
-    assert night(stage, 30)["marked"] == 1
+    # It is remembered for as long as anything has to be unused.
+    assert night(stage, 30).get("marked") is None
+    assert night(stage, 62)["marked"] == 1
 
 
 def test_without_deletion_there_is_nothing_that_could_delete() -> None:

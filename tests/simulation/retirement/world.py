@@ -137,7 +137,9 @@ class SimPolicies:
     def current(self, now: datetime) -> PolicyInForce:
         self._world.others_act()
         policy = policy_of(self.text)
-        self._world.policy_read = (self.text, self.broken)
+        if not self._world.depth:
+            # What the janitor himself read.
+            self._world.policy_read = (self.text, self.broken)
         return PolicyInForce(policy, policy.hash, "broken" if self.broken else None)
 
 
@@ -385,11 +387,11 @@ class World:
         """I4: what is about to be done stands in the ledger."""
         record = self.ledger.records_by_name.get(name)
         held = self.registry.repositories.get(name)
-        if record is None or held is None or record.created_at != held.created_at:
-            return
-        if what.startswith("delete") and self.fenced and STATE not in held.tags:
+        if what.startswith("delete") and self.fenced and held is not None and STATE not in held.tags:
             # The deleting role may delete only what carries the tag.
             raise Denied(what)
+        if record is None or held is None or record.created_at != held.created_at:
+            return
         if name not in self.overlapped and (record.retirement is None or record.retirement.intended is None):
             self.breaches.append(Breach("I4", name, f"{what} without an intent"))
 

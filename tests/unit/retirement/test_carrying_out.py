@@ -114,6 +114,7 @@ class World:
         self.tombstones = MemoryTombstones()
         self.book = MemoryRunBook()
         parts = (self.registry, self.ledger, self.policies, self.witnesses, self.tombstones, self.book)
+        self.undisturbed = Services(*parts)
         self.services = Services(*(Through(part, self.beats) for part in parts))  # type: ignore[arg-type]
 
     def hold(self, name: str = NAME, *images: HeldImage, **more: Any) -> "World":
@@ -610,6 +611,63 @@ def test_an_interrupted_release_is_ended_by_the_next_run(stage: Stage) -> None:
         else:
             break
     assert at > 10
+
+
+def test_after_a_refused_pull_it_is_let_alone_for_as_long_as_after_any_other() -> None:
+    world = a_world().reach(Stage.QUARANTINED)
+    release(NAME, "refused", world.services, world.now)
+    world.now += 31 * DAY - SECOND
+    assert world.night() == {}
+    world.now += SECOND
+    assert world.night() == {NAME: Done(NAME, Stage.MARKED)}
+
+
+def test_who_used_it_once_is_remembered_although_nothing_of_it_is_recorded() -> None:
+    world = a_world().ready(Stage.MARKED)
+    by_a_service(world)
+    assert world.night() == {}
+    world.witnesses.uses = {}
+    world.now += 31 * DAY - SECOND
+    assert world.night() == {}
+    world.now += SECOND
+    assert world.night() == {NAME: Done(NAME, Stage.MARKED)}
+
+
+READ_IN_TURN = (
+    "a release between the reading of the repository and that of its record is taken for a stranger's quarantine: no byte for byte"
+)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "to quarantined",
+        pytest.param("to archived", marks=pytest.mark.xfail(strict=True, reason=READ_IN_TURN)),
+        "to deleted",
+        "to deleted, without an archive",
+    ],
+)
+def test_a_pull_that_is_refused_during_a_step_wins(step: str) -> None:
+    released: dict[World, int] = {}
+
+    def pull(world: World) -> None:
+        if NAME in world.registry.repositories and world.registry.quarantined(NAME):
+            done = release(NAME, "refused", world.undisturbed, world.now)
+            if done.stage is Stage.OBSERVED:
+                released[world] = len(world.held.images)
+
+    for world, _, where in disturbed(STEPS[step], pull):
+        if world not in released or NAME not in world.registry.repositories:
+            continue
+        held, at = released[world], world.beats.at
+        world.beats.stop()
+        world.night()
+        assert is_untouched(world), where
+        assert world.stage is Stage.OBSERVED, where
+        # Between the last question whether it is still ours and the deletion there is nothing that could tell.
+        last = last_look(step, "delete_images") - 2 if "deleted" in step else at
+        assert at > last or len(world.held.images) == held, where
+    assert released
 
 
 # Interruptions

@@ -285,6 +285,7 @@ CONTRARY_UNDER_WAY: dict[str, tuple[Change, str]] = {
         "unused",
     ),
     "a push told of": (lambda case: replace(case, noted_push=NOW - AFTER * DAY - SLACK + SECOND), "unused"),
+    "a user remembered": (lambda case: replace(case, used_at=NOW - AFTER * DAY - SLACK + SECOND), "unused"),
 }
 
 
@@ -564,6 +565,7 @@ IDLE_SINCE: dict[str, Callable[[Case, datetime], Case]] = {
     "pull": lambda case, at: seen(case, images=(IMAGES[0], replace(IMAGES[1], pulled_at=at))),
     "return from the archive": lambda case, at: seen(case, images=(IMAGES[0], replace(IMAGES[1], activated_at=at))),
     "an event of a push": lambda case, at: replace(case, noted_push=at),
+    "a user seen elsewhere": lambda case, at: replace(case, used_at=at),
 }
 
 
@@ -690,6 +692,14 @@ def test_the_next_moment_is_the_last_of_those_waited_for() -> None:
 @pytest.mark.parametrize("weight", [Weight.DOUBT, Weight.CONTRARY])
 def test_where_more_than_time_is_missing_there_is_no_next_moment(weight: Weight) -> None:
     assert Decision(None, (Reason("a", "a", Weight.WAIT, NOW), Reason("b", "b", weight))).next_at is None
+
+
+def test_who_was_seen_to_use_it_is_to_be_remembered() -> None:
+    for what in ("a user of the repository", "a user of an image"):
+        assert decide(CONTRARY_ALWAYS[what][0](going_on(Stage.OBSERVED)), NOW).in_use
+    assert not decide(going_on(Stage.OBSERVED), NOW).in_use
+    assert not decide(DOUBTS["a source in trouble"][0](going_on(Stage.OBSERVED)), NOW).in_use
+    assert not decide(CONTRARY_ALWAYS["exempt"][0](going_on(Stage.OBSERVED)), NOW).in_use
 
 
 def test_only_a_veto_that_stands_is_one() -> None:
@@ -924,7 +934,7 @@ def test_where_nobody_was_told_nothing_is_deleted(which: str) -> None:
 @given(cases(), ANY_TIME, st.lists(ANY_TIME, min_size=7, max_size=7))
 def test_no_time_is_too_strange_to_decide(case: Case, now: datetime, moments: list[datetime]) -> None:
     watched, delivered, since, not_before, pushed, pulled, created = moments
-    strange = replace(case, watched_since=watched, delivered_at=delivered, noted_push=pushed)
+    strange = replace(case, watched_since=watched, delivered_at=delivered, noted_push=pushed, used_at=pulled)
     if strange.retirement:
         strange = retired(strange, since=since, not_before=not_before)
     strange = seen(strange, created_at=created, images=(an_image(1, pushed, pulled_at=pulled),))
