@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ecr_governor.app.errors import Rejected
 from ecr_governor.core.documents.names import is_repository_name
 from ecr_governor.core.origin import Origin
-from ecr_governor.events import SIZE_LIMIT, Happening, parse
+from ecr_governor.events import SIZE_LIMIT, Happening, parse, parse_refusal
 
 EVENTS = Path(__file__).parents[2] / "events"
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -23,8 +23,9 @@ REJECTED = {
     "nameless": "CreateRepository names no repository: neither requestParameters nor resources[].ARN",
     "hostile-name": "'../<!channel>' is no name that ECR accepts",
     "unknown-detail-type": "unknown detail-type 'ECR Artifact Action'",
+    "release-asked": "unknown detail-type 'Release Asked'",
 }
-NOTHING_HAPPENED = {"failed-call", "replication-action-failed"}
+NOTHING_HAPPENED = {"failed-call", "refused-pull", "refused-pull-without-parameters", "replication-action-failed"}
 
 
 def load(name: str) -> dict[str, Any]:
@@ -211,3 +212,43 @@ def test_damaged_events_are_decided_ignored_or_rejected_never_worse(data: st.Dat
     except Rejected:
         return
     assert happening is None or is_repository_name(happening.repository)
+
+
+def refusal(event: object) -> Happening | None:
+    return parse_refusal(event if isinstance(event, str) else json.dumps(event), ACCOUNT, REGION)
+
+
+@pytest.mark.parametrize("name", ["refused-pull", "refused-pull-without-parameters"])
+def test_a_refused_pull_names_its_repository_and_whom_it_refused(name: str) -> None:
+    happening = refusal(load(name))
+    assert happening is not None
+    assert happening.repository == "payments/api"
+    assert happening.trigger.event == "BatchGetImage"
+    assert happening.trigger.actor
+
+
+@pytest.mark.parametrize("code", [None, "ThrottlingException", "RepositoryNotFoundException"])
+def test_what_was_refused_for_another_reason_is_no_sign_of_use(code: str | None) -> None:
+    event = load("refused-pull")
+    event["detail"]["errorCode"] = code
+    assert refusal(event) is None
+
+
+def test_a_refusal_in_another_registry_is_not_ours() -> None:
+    event = load("refused-pull")
+    event["detail"]["requestParameters"]["registryId"] = "999999999999"
+    with pytest.raises(Rejected, match="registry 999999999999"):
+        refusal(event)
+
+
+def test_an_operators_wish_names_who_asked() -> None:
+    happening = refusal(load("release-asked"))
+    assert happening is not None
+    assert (happening.repository, happening.trigger.event) == ("payments/api", "Release Asked")
+    assert happening.trigger.actor == "arn:aws:iam::123456789012:user/alice"
+
+
+@pytest.mark.parametrize("body", ["", "{", "null", '{"detail": 1}', "x" * (SIZE_LIMIT + 1)])
+def test_what_is_no_refusal_at_all_is_set_aside_with_the_reason(body: str) -> None:
+    with pytest.raises(Rejected):
+        refusal(body)

@@ -217,3 +217,59 @@ def test_a_record_that_cannot_be_read_does_not_keep_the_news_back() -> None:
     world.ledger.read = unreadable  # type: ignore[method-assign,assignment]
     assert world.tell() == frozenset()
     assert len(world.chat.posted) == 1
+
+
+LONGEST = "a" * 252
+
+
+def _step(number: int, to: str = "marked", **more: Any) -> Told:
+    body = {
+        "at": T0.isoformat(),
+        "from": "observed",
+        "to": to,
+        "intended": None,
+        "delete_after": "2026-12-10",
+        "owner": "<!channel>",
+        "policy_hash": "abc",
+        "reasons": [{"check": "unused", "seen": "nothing happened since 2026-08-01 <@U1>", "weight": "for"}],
+        **more,
+    }
+    return Told(f"{LONGEST}{number:04}", number, "retirement", body)
+
+
+def people(chat: FakeChat, ledger: InMemoryLedger) -> People:
+    return People(ledger, FixedPolicy(a_policy("mode: audit")), chat, ACCOUNT, REGION)
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 40])
+def test_every_repository_that_is_marked_is_named_to_its_end_in_blocks_and_in_the_bare_text(count: int) -> None:
+    chat, ledger = FakeChat(), InMemoryLedger()
+    entries = [_step(number) for number in range(count)]
+    assert tell_people(entries, people(chat, ledger), T0) == frozenset()
+    for part in ("blocks", "text"):
+        told = "".join(json.dumps(message[part]) for message in chat.posted)
+        assert all(entry.repository in told for entry in entries), part
+    assert all(ledger.delivered(entry.repository, entry.number) == {"slack"} for entry in entries)
+    for message in chat.posted:
+        check_slack_limits(dict(message))
+        assert "<!channel>" not in json.dumps(message)
+        assert "<@U1>" not in json.dumps(message)
+
+
+def test_where_slack_is_switched_off_nobody_was_told_of_a_mark() -> None:
+    chat, ledger = FakeChat(), InMemoryLedger()
+    told = People(ledger, FixedPolicy(a_policy("notifications: {slack: {enabled: false}}")), chat, ACCOUNT, REGION)
+    tell_people([_step(1)], told, T0)
+    assert chat.posted == []
+    assert ledger.delivered(_step(1).repository, 1) == frozenset()
+
+
+@pytest.mark.parametrize("to", ["marked", "quarantined", "archived", "deleted", "observed"])
+def test_each_step_says_what_it_means(to: str) -> None:
+    chat = FakeChat()
+    tell_people([_step(1, to)], people(chat, InMemoryLedger()), T0)
+    tell_people([_step(2, to, intended="archived", why="ECR refused to archive 3 images")], people(chat, InMemoryLedger()), T0)
+    for message in chat.posted:
+        check_slack_limits(dict(message))
+    assert "Step not completed" in json.dumps(chat.posted[1])
+    assert "ECR refused to archive 3 images" in json.dumps(chat.posted[1])
