@@ -158,14 +158,14 @@ def retirement(entry: Told, account: str, region: str) -> dict[str, Any]:
     mark, words = _STEPS.get(_step(body), (":grey_question:", "Retirement"))
     title = f"{mark} {words}: {_cut(_harmless_header(name), 90)}"
     shown = [("Repository", code(name)), ("Owner", code(body["owner"]) if body.get("owner") else "not known")]
-    if body.get("delete_after"):
+    if _step(body) == "marked":
         shown.append(("Not before", plain(body["delete_after"])))
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": _cut(title, HEADER_LIMIT), "emoji": True}},
         *_section(_what_it_means(body)),
         *_section(_list("Why", "•", _why(body))),
         {"type": "section", "fields": [{"type": "mrkdwn", "verbatim": True, "text": f"*{label}*\n{value}"} for label, value in shown]},
-        _context(account, region, body.get("policy_hash") or "unchanged", f"retirement, entry {entry.number}"),
+        _context(account, region, body.get("policy_hash") or "not known", f"retirement, entry {entry.number}"),
     ]
     return {"text": _cut(plain(f"{words}: {name}. {'; '.join(_why(body))}"), TEXT_LIMIT), "blocks": blocks}
 
@@ -182,7 +182,7 @@ def retirements(entries: Sequence[Told], account: str, region: str) -> dict[str,
         {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}},
         *(block for words, names in sorted(lines.items()) for block in _section("\n".join([words, *names]))),
         *_section(f"Who still needs one of them removes its tag `{DELETE_AFTER}`, or asks for an exemption."),
-        _context(account, region, str(entries[0].body.get("policy_hash") or "unchanged"), "sent as one message because many came at once"),
+        _context(account, region, str(entries[0].body.get("policy_hash") or "not known"), "sent as one message because many came at once"),
     ]
     names = ", ".join(entry.repository for entry in entries)
     return {"text": _cut(plain(f"{len(entries)} steps of retirements: {names}"), TEXT_LIMIT), "blocks": blocks}

@@ -412,7 +412,7 @@ def _reached(
     if intended.retirement is None:
         raise AssertionError("a step without a retirement")
     reached = replace(intended.retirement, stage=stage, since=now, intended=None)
-    _write_outcome(intended, reached, decision, services, now, {"owner": owner, "policy_hash": policy_hash})
+    _write_outcome(intended, reached, decision, services, now, {"owner": owner, **({"policy_hash": policy_hash} if policy_hash else {})})
     return Done(intended.name, stage)
 
 
@@ -449,6 +449,7 @@ def _write_outcome(
             "to": retirement.stage.value,
             "intended": retirement.intended.value if retirement.intended else None,
             "delete_after": retirement.delete_after,
+            "policy_hash": record.policy_hash,
             "state": as_data(retirement),
             "reasons": reasons_as_data(decision),
             **more,
