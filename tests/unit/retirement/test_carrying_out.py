@@ -633,16 +633,11 @@ def test_who_used_it_once_is_remembered_although_nothing_of_it_is_recorded() -> 
     assert world.night() == {NAME: Done(NAME, Stage.MARKED)}
 
 
-READ_IN_TURN = (
-    "a release between the reading of the repository and that of its record is taken for a stranger's quarantine: no byte for byte"
-)
-
-
 @pytest.mark.parametrize(
     "step",
     [
         "to quarantined",
-        pytest.param("to archived", marks=pytest.mark.xfail(strict=True, reason=READ_IN_TURN)),
+        "to archived",
         "to deleted",
         "to deleted, without an archive",
     ],

@@ -51,7 +51,8 @@ def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: d
 
     Without `deleting` nothing is ever deleted. A step back to `observed` undoes what was done.
     """
-    snapshot, record = services.registry.snapshot(name), services.ledger.read(name)
+    # The record first: whoever takes the repository back meanwhile has written it again by the time anything is intended.
+    record, snapshot = services.ledger.read(name), services.registry.snapshot(name)
     if snapshot is None:
         return _ended(name, record, services, now)
     if record is None:

@@ -79,7 +79,8 @@ def plan(
     unread: dict[str, str] = {}
     for name in sorted(set(names)):
         try:
-            snapshot, record = services.registry.snapshot(name), services.ledger.read(name)
+            # The record first: whoever takes the repository back meanwhile has written it again by the time anything is intended.
+            record, snapshot = services.ledger.read(name), services.registry.snapshot(name)
             if snapshot is not None:
                 case = case_of(snapshot, record, hearing, services, now)
                 items.append(Item(case, decide(case, now), hearing.policy.namespace_of(name)))
