@@ -153,6 +153,7 @@ def test_a_return_that_was_interrupted_goes_on_when_the_refusal_comes_again(acco
     with pytest.raises(Throttled):
         release(NAME, "ci was refused", account.services, account.now)
     assert account.registry.repositories[NAME].policy == ORIGINAL
+    assert account.ledger.records_by_name[NAME].used_at == account.now
     account.registry.activate = activate  # type: ignore[method-assign]
     assert release(NAME, "ci was refused", account.services, account.now).stage is Stage.OBSERVED
     assert account.statuses == {"ACTIVE"}

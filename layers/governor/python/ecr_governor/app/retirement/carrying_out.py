@@ -166,11 +166,6 @@ def _undo(intended: RepositoryRecord, services: Services, now: datetime) -> Done
     return _take_back(case, decision, record, services, now)
 
 
-def _check_still_ours(intended: RepositoryRecord, services: Services) -> None:
-    if not _still_ours(intended, services):
-        raise Overtaken(intended.name)
-
-
 def _mark(case: Case, decision: Decision, record: RepositoryRecord, hearing: Hearing, services: Services, now: datetime) -> Done:
     if case.terms is None:
         return Done(record.name, None, "the policy asks for nothing")
@@ -239,8 +234,7 @@ def _archive(case: Case, decision: Decision, record: RepositoryRecord, services:
     former = case.retirement
     if former is None:
         return Done(record.name, None, "it was not quarantined")
-    # What an interrupted attempt archived is ours as well.
-    # ECR tells whole seconds.
+    # What an interrupted attempt archived is ours as well; ECR tells whole seconds.
     since = former.archiving_since or now.replace(microsecond=0)
     if former.intended is not Stage.ARCHIVED:
         services.book.note_taken(record.name, now)
@@ -249,8 +243,8 @@ def _archive(case: Case, decision: Decision, record: RepositoryRecord, services:
     refused = 0
     try:
         for number, digest in enumerate(active):
-            if number % ASK_EVERY == 0:
-                _check_still_ours(intended, services)
+            if number % ASK_EVERY == 0 and not _still_ours(intended, services):
+                return _undo(intended, services, now)
             if not services.may_go_on():
                 return _stays(intended, f"there was no time left: {number} of {len(active)} images were archived", decision, services, now)
             try:
@@ -284,7 +278,6 @@ def _delete(
     # A former attempt's tombstone tells of images that are gone by now.
     if former.intended is not Stage.DELETED:
         services.tombstones.put(snapshot, now, hearing.policy.hash)
-    if former.intended is not Stage.DELETED:
         services.book.note_taken(record.name, now)
     intended = _intend(record, replace(former, intended=Stage.DELETED), decision, services, now)
     failed = _delete_images(intended, snapshot, deleting, services)
@@ -325,14 +318,18 @@ def _delete_images(intended: RepositoryRecord, snapshot: Snapshot, deleting: Del
 
 
 def _take_back(case: Case, decision: Decision, record: RepositoryRecord, services: Services, now: datetime) -> Done:
-    """Undo every step: the policy first, so that images can be pulled at once, then the archive, the tags at last."""
+    """Undo every step: first the tag without which nothing is deleted, then the policy, then the archive, and the mark at last.
+
+    Who was seen to use it is written with the intent: an interruption does not make it forgotten.
+    """
     snapshot, former, intended = case.snapshot, case.retirement or Retirement(Stage.OBSERVED, now, case.snapshot.created_at), record
     not_before, ours = former.not_before, former.birth == snapshot.created_at
-    if former.intended is not Stage.OBSERVED:
+    if decision.in_use:
+        record = replace(record, used_at=now)
+    if former.intended is not Stage.OBSERVED or decision.in_use:
         if decision.vetoed and case.terms:
             not_before = now + timedelta(days=case.terms.after_days)
         intended = _intend(record, replace(former, intended=Stage.OBSERVED, not_before=not_before), decision, services, now)
-    # First what the deleting role needs to see.
     services.registry.untag(snapshot, [STATE] if snapshot.tag(STATE) is not None else [])
     lost = ""
     if isinstance(snapshot.policy, str) and is_ours(snapshot.policy):
@@ -352,9 +349,8 @@ def _take_back(case: Case, decision: Decision, record: RepositoryRecord, service
         # What could not be read could not be undone: it stays to be done.
         return _stays(intended, f"not all of it could be read: {'; '.join(snapshot.unreadable)}", decision, services, now)
     ended = Retirement(Stage.OBSERVED, now, snapshot.created_at, not_before=not_before)
-    used_at = now if decision.in_use else intended.used_at
     more = {"owner": case.owner, **({"lost_policy": lost} if lost else {})}
-    _write_outcome(intended, ended, decision, services, now, more, used_at=used_at)
+    _write_outcome(intended, ended, decision, services, now, more)
     return Done(record.name, Stage.OBSERVED, "; ".join(reason.seen for reason in decision.against))
 
 
@@ -374,7 +370,7 @@ def _open(snapshot: Snapshot, text: str | None, services: Services) -> str:
 
 def _ended(name: str, record: RepositoryRecord | None, services: Services, now: datetime) -> Done:
     """The repository is gone: by us, if that was intended, or by somebody else."""
-    if record is None or record.retirement is None or not record.retirement.under_way or record.retirement.stage is Stage.DELETED:
+    if record is None or record.retirement is None or not record.retirement.under_way:
         return Done(name, None, "there is no such repository")
     ours = record.retirement.intended is Stage.DELETED
     ended = replace(record.retirement, stage=Stage.DELETED, since=now, intended=None)
@@ -432,8 +428,6 @@ def _write_outcome(
     services: Services,
     now: datetime,
     more: Mapping[str, Any],
-    *,
-    used_at: datetime | None = None,
 ) -> None:
     """Write what came of a step. A look that wrote meanwhile changes nothing of it: it is what was done.
 
@@ -455,7 +449,7 @@ def _write_outcome(
             "reasons": reasons_as_data(decision),
             **more,
         }
-        updated, entry = append(replace(record, retirement=retirement, used_at=used_at or record.used_at), OUTCOME, body)
+        updated, entry = append(replace(record, retirement=retirement), OUTCOME, body)
         try:
             services.ledger.write(updated, entry)
         except Contended:
