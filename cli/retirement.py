@@ -157,6 +157,8 @@ def _page(plan: Mapping[str, Any]) -> None:
             Text(against[0] if against else "nothing stands against it"),
         )
     console.print(table if plan["items"] else "nothing is unused")
+    for name, why in plan["unread"].items():
+        console.print(Text(f"could not be read: {name}: {why}", style="yellow"))
 
 
 def _one(item: Mapping[str, Any]) -> None:
