@@ -7,8 +7,9 @@ import pytest
 from ecr_governor.adapters.deleting import EcrDeleting
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.adapters.retiring import EcrRetiring
-from ecr_governor.app.retirement.carrying_out import Done, carry_out
+from ecr_governor.app.retirement.carrying_out import carry_out
 from ecr_governor.app.retirement.cases import PEOPLE, Services, hear
+from ecr_governor.app.retirement.recording import Done
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.state import Stage
 from local import ecr

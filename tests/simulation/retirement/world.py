@@ -13,9 +13,9 @@ from typing import Any
 
 from ecr_governor.app.errors import Contended, Denied, Refused, Throttled
 from ecr_governor.app.ports import PolicyInForce
-from ecr_governor.app.retirement.carrying_out import release
 from ecr_governor.app.retirement.cases import PEOPLE, Services
 from ecr_governor.app.retirement.planning import carry_out_plan, plan
+from ecr_governor.app.retirement.taking_back import release
 from ecr_governor.core.origin import Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import Entry, RepositoryRecord

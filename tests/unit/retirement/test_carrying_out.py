@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from ecr_governor.app.errors import Denied, Refused
-from ecr_governor.app.retirement.carrying_out import BATCH, INTENT, OUTCOME, Done, carry_out, release
+from ecr_governor.app.retirement.carrying_out import carry_out
 from ecr_governor.app.retirement.cases import PEOPLE, Services, hear
+from ecr_governor.app.retirement.deleting import BATCH
 from ecr_governor.app.retirement.planning import Plan, carry_out_plan, plan
+from ecr_governor.app.retirement.recording import INTENT, OUTCOME, Done
+from ecr_governor.app.retirement.taking_back import release
 from ecr_governor.core.origin import Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import append, break_in

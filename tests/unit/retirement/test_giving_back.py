@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ecr_governor.app.errors import Denied, Refused, Throttled
-from ecr_governor.app.retirement.carrying_out import release
 from ecr_governor.app.retirement.cases import PEOPLE, Services
 from ecr_governor.app.retirement.planning import carry_out_plan, plan
+from ecr_governor.app.retirement.taking_back import release
 from ecr_governor.core.retirement.evidence import Use
 from ecr_governor.core.retirement.state import Stage
 from tests.fakes import T0, FixedPolicy, InMemoryLedger

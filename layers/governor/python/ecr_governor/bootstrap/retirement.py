@@ -17,10 +17,10 @@ from ecr_governor.adapters.tombstones import S3Tombstones
 from ecr_governor.adapters.usage.witnesses import AwsWitnesses
 from ecr_governor.app.errors import SweepRunning
 from ecr_governor.app.ports import PolicyInForce
-from ecr_governor.app.retirement.carrying_out import release
 from ecr_governor.app.retirement.cases import Services
 from ecr_governor.app.retirement.ports import RetiringRegistry
 from ecr_governor.app.retirement.runs import RunServices, reap, retire
+from ecr_governor.app.retirement.taking_back import release
 from ecr_governor.batches import Arrival
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ecr, ledger, now, policies, sqs

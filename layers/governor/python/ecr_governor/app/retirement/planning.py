@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecr_governor.app.errors import Contended, Denied, Refused, Throttled, Unintelligible
-from ecr_governor.app.retirement.carrying_out import Done, carry_out, note_use, reasons_as_data
+from ecr_governor.app.retirement.carrying_out import carry_out
 from ecr_governor.app.retirement.cases import Hearing, Services, case_of, hear
 from ecr_governor.app.retirement.ports import DeletingRegistry
+from ecr_governor.app.retirement.recording import Done, reasons_as_data
+from ecr_governor.app.retirement.taking_back import note_use
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.retirement.caps import Step, exceeded
 from ecr_governor.core.retirement.decide import Case, Decision, decide, next_stage

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ecr_governor.app.retirement.carrying_out import Done
 from ecr_governor.app.retirement.cases import Services
 from ecr_governor.app.retirement.planning import Plan, carry_out_plan, plan, plan_as_data
 from ecr_governor.app.retirement.ports import DeletingRegistry
+from ecr_governor.app.retirement.recording import Done
 from ecr_governor.app.sweep.ports import RunStore, SweepBook
 from ecr_governor.core import standing as standings
 from ecr_governor.core.policy.model import Policy
