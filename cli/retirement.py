@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from rich.text import Text
 
 from cli.deployment import Deployment, refused
 from cli.trouble import Exit, Trouble, check_output
-from ecr_governor.app.errors import GovernorError
+from ecr_governor.adapters.rebuilding import EcrRebuilding
+from ecr_governor.app.errors import GovernorError, Refused
 from ecr_governor.app.retirement.runs import PLAN
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement import calendar as calendars
-from ecr_governor.core.retirement.snapshot import DELETE_AFTER
+from ecr_governor.core.retirement.snapshot import DELETE_AFTER, HeldImage
 from ecr_governor.core.retirement.state import Stage
+from ecr_governor.core.retirement.tombstone import Tombstone
 from ecr_governor.events import RELEASE_ASKED
 
 SHOWN_TAGS = 8
@@ -71,7 +73,7 @@ def restore(deployment: Deployment, name: str, *, dry_run: bool) -> Exit:
             raise Trouble(f"the ledger does not know {name}", "there was never such a repository here", "check the name")
         stage = record.retirement.stage if record.retirement else Stage.OBSERVED
         if stage is Stage.DELETED or record.gone_at is not None:
-            return _not_to_be_restored(deployment, record)
+            return _rebuild(deployment, record, dry_run=dry_run)
         if record.retirement is None or not record.retirement.under_way:
             sys.stderr.write(f"{name} is not retiring: there is nothing to restore\n")
             return Exit.CLEAN
@@ -100,18 +102,47 @@ def _comes_back(record: RepositoryRecord) -> list[str]:
     return [*lines, f"  tags: {DELETE_AFTER} is removed", f"What cannot come back: {lost}"]
 
 
-def _not_to_be_restored(deployment: Deployment, record: RepositoryRecord) -> Exit:
+def _rebuild(deployment: Deployment, record: RepositoryRecord, *, dry_run: bool) -> Exit:
+    """Set a deleted repository up again, with the operator's own permissions: no role of the stack creates repositories."""
     stone = deployment.tombstones().read(record.name, record.created_at) if record.created_at else None
     if stone is None:
         why = "it was not deleted by a retirement, so that nothing was kept of it"
         raise Trouble(f"{record.name} is gone", why, "push it again")
-    sys.stdout.write(f"{record.name} was deleted. Its images cannot come back; they were:\n")
-    for image in sorted(stone.held, key=lambda each: each.pushed_at):
+    sys.stdout.write(f"{record.name} was deleted after {stone.at:%Y-%m-%d %H:%M} UTC. What comes back, without an image:\n")
+    for line in _kept_in(stone):
+        sys.stdout.write(f"  {line}\n")
+    sys.stdout.write(f"What cannot come back: its {_counted(stone.images)}. Who still has them elsewhere pushes them again:\n")
+    for image in stone.images:
         tags = sorted(image.tags)
         more = f" and {len(tags) - SHOWN_TAGS} more" if len(tags) > SHOWN_TAGS else ""
         sys.stdout.write(f"  {image.digest}  {', '.join(tags[:SHOWN_TAGS]) or 'untagged'}{more}  pushed {image.pushed_at:%Y-%m-%d}\n")
-    sys.stdout.write("What is kept: its tags and its repository policy, in the tombstone. Push the images again, and it is there again.\n")
-    return Exit.VIOLATIONS
+    if dry_run:
+        return Exit.CLEAN
+    try:
+        for done in EcrRebuilding(deployment.client("ecr")).rebuild(stone):
+            sys.stderr.write(f"done: {done}\n")
+    except Refused as error:
+        do = "if it is there again already, nothing is to be done; else set the rest by hand, from what is printed above"
+        raise Trouble(f"{record.name} was not set up again as it was", str(error), do) from error
+    return Exit.CLEAN
+
+
+def _kept_in(stone: Tombstone) -> Iterator[str]:
+    settings, policy = stone.settings, stone.snapshot.policy
+    filters = f" except {', '.join(settings.exclusion_filters)}" if settings.exclusion_filters else ""
+    yield f"settings: tags {settings.tag_mutability}{filters}, encrypted with {settings.kms_key or settings.encryption}"
+    yield f"tags: {', '.join(f'{key}={value}' for key, value in sorted(stone.tags.items())) or 'none'}"
+    yield f"lifecycle policy: {_one_line(settings.lifecycle_policy)}"
+    yield f"repository policy: {_one_line(policy if isinstance(policy, str) else None)}"
+
+
+def _one_line(document: str | None) -> str:
+    """Show a policy's text on one line; ECR keeps a repository policy with line breaks."""
+    return " ".join(document.split()) if document else "none"
+
+
+def _counted(images: Sequence[HeldImage]) -> str:
+    return "1 image" if len(images) == 1 else f"{len(images):,} images"
 
 
 def _asking(deployment: Deployment, name: str) -> dict[str, Any]:

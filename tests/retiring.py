@@ -14,6 +14,7 @@ from ecr_governor.core.repository import Unreadable
 from ecr_governor.core.retirement.evidence import Evidence, Use
 from ecr_governor.core.retirement.quarantine import is_in_force
 from ecr_governor.core.retirement.snapshot import ARCHIVED, HeldImage, Snapshot
+from ecr_governor.core.retirement.tombstone import Settings, Tombstone
 from tests.fakes import ACCOUNT, REGION, T0, a_policy
 
 CI = Actor("arn:aws:sts::123456789012:assumed-role/ci/build-1", "123456789012", "AssumedRole", "", "arn:aws:iam::123456789012:role/ci")
@@ -23,6 +24,8 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 ORIGINAL = (
     '{"Version":"2012-10-17","Statement":[{"Sid":"Pull","Effect":"Allow","Principal":{"AWS":"210987654321"},"Action":"ecr:BatchGetImage"}]}'
 )
+
+LIFECYCLE = '{"rules":[]}'
 
 TERMS = """
 mode: enforce
@@ -126,6 +129,10 @@ class MemoryRegistry:
         if held and image and image.status == ARCHIVED:
             held.images[digest] = replace(image, status="ACTIVE", activated_at=self.clock())
 
+    def settings(self, name: str) -> Settings | None:
+        self._called("settings", name)
+        return Settings(lifecycle_policy=LIFECYCLE) if name in self.repositories else None
+
     def delete_images(self, name: str, digests: Sequence[str]) -> Mapping[str, str]:
         held = self._changed("delete_images", name)
         failed: dict[str, str] = {}
@@ -186,13 +193,14 @@ class MemoryWitnesses:
 class MemoryTombstones:
     """What was deleted."""
 
-    kept: dict[tuple[str, datetime], Snapshot] = field(default_factory=dict)
+    kept: dict[tuple[str, datetime], Tombstone] = field(default_factory=dict)
 
-    def put(self, snapshot: Snapshot, at: datetime, policy_hash: str) -> str:
-        self.kept[snapshot.name, snapshot.created_at] = snapshot
-        return f"tombstones/{snapshot.name}"
+    def put(self, tombstone: Tombstone) -> str:
+        life = tombstone.snapshot.name, tombstone.snapshot.created_at
+        self.kept[life] = tombstone.after(self.kept.get(life))
+        return f"tombstones/{tombstone.snapshot.name}"
 
-    def read(self, name: str, created_at: datetime) -> Snapshot | None:
+    def read(self, name: str, created_at: datetime) -> Tombstone | None:
         return self.kept.get((name, created_at))
 
 

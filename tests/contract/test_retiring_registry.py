@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from ecr_governor.adapters.deleting import EcrDeleting
+from ecr_governor.adapters.rebuilding import EcrRebuilding
 from ecr_governor.adapters.retiring import EcrRetiring
 from ecr_governor.app.errors import Denied, Refused, Throttled
 from ecr_governor.app.retirement.ports import DeletingRegistry
 from ecr_governor.core.repository import Unreadable
 from ecr_governor.core.retirement.snapshot import ACTIVE, ARCHIVED, HeldImage, Snapshot
+from ecr_governor.core.retirement.tombstone import Settings, Tombstone
 from local import ecr
 from local.server import EmbeddedAws
 from tests.fakes import ACCOUNT, HOUR, REGION, T0
@@ -366,3 +369,54 @@ def test_a_client_is_made_when_it_is_needed_and_once(aws: EmbeddedAws) -> None:
     registry.snapshot("payments/never")
     registry.snapshot("payments/never")
     assert made == [1]
+
+
+# --- setting up again -----------------------------------------------------------------------------------------------------------------
+
+LIFECYCLE = (
+    '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"untagged","countType":"imageCountMoreThan","countNumber":3},'
+    '"action":{"type":"expire"}}]}'
+)
+
+
+def test_what_is_read_before_the_end_sets_it_up_again(registry: DeletingRegistry, aws: EmbeddedAws, name: str) -> None:
+    client = aws.client("ecr")
+    client.create_repository(
+        repositoryName=name,
+        imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+        imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": "latest*"}],
+        encryptionConfiguration={"encryptionType": "KMS", "kmsKey": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"},
+        imageScanningConfiguration={"scanOnPush": True},
+        tags=[{"Key": "owner", "Value": "alice"}, {"Key": "ecr-governor:state", "Value": "archived"}],
+    )
+    client.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=LIFECYCLE)
+    client.set_repository_policy(repositoryName=name, policyText=POLICY)
+    settings, before = registry.settings(name), read(registry, name)
+    assert settings is not None
+    assert settings.lifecycle_policy == LIFECYCLE
+    stone = Tombstone(before, settings, T0, "abc")
+    registry.delete_repository(name)
+    assert registry.settings(name) is None
+    assert len(list(EcrRebuilding(client).rebuild(stone))) == 4
+    after = read(registry, name)
+    assert registry.settings(name) == settings
+    assert (after.tags, after.policy, after.images) == ({"owner": "alice"}, before.policy, ())
+    with pytest.raises(Refused, match="RepositoryAlreadyExists"):
+        list(EcrRebuilding(client).rebuild(replace(stone, settings=Settings())))
+    assert registry.settings(name) == settings
+
+
+def test_a_bare_repository_is_set_up_bare(registry: DeletingRegistry, aws: EmbeddedAws, name: str) -> None:
+    create(name)
+    stone = Tombstone(read(registry, name), Settings(), T0, "abc")
+    assert registry.settings(name) == Settings()
+    registry.delete_repository(name)
+    assert list(EcrRebuilding(aws.client("ecr")).rebuild(stone)) == ["the repository: MUTABLE, encrypted with AES256"]
+    assert (registry.settings(name), read(registry, name).policy) == (Settings(), None)
+
+
+def test_settings_that_may_not_be_read_are_denied(registry: DeletingRegistry, name: str) -> None:
+    create(name)
+    ecr.faults.add("GetLifecyclePolicy", "AccessDeniedException")
+    with pytest.raises(Denied, match="GetLifecyclePolicy"):
+        registry.settings(name)

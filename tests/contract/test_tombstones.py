@@ -12,6 +12,7 @@ from ecr_governor.app.errors import Unintelligible
 from ecr_governor.app.retirement.ports import Tombstones
 from ecr_governor.core.repository import Unreadable
 from ecr_governor.core.retirement.snapshot import ARCHIVED, HeldImage, Snapshot, fingerprint
+from ecr_governor.core.retirement.tombstone import Settings, Tombstone
 from local.server import EmbeddedAws
 from tests.fakes import ACCOUNT, HOUR, REGION, T0
 
@@ -38,6 +39,15 @@ SNAPSHOT = Snapshot(
 )
 
 
+SETTINGS = Settings(
+    "IMMUTABLE_WITH_EXCLUSION", ("latest",), "KMS", "arn:aws:kms:eu-west-1:1:key/2", scan_on_push=True, lifecycle_policy='{"rules":[]}'
+)
+
+
+def a_stone(snapshot: Snapshot, at: datetime = T0) -> Tombstone:
+    return Tombstone(snapshot, SETTINGS, at, "abc")
+
+
 @pytest.fixture
 def bucket(aws: EmbeddedAws) -> str:
     name = f"tombstones-{next(_numbers)}"
@@ -56,10 +66,10 @@ def tombstones(request: pytest.FixtureRequest, aws: EmbeddedAws, bucket: str) ->
     ids=["full", "empty", "a tag like a field"],
 )
 def test_a_snapshot_comes_back_as_it_was(tombstones: Tombstones, snapshot: Snapshot) -> None:
-    assert tombstones.put(snapshot, T0, "abc").endswith(".json.gz")
+    assert tombstones.put(a_stone(snapshot)).endswith(".json.gz")
     read = tombstones.read(snapshot.name, snapshot.created_at)
-    assert read == snapshot
-    assert fingerprint(read) == fingerprint(snapshot)
+    assert read == a_stone(snapshot)
+    assert fingerprint(read.snapshot) == fingerprint(snapshot)
 
 
 def test_there_is_none_of_what_was_never_deleted(tombstones: Tombstones) -> None:
@@ -68,34 +78,40 @@ def test_there_is_none_of_what_was_never_deleted(tombstones: Tombstones) -> None
 
 def test_each_life_of_a_name_has_its_own(tombstones: Tombstones) -> None:
     later = replace(SNAPSHOT, created_at=T0, images=())
-    tombstones.put(SNAPSHOT, T0, "abc")
-    tombstones.put(later, T0, "abc")
-    assert tombstones.read(SNAPSHOT.name, SNAPSHOT.created_at) == SNAPSHOT
-    assert tombstones.read(SNAPSHOT.name, T0) == later
+    tombstones.put(a_stone(SNAPSHOT, T0))
+    tombstones.put(a_stone(later, T0))
+    assert tombstones.read(SNAPSHOT.name, SNAPSHOT.created_at) == a_stone(SNAPSHOT)
+    assert tombstones.read(SNAPSHOT.name, T0) == a_stone(later)
 
 
-def test_the_last_snapshot_of_a_life_counts(tombstones: Tombstones) -> None:
-    tombstones.put(SNAPSHOT, T0, "abc")
-    tombstones.put(replace(SNAPSHOT, policy=None), T0 + HOUR, "def")
-    assert tombstones.read(SNAPSHOT.name, SNAPSHOT.created_at) == replace(SNAPSHOT, policy=None)
+def test_the_last_snapshot_of_a_life_counts_and_what_a_former_one_took_stays_known(tombstones: Tombstones) -> None:
+    tombstones.put(a_stone(SNAPSHOT))
+    without = replace(SNAPSHOT, policy=None, images=SNAPSHOT.images[1:])
+    tombstones.put(a_stone(without, T0 + HOUR))
+    read = tombstones.read(SNAPSHOT.name, SNAPSHOT.created_at)
+    assert read == replace(a_stone(without, T0 + HOUR), taken_before=(FULL,))
+    tombstones.put(a_stone(replace(without, images=()), T0 + 2 * HOUR))
+    read = tombstones.read(SNAPSHOT.name, SNAPSHOT.created_at)
+    assert read is not None
+    assert {image.digest for image in read.images} == {FULL.digest, SNAPSHOT.held[1].digest}
 
 
 def test_the_zone_that_a_time_is_told_in_does_not_matter(tombstones: Tombstones) -> None:
     elsewhere: datetime = SNAPSHOT.created_at.astimezone(timezone(timedelta(hours=9)))
-    tombstones.put(replace(SNAPSHOT, created_at=elsewhere), T0, "abc")
-    assert tombstones.read(SNAPSHOT.name, SNAPSHOT.created_at) == SNAPSHOT
+    tombstones.put(a_stone(replace(SNAPSHOT, created_at=elsewhere), T0))
+    assert tombstones.read(SNAPSHOT.name, SNAPSHOT.created_at) == a_stone(SNAPSHOT)
 
 
 @pytest.mark.parametrize("part", ["tags", "policy", "images"])
 def test_what_was_not_wholly_read_has_no_tombstone(aws: EmbeddedAws, bucket: str, part: str) -> None:
     gap = {part: Unreadable("ecr:X: AccessDeniedException")}
     with pytest.raises(ValueError, match="AccessDenied"):
-        S3Tombstones(aws.client("s3"), bucket).put(replace(SNAPSHOT, **gap), T0, "abc")  # type: ignore[arg-type]
+        S3Tombstones(aws.client("s3"), bucket).put(a_stone(replace(SNAPSHOT, **gap), T0))  # type: ignore[arg-type]
     assert "Contents" not in aws.client("s3").list_objects_v2(Bucket=bucket)
 
 
 def test_the_address_names_repository_and_life(aws: EmbeddedAws, bucket: str) -> None:
-    address = S3Tombstones(aws.client("s3"), bucket).put(replace(SNAPSHOT, created_at=T0), T0, "abc")
+    address = S3Tombstones(aws.client("s3"), bucket).put(a_stone(replace(SNAPSHOT, created_at=T0), T0))
     assert address == f"s3://{bucket}/tombstones/payments/api/20261102T091407.000000Z/snapshot.json.gz"
     body = aws.client("s3").get_object(Bucket=bucket, Key=address.partition(f"{bucket}/")[2])["Body"].read()
     assert b'"policy_hash":"abc"' in gzip.decompress(body)
@@ -116,7 +132,7 @@ def test_the_address_names_repository_and_life(aws: EmbeddedAws, bucket: str) ->
 )
 def test_a_damaged_one_is_no_snapshot_and_not_none(aws: EmbeddedAws, bucket: str, damage: object) -> None:
     s3, tombstones = aws.client("s3"), S3Tombstones(aws.client("s3"), bucket)
-    key = tombstones.put(SNAPSHOT, T0, "abc").partition(f"{bucket}/")[2]
+    key = tombstones.put(a_stone(SNAPSHOT, T0)).partition(f"{bucket}/")[2]
     s3.put_object(Bucket=bucket, Key=key, Body=damage(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))  # type: ignore[operator]
     with pytest.raises(Unintelligible, match=r"snapshot\.json\.gz"):
         tombstones.read(SNAPSHOT.name, SNAPSHOT.created_at)

@@ -30,6 +30,12 @@ retirement:
   window: {days: [mon, tue, wed, thu, fri, sat, sun]}
 """
 NAME = "payments/api"
+RULE = {
+    "rulePriority": 1,
+    "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 9},
+    "action": {"type": "expire"},
+}
+LIFECYCLE = json.dumps({"rules": [RULE]})
 TEAMS = {"Version": "2012-10-17", "Statement": [{"Sid": "Team", "Effect": "Allow", "Principal": "*", "Action": "ecr:DescribeImages"}]}
 
 
@@ -111,7 +117,9 @@ def test_a_pull_in_quarantine_is_refused_and_releases_it_and_the_policy_is_as_it
     assert "was refused BatchGetImage" in told
 
 
-def test_it_ends_with_a_tombstone_and_nothing_left(stage: Stage) -> None:
+def test_it_ends_with_a_tombstone_from_which_all_but_the_images_comes_back(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    before = policy_text(stage)
+    stage.client("ecr").put_lifecycle_policy(repositoryName=NAME, lifecyclePolicyText=LIFECYCLE)
     quarantined(stage)
     assert night(stage, 4)["archived"] == 1
     (image,) = stage.client("ecr").describe_images(repositoryName=NAME, filter={"imageStatus": "ANY"})["imageDetails"]
@@ -128,6 +136,18 @@ def test_it_ends_with_a_tombstone_and_nothing_left(stage: Stage) -> None:
     kinds = [(entry.kind, entry.body.get("to")) for entry in stage.ledger.entries(NAME) if entry.kind.startswith("retirement")]
     assert [to for kind, to in kinds if kind == "retirement"] == ["marked", "quarantined", "archived", "deleted"]
     assert [to for kind, to in kinds if kind == "retirement-intent"] == ["marked", "quarantined", "archived", "deleted"]
+    here = Deployment(STACK, stage.aws.endpoint, REGION, None)
+    retirement.restore(here, NAME, dry_run=True)
+    told = capsys.readouterr().out
+    assert image["imageDigest"] in told
+    assert "What cannot come back: its 1 image" in told
+    assert stage.client("ecr").describe_repositories()["repositories"] == []
+    retirement.restore(here, NAME, dry_run=False)
+    assert policy_text(stage) == before
+    assert stage.client("ecr").get_lifecycle_policy(repositoryName=NAME)["lifecyclePolicyText"] == LIFECYCLE
+    stage.settle()
+    retirement.restore(here, NAME, dry_run=False)
+    assert "nothing to restore" in capsys.readouterr().err
 
 
 def test_a_veto_is_heard(stage: Stage) -> None:

@@ -30,6 +30,7 @@ from tests.retiring import (
     CI,
     DAY,
     INDEX,
+    LIFECYCLE,
     MUTATING,
     ORIGINAL,
     TERMS,
@@ -41,6 +42,7 @@ from tests.retiring import (
     an_image,
     digest,
     retiring_policy,
+    same_policy,
     watched,
 )
 
@@ -277,7 +279,11 @@ def test_a_repository_is_marked_quarantined_archived_and_deleted_in_its_time() -
         (OUTCOME, "archived", "deleted", None),
     ]
     assert break_in(world.ledger.records_by_name[NAME], world.ledger.entries(NAME)) == ""
-    assert len(world.tombstones.kept[NAME, T0].held) == 3
+    stone = world.tombstones.kept[NAME, T0]
+    assert len(stone.images) == 3
+    assert (stone.settings.lifecycle_policy, stone.tags) == (LIFECYCLE, {"owner": "alice"})
+    assert isinstance(stone.snapshot.policy, str)
+    assert same_policy(stone.snapshot.policy, ORIGINAL)
     assert [name for _, name in world.book.taken] == [NAME] * 3
     assert world.night() == {}
 
@@ -981,7 +987,7 @@ def test_an_image_that_cannot_be_deleted_keeps_the_repository() -> None:
     assert (world.retirement.stage, world.retirement.intended) == (Stage.ARCHIVED, Stage.DELETED)
     world.registry.delete_images = delete  # type: ignore[method-assign]
     assert world.night() == {NAME: Done(NAME, Stage.DELETED)}
-    assert len(world.tombstones.kept[NAME, T0].held) == 2
+    assert len(world.tombstones.kept[NAME, T0].images) == 2
 
 
 def test_at_most_three_reasons_are_told_of_many() -> None:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.aws import code_of
+from ecr_governor.adapters.aws import code_of, raise_translated
+from ecr_governor.adapters.rebuilding import settings_of
 from ecr_governor.adapters.retiring import EcrRetiring
 from ecr_governor.app.errors import Refused
+from ecr_governor.core.retirement.tombstone import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -24,6 +26,24 @@ class EcrDeleting(EcrRetiring):
     def __init__(self, client: Callable[[], "ECRClient"]) -> None:
         """`client` is called once, at the first need. The client then refuses every deletion that names more than it must."""
         super().__init__(lambda: _guarded(client()))
+
+    def settings(self, name: str) -> Settings | None:
+        """Read how a repository is set up; None if there is none. Raises Throttled, Denied."""
+        try:
+            found = self._ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
+            return settings_of(found, self._lifecycle_policy(name))
+        except ClientError as error:
+            if code_of(error) == "RepositoryNotFoundException":
+                return None
+            raise_translated(error, f"ecr:{error.operation_name}")
+
+    def _lifecycle_policy(self, name: str) -> str | None:
+        try:
+            return self._ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+        except ClientError as error:
+            if code_of(error) == "LifecyclePolicyNotFoundException":
+                return None
+            raise
 
     def delete_images(self, name: str, digests: Sequence[str]) -> Mapping[str, str]:
         """Delete images by digest, at most 100; give why for each that was not deleted. Raises Throttled, Denied, Refused.

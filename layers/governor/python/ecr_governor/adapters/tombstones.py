@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from ecr_governor.adapters.aws import code_of, raise_translated
 from ecr_governor.app.errors import Unintelligible
 from ecr_governor.core.retirement.snapshot import HeldImage, Snapshot
+from ecr_governor.core.retirement.tombstone import Settings, Tombstone
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -20,8 +21,8 @@ PREFIX: Final = "tombstones/"
 
 
 @dataclass(frozen=True, slots=True)
-class _Tombstone:
-    """A snapshot whose parts were all read, when it was taken to be deleted, and by which policy."""
+class _Kept:
+    """A tombstone's parts as they are written: those of a snapshot that was wholly read."""
 
     at: datetime
     policy_hash: str
@@ -31,9 +32,11 @@ class _Tombstone:
     tags: dict[str, str]
     policy: str | None
     images: tuple[HeldImage, ...]
+    settings: Settings
+    taken_before: tuple[HeldImage, ...]
 
 
-_TOMBSTONE: Final = TypeAdapter(_Tombstone)
+_KEPT: Final = TypeAdapter(_Kept)
 
 
 class S3Tombstones:
@@ -43,35 +46,40 @@ class S3Tombstones:
         self._s3 = client
         self._bucket = bucket
 
-    def put(self, snapshot: Snapshot, at: datetime, policy_hash: str) -> str:
-        """Keep a repository's last snapshot, over one of the same life; give its `s3://` address. Raises Throttled, Denied.
+    def put(self, tombstone: Tombstone) -> str:
+        """Keep a repository's tombstone; give its `s3://` address. Raises Throttled, Denied, Unintelligible.
 
+        One of the same life may be there, of a deletion that was given up half way: what that one took stays known.
         Raises ValueError for a snapshot with a part that could not be read: it could not be restored from, so nothing may be deleted.
         """
+        snapshot = tombstone.snapshot
         if snapshot.unreadable:
             raise ValueError(f"{snapshot.name} was not wholly read: {'; '.join(snapshot.unreadable)}")
-        kept = _TOMBSTONE.validate_python(
+        tombstone = tombstone.after(self.read(snapshot.name, snapshot.created_at))
+        kept = _KEPT.validate_python(
             {
-                "at": at,
-                "policy_hash": policy_hash,
+                "at": tombstone.at,
+                "policy_hash": tombstone.policy_hash,
                 "name": snapshot.name,
                 "arn": snapshot.arn,
                 "created_at": snapshot.created_at,
                 "tags": snapshot.tags,
                 "policy": snapshot.policy,
                 "images": snapshot.images,
+                "settings": tombstone.settings,
+                "taken_before": tombstone.taken_before,
             }
         )
         key = _key(snapshot.name, snapshot.created_at)
-        body = gzip.compress(_TOMBSTONE.dump_json(kept), mtime=0)
+        body = gzip.compress(_KEPT.dump_json(kept), mtime=0)
         try:
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/gzip")
         except ClientError as error:
             raise_translated(error, "s3:PutObject")
         return f"s3://{self._bucket}/{key}"
 
-    def read(self, name: str, created_at: datetime) -> Snapshot | None:
-        """Read a repository's last snapshot back; None if there is none. Raises Unintelligible, Throttled, Denied."""
+    def read(self, name: str, created_at: datetime) -> Tombstone | None:
+        """Read a repository's tombstone back; None if there is none. Raises Unintelligible, Throttled, Denied."""
         key = _key(name, created_at)
         try:
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
@@ -80,12 +88,13 @@ class S3Tombstones:
                 return None
             raise_translated(error, "s3:GetObject")
         try:
-            kept = _TOMBSTONE.validate_json(gzip.decompress(body))
+            kept = _KEPT.validate_json(gzip.decompress(body))
         except (OSError, EOFError, zlib.error, ValidationError) as error:
             raise Unintelligible(f"s3://{self._bucket}/{key}: {error}") from error
         if (kept.name, kept.created_at) != (name, created_at):
             raise Unintelligible(f"s3://{self._bucket}/{key} tells of {kept.name}, created at {kept.created_at.isoformat()}")
-        return Snapshot(kept.name, kept.arn, kept.created_at, kept.tags, kept.policy, kept.images)
+        snapshot = Snapshot(kept.name, kept.arn, kept.created_at, kept.tags, kept.policy, kept.images)
+        return Tombstone(snapshot, kept.settings, kept.at, kept.policy_hash, kept.taken_before)
 
 
 def _key(name: str, created_at: datetime) -> str:

@@ -97,4 +97,5 @@ def _judged(snapshot: Snapshot, retirement: Retirement | None, services: Service
     """What an interrupted deletion had judged: only then may images be missing without anybody else's doing."""
     if retirement is None or retirement.intended is not Stage.DELETED:
         return None
-    return services.tombstones.read(snapshot.name, snapshot.created_at)
+    stone = services.tombstones.read(snapshot.name, snapshot.created_at)
+    return stone.snapshot if stone else None

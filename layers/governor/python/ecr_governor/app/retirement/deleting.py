@@ -12,8 +12,10 @@ from ecr_governor.app.retirement.recording import Done, intend, stays, still_our
 from ecr_governor.app.retirement.taking_back import TAKEN_BACK
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.decide import Case, Decision
+from ecr_governor.core.retirement.quarantine import released
 from ecr_governor.core.retirement.snapshot import Snapshot, deletion_order
-from ecr_governor.core.retirement.state import Stage
+from ecr_governor.core.retirement.state import Retirement, Stage
+from ecr_governor.core.retirement.tombstone import Tombstone
 
 BATCH: Final = 100
 """Images that one BatchDeleteImage takes."""
@@ -38,7 +40,10 @@ def delete(
         return Done(record.name, None, "it is not as it was judged")
     # A former attempt's tombstone tells of images that are gone by now.
     if former.intended is not Stage.DELETED:
-        services.tombstones.put(snapshot, now, hearing.policy.hash)
+        settings = deleting.settings(snapshot.name)
+        if settings is None:
+            return Done(record.name, None, TAKEN_BACK)
+        services.tombstones.put(Tombstone(_before_quarantine(snapshot, former), settings, now, hearing.policy.hash))
         services.book.note_taken(record.name, now)
     intended = intend(record, replace(former, intended=Stage.DELETED), decision, services, now)
     failed = _delete_images(intended, snapshot, deleting, services)
@@ -58,6 +63,10 @@ def delete(
     ended = replace(former, stage=Stage.DELETED, since=now, intended=None)
     write_outcome(intended, ended, decision, services, now, {"images": len(snapshot.held)})
     return Done(record.name, Stage.DELETED)
+
+
+def _before_quarantine(snapshot: Snapshot, former: Retirement) -> Snapshot:
+    return replace(snapshot, policy=released(snapshot.policy, former.original_policy)) if isinstance(snapshot.policy, str) else snapshot
 
 
 def _delete_images(intended: RepositoryRecord, snapshot: Snapshot, deleting: DeletingRegistry, services: Services) -> Mapping[str, str]:

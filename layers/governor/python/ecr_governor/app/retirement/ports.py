@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ecr_governor.core.retirement.evidence import Evidence
 from ecr_governor.core.retirement.snapshot import Snapshot
+from ecr_governor.core.retirement.tombstone import Settings, Tombstone
 
 
 class RetiringRegistry(Protocol):
@@ -39,6 +40,9 @@ class RetiringRegistry(Protocol):
 class DeletingRegistry(RetiringRegistry, Protocol):
     """The same, for the only function that deletes."""
 
+    def settings(self, name: str) -> Settings | None:
+        """Read how a repository is set up; None if there is none. Raises Throttled, Denied."""
+
     def delete_images(self, name: str, digests: Sequence[str]) -> Mapping[str, str]:
         """Delete images by digest, at most 100; give why for each that was not deleted. Raises Throttled, Refused."""
 
@@ -56,11 +60,11 @@ class Witnesses(Protocol):
 class Tombstones(Protocol):
     """Where what was deleted is remembered."""
 
-    def put(self, snapshot: Snapshot, at: datetime, policy_hash: str) -> str:
-        """Keep a repository's last snapshot before it is deleted; give where. Raises Throttled, Denied."""
+    def put(self, tombstone: Tombstone) -> str:
+        """Keep what is known of a repository before it is deleted; give where. Raises Throttled, Denied, Unintelligible."""
 
-    def read(self, name: str, created_at: datetime) -> Snapshot | None:
-        """Read a repository's last snapshot back; None if there is none. Raises Throttled, Denied."""
+    def read(self, name: str, created_at: datetime) -> Tombstone | None:
+        """Read it back; None if there is none. Raises Throttled, Denied, Unintelligible."""
 
 
 class RunBook(Protocol):
