@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 
 from cli.trouble import Exit, Trouble
@@ -29,7 +31,7 @@ class Deployment:
     region: str | None
     profile: str | None
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """Make a boto3 client. Against the embedded AWS any credentials do, so none are asked for."""
         local = self.endpoint_url is not None and urlsplit(self.endpoint_url).hostname in LOOPBACK
         try:
@@ -42,10 +44,10 @@ class Deployment:
         if session.region_name is None:
             raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
         make: Any = session.client
-        return make(service, endpoint_url=self.endpoint_url, **dummy)
+        return make(service, endpoint_url=self.endpoint_url, config=config, **dummy)
 
     def names(self) -> dict[str, str]:
-        """Where the stack keeps things: `ledger`, `policy_bucket`, `policy_key`, `reports_bucket`, `sweep`."""
+        """Where the stack keeps things: `ledger`, `policy_bucket`, `policy_key`, `reports_bucket`, `sweep`, `releases`, `retire`, `reap`."""
         parameter = f"/{self.stack}/names"
         try:
             return dict(json.loads(self.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]))
@@ -74,6 +76,28 @@ class Deployment:
     def releases(self) -> str:
         """Find the address of the queue where releases are asked for."""
         return self._name("releases")
+
+    def retiring(self) -> str:
+        """Find the function that marks, quarantines and archives."""
+        return self._name("retire")
+
+    def deleting(self) -> str:
+        """Find the function that deletes; raises Trouble where the stack has none."""
+        if not (name := self._name("reap")):
+            do = "deploy the stack with EnableDelete=true and Mode=enforce"
+            raise Trouble(f"the deployment {self.stack} deletes nothing", "no function in it can", do)
+        return name
+
+    def invoke(self, function: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Have a function do something and wait for it; raises Trouble if it fails."""
+        # Sent once: a second attempt while the first one is at work would only meet its lease.
+        patience = Config(read_timeout=910, retries={"total_max_attempts": 1})
+        answer = self.client("lambda", patience).invoke(FunctionName=function, Payload=json.dumps(payload))
+        said = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            why = f"{said.get('errorType', 'error')}: {said.get('errorMessage', '')}"
+            raise Trouble(f"{function} failed", why, "see docs/operations.md; what it had begun, the next run ends", Exit.INCOMPLETE)
+        return dict(said)
 
     def runs(self) -> S3RunStore:
         """Find where the stack keeps its sweeps."""

@@ -156,6 +156,27 @@ def plan(
 
 
 @app.command()
+def apply(
+    file: Annotated[Path, typer.Argument(help="A plan that ecr-governor plan --out has written.")],
+    repository: Annotated[list[str] | None, typer.Option("--repository", help="Only this one; may be given several times.")] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Take the plan's deletions, and nothing else.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """Have exactly the steps of a plan taken, also above the caps. Refused as a whole if anything has changed since.
+
+    Example: ecr-governor apply plan.json --repository payments/api
+    """
+    from cli import deployment, retirement  # noqa: PLC0415 - boto3 is heavy
+
+    stack_here = deployment.Deployment(stack, endpoint_url, region, profile)
+    raise typer.Exit(retirement.apply(stack_here, file, repository or [], delete=delete, sure=yes))
+
+
+@app.command()
 def calendar(
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How far ahead, for example 7, 30 or 90.")] = 30,
     output: Annotated[str, typer.Option("--output", help="table, json or ics.")] = "table",

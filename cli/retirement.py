@@ -1,4 +1,4 @@
-"""`ecr-governor plan`, `calendar` and `restore`: what is retiring, what goes when, and how to get it back."""
+"""`ecr-governor plan`, `apply`, `calendar` and `restore`: what is retiring, what goes when, and how to get it back."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
@@ -14,8 +15,9 @@ from rich.text import Text
 
 from cli.deployment import Deployment, refused
 from cli.trouble import Exit, Trouble, check_output
+from ecr_governor.adapters.plan_file import PlanFile, PlannedItem, approval_as_data, plan_of
 from ecr_governor.adapters.rebuilding import EcrRebuilding
-from ecr_governor.app.errors import GovernorError, Refused
+from ecr_governor.app.errors import GovernorError, Refused, Unintelligible
 from ecr_governor.app.retirement.runs import PLAN
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement import calendar as calendars
@@ -46,6 +48,56 @@ def show_plan(deployment: Deployment, repository: str | None, out: Path | None, 
     else:
         _page(shown)
     return Exit.CLEAN
+
+
+def apply(deployment: Deployment, file: Path, only: Sequence[str], *, delete: bool, sure: bool) -> Exit:
+    """Have exactly the steps of a plan taken, whatever the caps say; all of them, or none if one does not hold any more."""
+    try:
+        made = plan_of(file.read_bytes())
+    except OSError as error:
+        raise Trouble(f"{file} cannot be read", str(error), "write it first: ecr-governor plan --out plan.json") from error
+    except Unintelligible as error:
+        do = "write it anew: ecr-governor plan --out plan.json"
+        raise Trouble(f"{file} is no plan, or only a part of one", str(error), do) from error
+    items = _chosen(made, only, [Stage.DELETED] if delete else [Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED])
+    console = Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
+    for item in items:
+        console.print(
+            Text(f"  {item.repository}: {item.stage.value} -> {item.next.value if item.next else ''}, {item.owner or 'no owner'}")
+        )
+    if delete:
+        console.print(Text("Deleted images cannot be brought back.", style="bold red"))
+    if not (sure or (sys.stdin.isatty() and typer.confirm(f"Take these {len(items)} steps?", err=True))):
+        raise Trouble("nothing was done", "nobody confirmed it", "say yes at the prompt, or add --yes")
+    try:
+        by = deployment.client("sts").get_caller_identity()["Arn"]
+        answer = deployment.invoke(deployment.deleting() if delete else deployment.retiring(), _approved(made, items, by))
+    except (ClientError, BotoCoreError, GovernorError) as error:
+        raise refused(error) from error
+    if reasons := answer.get("refused"):
+        what = "the plan does not hold any more, and nothing was done"
+        raise Trouble(
+            what, "; ".join(reasons), "make a new one: ecr-governor sweep, then ecr-governor plan --out plan.json", Exit.INCOMPLETE
+        )
+    for done in answer["done"]:
+        sys.stdout.write(f"{done['repository']}: {done['reached'] or 'not done'}{'; ' + done['why'] if done['why'] else ''}\n")
+    return Exit.CLEAN if all(done["reached"] for done in answer["done"]) else Exit.INCOMPLETE
+
+
+def _chosen(made: PlanFile, only: Sequence[str], stages: Sequence[Stage]) -> Sequence[PlannedItem]:
+    items = [item for item in made.forward(stages) if not only or item.repository in only]
+    names = {item.repository for item in items}
+    if missing := sorted(set(only) - names):
+        why = f"for {', '.join(missing)} the plan has no such step now"
+        raise Trouble("not all of them can be done", why, "see what the plan says: ecr-governor plan --repository NAME")
+    if not items:
+        goes = " or ".join(stage.value for stage in stages)
+        raise Trouble("the plan has nothing to be done", f"no repository in it is to be {goes} now", "see ecr-governor calendar")
+    return items
+
+
+def _approved(made: PlanFile, items: Sequence[PlannedItem], by: str) -> dict[str, Any]:
+    return {"approval": approval_as_data(made.approval(items, by))}
 
 
 def show_calendar(deployment: Deployment, days: int, output: str) -> Exit:

@@ -211,13 +211,41 @@ def test_in_audit_there_is_a_plan_and_no_call_that_changes_anything(mode: str) -
         assert [(item["repository"], item["next"]) for item in document["items"]] == [(NAME, "marked")]
 
 
+def quarantined_by_approval(stage: Stage, here: Deployment, approved: Path) -> None:
+    """Let the caps be too low for the next step, and approve it."""
+    night(stage, 62)
+    narrow = POLICY.replace(b"percent: 100", b"percent: 1")
+    stage.client("s3").put_object(Bucket=stage.names["policy_bucket"], Key=stage.names["policy_key"], Body=narrow)
+    stage.settle()
+    assert night(stage, 8)["withheld"] == ["1 of 1 repositories would go on, caps.percent is 1"]
+    retirement.show_plan(here, None, approved, "table")
+    with pytest.raises(Trouble, match="nothing was done") as unsure:
+        retirement.apply(here, approved, [], delete=False, sure=False)
+    assert unsure.value.why == "nobody confirmed it"
+    with pytest.raises(Trouble, match="nothing to be done"):
+        retirement.apply(here, approved, [], delete=True, sure=True)
+    with pytest.raises(Trouble, match="not all of them") as missing:
+        retirement.apply(here, approved, [NAME, "payments/other"], delete=False, sure=True)
+    assert "payments/other" in missing.value.why
+    assert stage_of(stage) is Retired.MARKED
+    assert retirement.apply(here, approved, [NAME], delete=False, sure=True) == 0
+    assert stage_of(stage) is Retired.QUARANTINED
+    with pytest.raises(Trouble, match="does not hold any more") as again:
+        retirement.apply(here, approved, [], delete=False, sure=True)
+    assert NAME in again.value.why
+    approved.write_bytes(approved.read_bytes()[:90])
+    with pytest.raises(Trouble, match="no plan, or only a part"):
+        retirement.apply(here, approved, [], delete=False, sure=True)
+
+
 def test_the_command_line_shows_the_plan_the_calendar_and_what_would_come_back(
     stage: Stage, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     here = Deployment(STACK, stage.aws.endpoint, REGION, None)
     with pytest.raises(Trouble, match="no plan"):
         retirement.show_plan(here, None, None, "table")
-    quarantined(stage)
+    quarantined_by_approval(stage, here, tmp_path / "approved.json")
+    assert capsys.readouterr().out == f"{NAME}: quarantined\n"
     retirement.show_plan(here, None, None, "table")
     assert NAME in capsys.readouterr().out
     retirement.show_plan(here, NAME, None, "table")

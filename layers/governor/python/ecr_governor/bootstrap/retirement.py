@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ecr_governor import batches
 from ecr_governor.adapters.deleting import EcrDeleting
+from ecr_governor.adapters.plan_file import approval_of
 from ecr_governor.adapters.queues import DeadLetters
 from ecr_governor.adapters.retiring import EcrRetiring
 from ecr_governor.adapters.run_book import DynamoDbRunBook
@@ -19,7 +20,7 @@ from ecr_governor.app.errors import SweepRunning
 from ecr_governor.app.ports import PolicyInForce
 from ecr_governor.app.retirement.cases import Services
 from ecr_governor.app.retirement.ports import RetiringRegistry
-from ecr_governor.app.retirement.runs import RunServices, reap, retire
+from ecr_governor.app.retirement.runs import RunServices, apply, reap, retire
 from ecr_governor.app.retirement.taking_back import release
 from ecr_governor.batches import Arrival
 from ecr_governor.bootstrap import started
@@ -46,15 +47,21 @@ class Context(Protocol):
 
 
 def retire_unused(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Take every step that can be taken back. The event holds `execution`."""
-    summary = retire(event["execution"], _run(EcrRetiring(ecr), context), now())
+    """Take every step that can be taken back. The event holds `execution`; with an `approval`, exactly its steps are taken."""
+    services = _run(EcrRetiring(ecr), context)
+    if "approval" in event:
+        return apply(f"approved-{context.aws_request_id}", approval_of(event["approval"]), services, now())
+    summary = retire(event["execution"], services, now())
     _count(summary)
     return summary
 
 
-def delete_retired(context: Context) -> dict[str, Any]:
-    """Delete what has gone through every stage."""
+def delete_retired(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Delete what has gone through every stage; with an `approval`, exactly what it names."""
     deleting = EcrDeleting(lambda: client("ecr"))
+    if "approval" in event:
+        approved = approval_of(event["approval"])
+        return apply(f"approved-{context.aws_request_id}", approved, _run(deleting, context), now(), deleting)
     try:
         summary = reap(f"deletion-{context.aws_request_id}", _run(deleting, context), deleting, now())
     except SweepRunning as running:

@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from ecr_governor.adapters.aws import code_of
+from ecr_governor.adapters.invalid import first_problem
 from ecr_governor.adapters.usage.references import use_of
 from ecr_governor.core.retirement.evidence import Evidence, Use
 
@@ -76,13 +77,7 @@ class FilesUsage:
         try:
             file = EvidenceFile.model_validate_json(body)
         except ValidationError as error:
-            return Evidence(source, now, trouble=_first_of(error))
+            return Evidence(source, now, trouble=first_problem(error))
         uses = dict.fromkeys(Use(file.issuer, digest=digest) for digest in file.digests)
         uses |= dict.fromkeys(use for text in file.images if (use := use_of(file.issuer, text, self._account, self._region)))
         return Evidence(source, file.at, tuple(uses), expires_at=file.expires_at)
-
-
-def _first_of(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]

@@ -16,7 +16,7 @@ from ecr_governor.app.retirement.recording import Done, intend, reached, stays, 
 from ecr_governor.app.retirement.taking_back import ended, take_back, undo
 from ecr_governor.app.retirement.traces import reborn, set_policy, tag
 from ecr_governor.core.record import RepositoryRecord
-from ecr_governor.core.retirement.decide import Case, Decision, decide, mark_until
+from ecr_governor.core.retirement.decide import Case, Decision, Reason, decide, mark_until
 from ecr_governor.core.retirement.quarantine import is_ours, quarantined, released
 from ecr_governor.core.retirement.snapshot import ACTIVE, DELETE_AFTER, STATE
 from ecr_governor.core.retirement.state import Retirement, Stage
@@ -48,6 +48,8 @@ def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: d
         return take_back(case, decision, record, services, now)
     if decision.to is not to:
         return Done(name, None, "; ".join(reason.seen for reason in decision.against) or "nothing is to be done")
+    if hearing.approved_by:
+        decision = replace(decision, reasons=(*decision.reasons, Reason("approved", f"by {hearing.approved_by}")))
     if changed := _changed_policy(hearing, services, now):
         return Done(name, None, changed)
     if broken := tampered(record, services):

@@ -35,11 +35,15 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """What is the same for all repositories of one run: the policy, who was heard, and whose pulls go unrecorded."""
+    """What is the same for all repositories of one run: the policy, who was heard, and whose pulls go unrecorded.
+
+    `approved_by` is who has approved the run's steps, "" where nobody had to.
+    """
 
     in_force: PolicyInForce
     evidence: tuple[Evidence, ...]
     trusted_pulls: bool
+    approved_by: str = ""
 
     @property
     def policy(self) -> Policy:

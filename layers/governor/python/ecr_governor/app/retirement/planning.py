@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ from ecr_governor.core.retirement.state import Stage
 logger = logging.getLogger(__name__)
 
 DAY: Final = timedelta(days=1)
+PLAN_VERSION: Final = 1
+"""Of a plan's document: a reader of another one must not guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,21 @@ class Plan:
 
 
 def plan(
-    names: Iterable[str], repositories: int, stages: Iterable[Stage], services: Services, now: datetime, doubts: Sequence[str] = ()
+    names: Iterable[str],
+    repositories: int,
+    stages: Iterable[Stage],
+    services: Services,
+    now: datetime,
+    doubts: Sequence[str] = (),
+    *,
+    approved_by: str = "",
 ) -> Plan:
     """Decide over each of these repositories. Raises Throttled.
 
     `repositories` is how many the registry has: a cap is a share of them. `stages` are those that the run may lead to: no other step
-    counts against a cap. `doubts` are further reasons to take no step forward.
+    counts against a cap. `doubts` are further reasons to take no step forward. `approved_by` is who has approved all of it.
     """
-    hearing = hear(services, now)
+    hearing = replace(hear(services, now), approved_by=approved_by)
     items: list[Item] = []
     gone: list[str] = []
     unread: dict[str, str] = {}
@@ -109,7 +118,8 @@ def _withheld(
     if not policy.retirement.window.contains(now):
         yield "it is outside of the policy's window"
     steps = [Step(item.name, item.decision.to, item.namespace, item.case.owner) for item in items if item.decision.to in stages]
-    yield from exceeded(steps, policy.retirement.caps, repositories, services.book.taken_since(now - DAY))
+    approved = bool(hearing.approved_by)
+    yield from exceeded(steps, policy.retirement.caps, repositories, services.book.taken_since(now - DAY), approved=approved)
 
 
 def carry_out_plan(
@@ -170,6 +180,7 @@ def _following(item: Item) -> Stage | None:
 def plan_as_data(made: Plan) -> dict[str, Any]:
     """Give a plan as a JSON object: each repository with its stage, its `next` step if one is due, and the one that is `then` to come."""
     return {
+        "version": PLAN_VERSION,
         "at": made.at.isoformat(),
         "policy_hash": made.hearing.policy.hash,
         "withheld": list(made.withheld),

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecr_governor.app.retirement.cases import Services
-from ecr_governor.app.retirement.planning import Plan, carry_out_plan, plan, plan_as_data
+from ecr_governor.app.retirement.planning import Item, Plan, carry_out_plan, plan, plan_as_data
 from ecr_governor.app.retirement.ports import DeletingRegistry
 from ecr_governor.app.retirement.recording import Done
 from ecr_governor.app.sweep.ports import RunStore, SweepBook
 from ecr_governor.core import standing as standings
 from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.retirement.approval import Approval, Finds, objections
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.core.sweep import EndedSweep
 
@@ -72,6 +73,36 @@ def reap(execution: str, services: RunServices, deleting: DeletingRegistry, now:
     finally:
         services.book.give_back(lease)
     return _summary(made, done)
+
+
+def apply(
+    execution: str, approval: Approval, services: RunServices, now: datetime, deleting: DeletingRegistry | None = None
+) -> dict[str, Any]:
+    """Take exactly the steps that a person has approved, or none. Caps give way to the approval, but for those that are 0.
+
+    With `deleting` they must all be deletions, without it none may be. Raises SweepRunning, Throttled.
+    """
+    stages = [Stage.DELETED] if deleting else [stage for stage in REVERSIBLE if stage is not Stage.OBSERVED]
+    if wrong := [step for step in approval.steps if step.to not in stages]:
+        return {"refused": [f"{step.repository}: this function takes nothing to {step.to.value}" for step in wrong]}
+    lease = services.book.take_lease(execution, "approved steps", now, now + LEASE)
+    try:
+        ended = services.book.last_sweep()
+        doubts = [] if ended is not None and ended.finished else [NO_SWEEP]
+        names, repositories = [step.repository for step in approval.steps], ended.repositories if ended else 0
+        made = plan(names, repositories, stages, services.steps, now, doubts, approved_by=approval.by)
+        found = {item.name: _finds(item) for item in made.items}
+        refused = [*made.withheld, *objections(approval, services.account, services.region, made.hearing.policy.hash, found, now)]
+        if refused:
+            return {"refused": refused}
+        done = carry_out_plan(made, stages, services.steps, now, deleting)
+    finally:
+        services.book.give_back(lease)
+    return {"done": [_done_as_data(each) for each in done]}
+
+
+def _finds(item: Item) -> Finds:
+    return Finds(item.decision.to, item.case.world, tuple(reason.seen for reason in item.decision.against))
 
 
 def _unused(ended: EndedSweep | None, policy: Policy, runs: RunStore) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Final
 from ecr_governor.core.policy.retirement import Caps
 from ecr_governor.core.retirement.state import Stage
 
+_NO_CAP: Final = 1_000_000_000
 UNOWNED: Final = "nobody"
 PERCENT: Final = 100
 
@@ -27,11 +28,14 @@ class Step:
         return self.to in {Stage.QUARANTINED, Stage.ARCHIVED, Stage.DELETED}
 
 
-def exceeded(steps: Iterable[Step], caps: Caps, repositories: int, taken_lately: int) -> Sequence[str]:
+def exceeded(steps: Iterable[Step], caps: Caps, repositories: int, taken_lately: int, *, approved: bool = False) -> Sequence[str]:
     """Say which caps the steps are over, each in words; nothing where all is within them.
 
-    `repositories` is how many the registry has, `taken_lately` how many were taken away in the last 24 hours.
+    `repositories` is how many the registry has, `taken_lately` how many were taken away in the last 24 hours. A list that a person has
+    `approved` may be longer than the caps; a cap of 0 means none, and holds for approved ones as well.
     """
+    if approved:
+        caps = _closed(caps)
     listed = tuple(steps)
     taking = [step for step in listed if step.takes_away]
     marking = sum(step.to is Stage.MARKED for step in listed)
@@ -58,3 +62,10 @@ def exceeded(steps: Iterable[Step], caps: Caps, repositories: int, taken_lately:
             if count > most
         )
     return over
+
+
+def _closed(caps: Caps) -> Caps:
+    """Give the caps of which only those are left that are 0."""
+    given = caps.model_dump()
+    open_ones = {name: float(PERCENT) if name == "percent" else _NO_CAP for name, value in given.items() if value}
+    return caps.model_copy(update=open_ones)
