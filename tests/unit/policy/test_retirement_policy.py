@@ -9,7 +9,7 @@ from ecr_governor.core.policy.load import PolicyInvalid, load
 from ecr_governor.core.policy.model import Policy, Unused
 from ecr_governor.core.policy.retirement import Caps, Retirement, RetirementTerms, Source, Then, Weekday, Window
 
-TERMS = "after_days, empty_after_days, grace_days, unowned_grace_days, business_days, quarantine_days, archive_days, then"
+TERMS = "after_days, empty_after_days, blank_after_days, misnamed_after_days, grace_days, unowned_grace_days, business_days, quarantine_days, archive_days, then"
 CAPS = "per_run, percent, per_owner, per_namespace, per_day, marks"
 LEAST, MOST = "0 is out of bounds → write a number of at least 1", "3651 is out of bounds → write a number of at most 3650"
 NEGATIVE = "-1 is out of bounds → write a number of at least 0"
@@ -41,6 +41,8 @@ def test_the_shortest_terms_only_mark() -> None:
     assert terms("{}") == RetirementTerms(
         after_days=90,
         empty_after_days=None,
+        blank_after_days=None,
+        misnamed_after_days=None,
         grace_days=14,
         unowned_grace_days=7,
         business_days=False,
@@ -57,6 +59,8 @@ def test_the_shortest_terms_only_mark() -> None:
         ("{after_days: 3650}", {"after_days": 3650}),
         ("{empty_after_days: 1}", {"empty_after_days": 1}),
         ("{empty_after_days: null}", {"empty_after_days": None}),
+        ("{blank_after_days: 3}", {"blank_after_days": 3}),
+        ("{misnamed_after_days: 14}", {"misnamed_after_days": 14}),
         ("{grace_days: 1, unowned_grace_days: 3650}", {"grace_days": 1, "unowned_grace_days": 3650}),
         ("{business_days: true}", {"business_days": True}),
         ("{quarantine_days: 2, then: quarantine}", {"quarantine_days": 2, "then": Then.QUARANTINE}),
@@ -154,7 +158,16 @@ def test_what_is_to_be_retired_is_called_unused_by_the_same_days() -> None:
 
 
 def test_other_terms_have_another_hash() -> None:
-    said = ["{}", "{after_days: 91}", "{empty_after_days: 9}", "{grace_days: 1}", "{unowned_grace_days: 1}", "{business_days: true}"]
+    said = [
+        "{}",
+        "{after_days: 91}",
+        "{empty_after_days: 9}",
+        "{blank_after_days: 9}",
+        "{misnamed_after_days: 9}",
+        "{grace_days: 1}",
+        "{unowned_grace_days: 1}",
+        "{business_days: true}",
+    ]
     said += ["{quarantine_days: 8}", "{archive_days: 31}", "{then: quarantine}"]
     hashes = {each.hash for each in map(terms, said) if each}
     assert len(hashes) == len(said)

@@ -16,6 +16,7 @@ from ecr_governor.core.retirement.decide import (
     VETO,
     Case,
     Decision,
+    Kind,
     Reason,
     Weight,
     after_business_days,
@@ -170,7 +171,7 @@ def test_a_second_before_it_only_waits(stage: Stage) -> None:
 
 def test_an_observed_one_is_told_with_all_that_was_looked_at() -> None:
     assert decide(going_on(Stage.OBSERVED), NOW).reasons == (
-        Reason("the policy asks for it", "up to delete"),
+        Reason("the policy asks for it", "up to delete, as one that is unused"),
         Reason("watched long enough", "since 2026-10-03, 30 days are asked for", until=NOW),
         Reason("unused", "nothing happened since 2025-09-28, 30 days are asked for"),
         Reason("nobody uses it", "ecs, lambda named nobody"),
@@ -413,6 +414,64 @@ def test_an_empty_one_is_let_alone_where_the_policy_does_not_speak_of_empty_ones
 @pytest.mark.parametrize("stage", STAGES)
 def test_one_with_images_goes_on_where_the_policy_does_not_speak_of_empty_ones(stage: Stage) -> None:
     assert decide(by_terms(going_on(stage), empty_after_days=None), NOW).to is NEXT[stage]
+
+
+def blank(stage: Stage) -> Case:
+    return replace(emptied(stage), never_pushed=True)
+
+
+def misnamed(stage: Stage) -> Case:
+    return replace(going_on(stage), misnamed=True)
+
+
+@pytest.mark.parametrize(
+    ("case", "kind", "words_for_it"),
+    [
+        (going_on(Stage.OBSERVED), Kind.UNUSED, "one that is unused"),
+        (emptied(Stage.OBSERVED), Kind.EMPTY, "one without images"),
+        (blank(Stage.OBSERVED), Kind.BLANK, "one that never got an image"),
+        (misnamed(Stage.OBSERVED), Kind.MISNAMED, "one that is wrongly named"),
+        (replace(emptied(Stage.OBSERVED), misnamed=True), Kind.EMPTY, "one without images"),
+        (replace(going_on(Stage.OBSERVED), never_pushed=True), Kind.UNUSED, "one that is unused"),
+        (replace(emptied(Stage.OBSERVED), emptied=True, never_pushed=True), Kind.UNUSED, "one that is unused"),
+    ],
+)
+def test_each_sort_of_repository_is_called_by_its_name(case: Case, kind: Kind, words_for_it: str) -> None:
+    assert case.kind is kind
+    assert words(decide(case, NOW), "the policy asks for it") == [f"up to delete, as {words_for_it}"]
+
+
+@pytest.mark.parametrize(
+    ("case", "terms", "days"),
+    [
+        (going_on(Stage.OBSERVED), {"blank_after_days": 1, "misnamed_after_days": 1}, AFTER),
+        (emptied(Stage.OBSERVED), {"blank_after_days": 1, "misnamed_after_days": 1}, EMPTY),
+        (blank(Stage.OBSERVED), {"blank_after_days": 9}, 9),
+        (blank(Stage.OBSERVED), {"blank_after_days": 9, "empty_after_days": None}, 9),
+        (blank(Stage.OBSERVED), {"blank_after_days": 25}, 25),
+        (blank(Stage.OBSERVED), {}, EMPTY),
+        (misnamed(Stage.OBSERVED), {"misnamed_after_days": 9}, 9),
+        (misnamed(Stage.OBSERVED), {"misnamed_after_days": AFTER + 5}, AFTER),
+        (misnamed(Stage.OBSERVED), {}, AFTER),
+        (replace(emptied(Stage.OBSERVED), misnamed=True), {"misnamed_after_days": 9}, 9),
+        (replace(emptied(Stage.OBSERVED), misnamed=True), {"misnamed_after_days": EMPTY + 5}, EMPTY),
+        (replace(blank(Stage.OBSERVED), misnamed=True), {"misnamed_after_days": 9, "blank_after_days": 5}, 5),
+    ],
+)
+def test_each_sort_of_repository_has_days_of_its_own(case: Case, terms: Mapping[str, Any], days: int) -> None:
+    case = replace(case, terms=the_terms(**terms), watched_since=NOW - days * DAY)
+    assert decide(case, NOW).to is Stage.MARKED
+    assert decide(replace(case, watched_since=NOW - days * DAY + SECOND), NOW).next_at == NOW + SECOND
+    used = replace(case, watched_since=OLD, used_at=NOW - days * DAY - SLACK)
+    assert decide(used, NOW).to is Stage.MARKED
+    assert decide(replace(used, used_at=NOW - days * DAY - SLACK + SECOND), NOW).next_at == NOW + SECOND
+
+
+def test_neither_a_blank_nor_a_misnamed_one_is_taken_where_empty_ones_are_let_alone_and_nothing_is_said_of_them() -> None:
+    for case in (blank(Stage.MARKED), replace(emptied(Stage.MARKED), misnamed=True)):
+        assert decide(by_terms(case, empty_after_days=None, misnamed_after_days=9), NOW).to is Stage.OBSERVED
+    assert decide(by_terms(emptied(Stage.MARKED), empty_after_days=None, blank_after_days=9), NOW).to is Stage.OBSERVED
+    assert decide(by_terms(blank(Stage.MARKED), empty_after_days=None, blank_after_days=9), NOW).to is Stage.DELETED
 
 
 def test_what_became_of_the_mark_is_told() -> None:
@@ -791,6 +850,8 @@ SOME_TERMS = st.builds(
     the_terms,
     after_days=DAYS,
     empty_after_days=st.none() | DAYS,
+    blank_after_days=st.none() | DAYS,
+    misnamed_after_days=st.none() | DAYS,
     grace_days=DAYS,
     unowned_grace_days=DAYS,
     business_days=st.booleans(),
@@ -804,6 +865,8 @@ CHANGES: tuple[Change, ...] = (
     lambda case: judged_again(tagged(case, owner=None)),
     lambda case: judged_again(seen(case, images=(an_image(3, NOW - 31 * DAY, pulled_at=NOW - 40 * DAY),))),
     lambda case: replace(case, watched_since=NOW - AFTER * DAY),
+    lambda case: replace(case, never_pushed=True),
+    lambda case: replace(case, misnamed=True),
     lambda case: replace(case, delivered_at=NOW - 2 * DAY),
     *(change for change, _ in (*CONTRARY_ALWAYS.values(), *DOUBTS.values())),
 )

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from ecr_governor.app.errors import Denied
 from ecr_governor.app.notify import CHAT
 from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
 from ecr_governor.app.retirement.ports import RetiringRegistry, RunBook, Tombstones, Witnesses
-from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.decide import Case, world_of
 from ecr_governor.core.retirement.evidence import Evidence
 from ecr_governor.core.retirement.snapshot import Snapshot
 from ecr_governor.core.retirement.state import Retirement, Stage
-from ecr_governor.core.rules import unused
+from ecr_governor.core.rules import naming, unused
+from ecr_governor.core.verdict import Violation
 
+AT_BIRTH: Final = timedelta(hours=1)
+"""How soon after a repository's creation we must have seen it to know that no push came before."""
 PEOPLE = CHAT
 """The channel whose word counts as having told the owner."""
 
@@ -78,7 +82,7 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
     # A retirement of a former repository is shown as well: what it may have done to this one is to be undone.
     retirement = record.retirement if record is not None and record.gone_at is None else None
     exemption = policy.exemption_for(name, unused.RULE.id, now)
-    judged = _judged(snapshot, retirement, services)
+    judged, noted = _judged(snapshot, retirement, services), services.ledger.noted_push(name)
     return Case(
         snapshot=snapshot,
         retirement=retirement,
@@ -90,11 +94,27 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         owner=snapshot.tag(policy.owner_tag),
         delivered_at=services.ledger.told_at(name, retirement.notice, PEOPLE) if retirement and retirement.notice else None,
         trusted_pulls=hearing.trusted_pulls,
-        noted_push=noted.at if (noted := services.ledger.noted_push(name)) else None,
+        noted_push=noted.at if noted else None,
         world=world_of(snapshot, judged),
         used_at=record.used_at if record is not None and same else None,
+        never_pushed=record is not None and same and noted is None and _never_pushed(record),
+        misnamed=record is not None and same and _misnamed(record, policy, now),
         emptied=judged is not None and bool(judged.held),
     )
+
+
+def _never_pushed(record: RepositoryRecord) -> bool:
+    """Whether we have watched it since its creation, and saw no push. Of what was there before us, nobody knows."""
+    born, watched = record.created_at, record.watched_since
+    return born is not None and watched is not None and watched - born <= AT_BIRTH and record.provenance.first_push is None
+
+
+def _misnamed(record: RepositoryRecord, policy: Policy, now: datetime) -> bool:
+    """Whether its name breaks the rule by the policy in force, and nothing exempts it. Not knowing where it came from is no guilt."""
+    rule = naming.RULE.id
+    if policy.mode_of(rule) is Mode.OFF or policy.exemption_for(record.name, rule, now):
+        return False
+    return isinstance(naming.judge(record.name, record.provenance, policy.expectation_for(record.name)), Violation)
 
 
 def _judged(snapshot: Snapshot, retirement: Retirement | None, services: Services) -> Snapshot | None:

@@ -188,6 +188,7 @@ def plan_as_data(made: Plan) -> dict[str, Any]:
         "items": [
             {
                 "repository": item.name,
+                "kind": item.case.kind.value,
                 "stage": item.stage.value,
                 "next": item.decision.to.value if item.decision.to else None,
                 "then": following.value if (following := _following(item)) else None,

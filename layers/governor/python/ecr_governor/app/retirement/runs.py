@@ -14,6 +14,7 @@ from ecr_governor.core import standing as standings
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.retirement.approval import Approval, Finds, objections
 from ecr_governor.core.retirement.state import Stage
+from ecr_governor.core.rules import naming
 from ecr_governor.core.sweep import EndedSweep
 
 LEASE: Final = timedelta(minutes=20)
@@ -106,10 +107,12 @@ def _finds(item: Item) -> Finds:
 
 
 def _unused(ended: EndedSweep | None, policy: Policy, runs: RunStore) -> Iterator[str]:
-    """Name what the last sweep found unused, or without any image, where the policy asks for retirement."""
+    """Name what the last sweep found unused, without any image, or wrongly named, where the policy asks for retirement."""
     for line in runs.lines(ended.inventory) if ended else ():
         stood = standings.from_line(line)
-        if (stood.unused or stood.data["images"] == 0) and policy.expectation_for(stood.name).settings.retirement:
+        terms = policy.expectation_for(stood.name).settings.retirement
+        misnamed = terms is not None and terms.misnamed_after_days is not None and naming.RULE.id in stood.open_rules
+        if terms and (stood.unused or stood.data["images"] == 0 or misnamed):
             yield stood.name
 
 

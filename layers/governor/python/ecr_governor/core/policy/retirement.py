@@ -34,6 +34,13 @@ class RetirementTerms(Strict):
     empty_after_days: Annotated[
         Days | None, Field(description="The same for repositories without any image; without it they are let alone.")
     ] = None
+    blank_after_days: Annotated[
+        Days | None, Field(description="The same for repositories that never got an image; without it as for all without any.")
+    ] = None
+    misnamed_after_days: Annotated[
+        Days | None,
+        Field(description="The same, where it is shorter, for repositories whose name breaks the rule naming."),
+    ] = None
     grace_days: Annotated[Days, Field(description="Days between the owner's being told and the next stage.")] = 14
     unowned_grace_days: Annotated[Days, Field(description="The same where no owner is known.")] = 7
     business_days: Annotated[StrictBool, Field(description="Whether days of grace count from Monday to Friday only.")] = False

@@ -22,6 +22,15 @@ _DAY: Final = timedelta(days=1)
 _SATURDAY: Final = 5
 
 
+class Kind(StrEnum):
+    """What sort of repository it is: each has days of its own in the policy."""
+
+    UNUSED = "unused"
+    EMPTY = "empty"
+    BLANK = "blank"
+    MISNAMED = "misnamed"
+
+
 class Weight(StrEnum):
     """What a reason means for the next step."""
 
@@ -48,7 +57,8 @@ class Case:
     `watched_since` is when we first saw this repository; `delivered_at` when the notice of its mark reached somebody. `owner` is None
     where nobody is known to own it. `trusted_pulls`: nobody's pulls go unrecorded. `noted_push` is the newest push that an event told of:
     ECR itself does not show that a tag was moved to an old image. `emptied`: it holds no image because an interrupted deletion took them.
-    `used_at` is when somebody was last seen to use it by other signs than ECR's times.
+    `used_at` is when somebody was last seen to use it by other signs than ECR's times. `never_pushed`: watched since it was created, and
+    no push was ever seen. `misnamed`: its name breaks the rule `naming`, and nothing exempts it.
     """
 
     snapshot: Snapshot
@@ -64,11 +74,20 @@ class Case:
     noted_push: datetime | None = None
     emptied: bool = False
     used_at: datetime | None = None
+    never_pushed: bool = False
+    misnamed: bool = False
 
     @property
     def empty(self) -> bool:
         """Whether there was no image when it was judged."""
         return not self.snapshot.held and not self.emptied
+
+    @property
+    def kind(self) -> Kind:
+        """What sort of repository it is."""
+        if self.empty:
+            return Kind.BLANK if self.never_pushed else Kind.EMPTY
+        return Kind.MISNAMED if self.misnamed else Kind.UNUSED
 
     world: str = ""
 
@@ -171,13 +190,21 @@ def _left_traces(case: Case) -> bool:
 # --- the checks -----------------------------------------------------------------------------------------------------------------------
 
 
+_AS: Final = {
+    Kind.UNUSED: "one that is unused",
+    Kind.EMPTY: "one without images",
+    Kind.BLANK: "one that never got an image",
+    Kind.MISNAMED: "one that is wrongly named",
+}
+
+
 def _policy_asks(case: Case, _now: datetime) -> Iterator[Reason]:
     if case.terms is None:
         yield Reason("the policy asks for it", "it names no retirement for this namespace", Weight.CONTRARY)
-    elif case.empty and not case.snapshot.unreadable and case.terms.empty_after_days is None:
+    elif case.empty and not case.snapshot.unreadable and _without_images(case, case.terms) is None:
         yield Reason("the policy asks for it", "it lets repositories without images alone", Weight.CONTRARY)
     else:
-        yield Reason("the policy asks for it", f"up to {case.terms.then.value}")
+        yield Reason("the policy asks for it", f"up to {case.terms.then.value}, as {_AS[case.kind]}")
 
 
 def _not_exempt(case: Case, _now: datetime) -> Iterator[Reason]:
@@ -233,7 +260,13 @@ def _idle(case: Case, now: datetime) -> Iterator[Reason]:
 
 
 def _idle_days(case: Case, terms: RetirementTerms) -> int:
-    return terms.empty_after_days or terms.after_days if case.empty else terms.after_days
+    days = (_without_images(case, terms) if case.empty else None) or terms.after_days
+    return min(days, terms.misnamed_after_days) if case.misnamed and terms.misnamed_after_days else days
+
+
+def _without_images(case: Case, terms: RetirementTerms) -> int | None:
+    """The days for what holds no image; None where such are let alone."""
+    return (terms.blank_after_days if case.kind is Kind.BLANK else None) or terms.empty_after_days
 
 
 def _nobody_uses_it(case: Case, now: datetime) -> Iterator[Reason]:

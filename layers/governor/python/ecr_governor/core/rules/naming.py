@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from ecr_governor.core.origin import Origin
+from ecr_governor.core.origin import Origin, Provenance
 from ecr_governor.core.policy.model import Expectation
 from ecr_governor.core.repository import Repository
 from ecr_governor.core.rule import Rule
@@ -16,17 +16,22 @@ def _applies(expectation: Expectation) -> bool:
 
 
 def _check(repository: Repository, expectation: Expectation, _now: datetime) -> Verdict:
+    return judge(repository.name, repository.provenance, expectation)
+
+
+def judge(name: str, provenance: Provenance, expectation: Expectation) -> Verdict:
+    """Judge a name by what the policy expects of it and by where the repository came from."""
     # A cached repository is called what its upstream calls it.
-    if expectation.naming is None or repository.provenance.origin is Origin.PULL_THROUGH_CACHE:
+    if expectation.naming is None or provenance.origin is Origin.PULL_THROUGH_CACHE:
         return Compliant()
     convention = expectation.naming.compiled
-    if convention.match(repository.name) is not None:
+    if convention.match(name) is not None:
         return Compliant()
-    if repository.provenance.may_be_cache:
+    if provenance.may_be_cache:
         return Undetermined("it may be a pull through cache: its name would be its upstream's")
-    nearest = convention.nearest(repository.name)
+    nearest = convention.nearest(name)
     hint = f"nearest allowed name: {nearest}" if nearest else f"the convention is {convention.text}"
-    return Violation(f"{convention.diagnose(repository.name)}; {hint}")
+    return Violation(f"{convention.diagnose(name)}; {hint}")
 
 
 RULE: Final = Rule(
