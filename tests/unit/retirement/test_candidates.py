@@ -9,7 +9,7 @@ import pytest
 
 from ecr_governor.app.retirement.cases import Services, case_of, hear
 from ecr_governor.app.retirement.runs import PLAN, RunServices, retire
-from ecr_governor.core.origin import Origin, Provenance, Push
+from ecr_governor.core.origin import Origin, Provenance, Push, Signal
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.decide import Case, Kind
@@ -77,7 +77,8 @@ def test_a_name_is_judged_by_the_policy_in_force() -> None:
     assert not misnamed(WRONG, the_policy(exempt))
     assert not misnamed(WRONG, the_policy(), Provenance(origin=Origin.PULL_THROUGH_CACHE))
     # It may be a cache: not knowing is no guilt.
-    assert not misnamed(WRONG, the_policy(), Provenance())
+    in_doubt = Signal("a rule covers the name", (), 0, cache_rules=True)
+    assert not misnamed(WRONG, the_policy(), Provenance(evidence=(in_doubt,)))
 
 
 def line(name: str, *, unused: bool | None = False, images: int | None = 1, rules: tuple[str, ...] = (), state: str = "open") -> bytes:
