@@ -21,6 +21,8 @@ local = typer.Typer(
     help="The embedded AWS: the deployed system on this machine, without an account.", no_args_is_help=True, rich_markup_mode=None
 )
 policy = typer.Typer(help="The policy file.", no_args_is_help=True, rich_markup_mode=None)
+ledger = typer.Typer(help="What was decided over each repository, and why.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(ledger, name="ledger")
 app.add_typer(local, name="local")
 app.add_typer(policy, name="policy")
 
@@ -211,6 +213,42 @@ def restore(
 
     stack_here = deployment.Deployment(stack, endpoint_url, region, profile)
     raise typer.Exit(retirement.restore(stack_here, name, dry_run=dry_run))
+
+
+@ledger.command("show")
+def show_ledger(
+    name: Annotated[str, typer.Argument(help="The repository's name.")],
+    output: Output = "table",
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """Show every decision over a repository, oldest first: what changed, what was intended, what came of it, and why.
+
+    Example: ecr-governor ledger show payments/api
+    """
+    from cli import deployment, entries  # noqa: PLC0415 - boto3 is heavy
+
+    raise typer.Exit(entries.show(deployment.Deployment(stack, endpoint_url, region, profile), name, output))
+
+
+@ledger.command("verify")
+def verify_ledger(
+    name: Annotated[str | None, typer.Argument(help="Only this repository.", show_default=False)] = None,
+    output: Output = "table",
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """Check that no entry was changed or taken out, and that nothing was retired but in order, intended, and after its notice.
+
+    Example: ecr-governor ledger verify
+    """
+    from cli import deployment, entries  # noqa: PLC0415 - boto3 is heavy
+
+    raise typer.Exit(entries.verify(deployment.Deployment(stack, endpoint_url, region, profile), name, output))
 
 
 @policy.command()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli import retirement
+from cli import entries, retirement
 from cli.demo.stage import Refused, Stage
 from cli.deployment import Deployment
 from cli.embedded import REGION, STACK, running
@@ -117,9 +117,31 @@ def test_a_pull_in_quarantine_is_refused_and_releases_it_and_the_policy_is_as_it
     assert "was refused BatchGetImage" in told
 
 
+def check_ledger(stage: Stage, here: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    """The ledger is whole until somebody changes a letter of it."""
+    assert entries.verify(here, None, "table") == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+    assert entries.show(here, NAME, "table") == 0
+    told = capsys.readouterr().out
+    assert "retirement-intent" in told
+    assert "intends quarantined, from marked" in told
+    assert "reached deleted, from archived" in told
+    dynamodb, key = stage.client("dynamodb"), {"pk": {"S": f"repository#{NAME}"}, "sk": {"S": "entry#000000000002"}}
+    body = dynamodb.get_item(TableName=stage.names["ledger"], Key=key)["Item"]["body"]["S"]
+    for text, exit_code in ((body.replace("2026", "2025", 1), 1), (body, 0)):
+        dynamodb.update_item(
+            TableName=stage.names["ledger"], Key=key, UpdateExpression="SET body = :b", ExpressionAttributeValues={":b": {"S": text}}
+        )
+        assert entries.verify(here, NAME, "json") == exit_code
+    assert "entry 2 was changed after it was written" in capsys.readouterr().out
+    with pytest.raises(Trouble, match="does not know"):
+        entries.verify(here, "payments/other", "table")
+
+
 def test_it_ends_with_a_tombstone_from_which_all_but_the_images_comes_back(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     before = policy_text(stage)
     stage.client("ecr").put_lifecycle_policy(repositoryName=NAME, lifecyclePolicyText=LIFECYCLE)
+    stage.settle()
     quarantined(stage)
     assert night(stage, 4)["archived"] == 1
     (image,) = stage.client("ecr").describe_images(repositoryName=NAME, filter={"imageStatus": "ANY"})["imageDetails"]
@@ -137,6 +159,7 @@ def test_it_ends_with_a_tombstone_from_which_all_but_the_images_comes_back(stage
     assert [to for kind, to in kinds if kind == "retirement"] == ["marked", "quarantined", "archived", "deleted"]
     assert [to for kind, to in kinds if kind == "retirement-intent"] == ["marked", "quarantined", "archived", "deleted"]
     here = Deployment(STACK, stage.aws.endpoint, REGION, None)
+    check_ledger(stage, here, capsys)
     retirement.restore(here, NAME, dry_run=True)
     told = capsys.readouterr().out
     assert image["imageDigest"] in told

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from ecr_governor.app.errors import Contended, Denied, Refused, Throttled
@@ -20,6 +20,7 @@ from ecr_governor.core.origin import Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.retirement.evidence import Evidence, Use
+from ecr_governor.core.retirement.history import breaches
 from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, STATE, HeldImage
 from ecr_governor.core.retirement.state import Stage
 from tests.fakes import T0, InMemoryLedger
@@ -427,6 +428,9 @@ class World:
 
     def _check_rest(self) -> None:
         for name, record in self.ledger.records_by_name.items():
+            entries = self.ledger.entries(name)
+            told = partial(self.ledger.told_at, name, channel=PEOPLE)
+            self.breaches += (Breach("history", name, how) for how in breaches(record, entries, told))
             held = self.registry.repositories.get(name)
             if record.retirement and record.retirement.intended is not None and not self.withheld:
                 self.breaches.append(Breach("L3", name, f"{record.retirement.intended} is still intended"))

@@ -16,12 +16,13 @@ from ecr_governor.app.retirement.carrying_out import carry_out
 from ecr_governor.app.retirement.cases import PEOPLE, Services, hear
 from ecr_governor.app.retirement.deleting import BATCH
 from ecr_governor.app.retirement.planning import Plan, carry_out_plan, plan
-from ecr_governor.app.retirement.recording import INTENT, OUTCOME, Done
+from ecr_governor.app.retirement.recording import Done
 from ecr_governor.app.retirement.taking_back import release
 from ecr_governor.core.origin import Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import append, break_in
 from ecr_governor.core.retirement.evidence import Use
+from ecr_governor.core.retirement.history import INTENT, OUTCOME
 from ecr_governor.core.retirement.quarantine import is_in_force, quarantined
 from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, PROTECT, STACK, STATE, HeldImage
 from ecr_governor.core.retirement.state import Retirement, Stage

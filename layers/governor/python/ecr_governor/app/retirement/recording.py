@@ -8,11 +8,11 @@ from typing import Any, Final
 from ecr_governor.app.errors import Contended, Overtaken
 from ecr_governor.app.retirement.cases import Services
 from ecr_governor.core.record import RepositoryRecord, append, break_in
+from ecr_governor.core.retirement import history
 from ecr_governor.core.retirement.decide import Decision
+from ecr_governor.core.retirement.history import INTENT, OUTCOME
 from ecr_governor.core.retirement.state import Retirement, Stage, as_data
 
-INTENT: Final = "retirement-intent"
-OUTCOME: Final = "retirement"
 WRITES: Final = 4
 
 
@@ -115,17 +115,12 @@ def still_ours(intended: RepositoryRecord, services: Services) -> bool:
 
 
 def tampered(record: RepositoryRecord, services: Services) -> str:
-    """Why the ledger cannot be relied on: its entries do not follow one another, or the record says another thing than the newest."""
+    """Why the ledger cannot be relied on; "" if it can. Raises Throttled, Denied."""
     entries = tuple(services.ledger.entries(record.name))
     if break_in(record, entries):
         # A look may have written between the two reads: the second time it counts.
         record, entries = services.ledger.read(record.name) or record, tuple(services.ledger.entries(record.name))
-    if broken := break_in(record, entries):
-        return broken
-    newest = next((entry for entry in reversed(entries) if entry.kind in {INTENT, OUTCOME}), None)
-    if record.retirement is None or (newest is not None and newest.body.get("state") == as_data(record.retirement)):
-        return ""
-    return "the record says another thing of its retirement than the newest entry"
+    return history.tampered(record, entries)
 
 
 def reasons_as_data(decision: Decision) -> list[dict[str, Any]]:

@@ -1,0 +1,105 @@
+"""`ecr-governor ledger show` and `ledger verify`: what was decided over a repository, and whether the ledger can be relied on."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.text import Text
+
+from cli.deployment import Deployment, refused
+from cli.trouble import Exit, Trouble, check_output
+from ecr_governor.adapters.ledger import DynamoDbLedger
+from ecr_governor.app.errors import GovernorError
+from ecr_governor.app.retirement.cases import PEOPLE
+from ecr_governor.core.record import Entry, RepositoryRecord
+from ecr_governor.core.retirement.history import INTENT, OUTCOME, breaches
+
+
+def show(deployment: Deployment, name: str, output: str) -> Exit:
+    """Print every entry of a repository, oldest first."""
+    check_output(output, "table", "json")
+    try:
+        entries = list(deployment.ledger().entries(name))
+    except (ClientError, BotoCoreError, GovernorError) as error:
+        raise refused(error) from error
+    if not entries:
+        raise Trouble(f"the ledger does not know {name}", "no event of it has been seen, and no sweep found it", "check the name")
+    if output == "json":
+        sys.stdout.write(json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False) + "\n")
+        return Exit.CLEAN
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    for entry in entries:
+        at = str(entry.body.get("at", ""))[:16].replace("T", " ")
+        console.print(Text(f"{entry.number:>4}  {at:<16}  {entry.kind}", style="bold"))
+        for line in _said(entry):
+            console.print(Text(f"      {line}"))
+    return Exit.CLEAN
+
+
+def verify(deployment: Deployment, name: str | None, output: str) -> Exit:
+    """Check hash chains and the order of retirements; the exit code says whether anything is wrong."""
+    check_output(output, "table", "json")
+    ledger, found, repositories, checked = deployment.ledger(), [], 0, 0
+    try:
+        for record in _records(ledger, name):
+            entries = list(ledger.entries(record.name))
+            repositories, checked = repositories + 1, checked + len(entries)
+            told_at = partial(ledger.told_at, record.name, channel=PEOPLE)
+            found += [{"repository": record.name, "what": what} for what in breaches(record, entries, told_at)]
+    except (ClientError, BotoCoreError, GovernorError) as error:
+        raise refused(error) from error
+    if output == "json":
+        document = {"repositories": repositories, "entries": checked, "breaches": found}
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    else:
+        console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        for each in found:
+            console.print(Text(f"{each['repository']}: {each['what']}", style="red"))
+        verdict = f"{len(found)} things are wrong" if found else "nothing is wrong"
+        console.print(Text(f"{repositories:,} repositories, {checked:,} entries: {verdict}"))
+    return Exit.VIOLATIONS if found else Exit.CLEAN
+
+
+def _records(ledger: DynamoDbLedger, name: str | None) -> Iterator[RepositoryRecord]:
+    if name is None:
+        yield from ledger.all_records()
+    elif record := ledger.read(name):
+        yield record
+    else:
+        raise Trouble(f"the ledger does not know {name}", "no event of it has been seen, and no sweep found it", "check the name")
+
+
+def _said(entry: Entry) -> Iterator[str]:
+    body = entry.body
+    if entry.kind in {INTENT, OUTCOME}:
+        yield from _of_retirement(entry)
+        return
+    if trigger := body.get("trigger"):
+        yield f"because of {trigger['event']}{' by ' + trigger['actor'] if trigger.get('actor') else ''}"
+    for key, words in (("discovered", "first seen"), ("created", "created"), ("gone", "gone")):
+        if body.get(key):
+            yield words
+    for key, word in (("opened", "opened"), ("changed", "changed"), ("resolved", "resolved")):
+        yield from (f"{word} {finding['rule']} ({finding['severity']}): {finding['reason']}" for finding in _listed(body, key))
+    for outcome in _listed(body, "outcomes"):
+        yield f"{outcome['words']}: {outcome['status']}{', ' + outcome['why'] if outcome['why'] else ''}"
+    for remedy in body.get("remedies", ()):
+        yield f"intends {remedy['action']}"
+
+
+def _of_retirement(entry: Entry) -> Iterator[str]:
+    body = entry.body
+    verb = "intends" if entry.kind == INTENT else "stays, intending" if body.get("intended") else "reached"
+    yield f"{verb} {body.get('intended') or body['to']}, from {body['from']}{': ' + body['why'] if body.get('why') else ''}"
+    for reason in body["reasons"]:
+        yield f"  {reason['weight']:<9}{reason['check']}: {reason['seen']}"
+
+
+def _listed(body: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
+    found = body.get(key, ())
+    return found if isinstance(found, list) else ()

@@ -1,0 +1,158 @@
+"""What must be true of a repository's entries, read from the ledger alone."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ecr_governor.core.record import GENESIS, Entry, RepositoryRecord, entry_hash
+from ecr_governor.core.retirement.history import INTENT, OUTCOME, breaches
+from ecr_governor.core.retirement.state import Retirement, Stage, as_data
+from tests.fakes import T0
+
+DAY = timedelta(days=1)
+NAME = "payments/api"
+FOR, AGAINST = {"check": "unused", "seen": "", "weight": "for"}, {"check": "no veto", "seen": "", "weight": "contrary"}
+FORWARD = (Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED, Stage.DELETED)
+
+Body = dict[str, Any]
+Lines = list[tuple[str, Body]]
+
+
+def body(frm: Stage, to: Stage, day: int, **more: Any) -> Body:
+    state = as_data(Retirement(to, T0 + day * DAY, birth=T0))
+    delete_after = (T0 + 7 * DAY).date().isoformat()
+    return {
+        "at": (T0 + day * DAY).isoformat(),
+        "from": frm.value,
+        "to": to.value,
+        "delete_after": delete_after,
+        "state": state,
+        "reasons": [FOR],
+        **more,
+    }
+
+
+def a_history() -> Lines:
+    """Marked on day 0, told on day 1, and then a step every ten days."""
+    lines: Lines = []
+    before = Stage.OBSERVED
+    for number, stage in enumerate(FORWARD):
+        more = {"images": 2} if stage is Stage.DELETED else {}
+        lines += [(INTENT, body(before, stage, 10 * number)), (OUTCOME, body(before, stage, 10 * number, **more))]
+        before = stage
+    return lines
+
+
+def chained(lines: Lines) -> tuple[RepositoryRecord, list[Entry]]:
+    entries: list[Entry] = []
+    head = GENESIS
+    for number, (kind, said) in enumerate(lines, start=1):
+        digest = entry_hash(NAME, number, kind, said, head)
+        entries.append(Entry(NAME, number, kind, said, head, digest))
+        head = digest
+    last = lines[-1][1]["state"]
+    retirement = Retirement(Stage(last["stage"]), datetime.fromisoformat(last["since"]), birth=datetime.fromisoformat(last["birth"]))
+    return RepositoryRecord(NAME, entries=len(entries), head=head, retirement=retirement), entries
+
+
+def told_on(day: int | None) -> Callable[[int], datetime | None]:
+    return lambda number: T0 + day * DAY if day is not None and number == 2 else None
+
+
+def wrong(lines: Lines, told: int | None = 1) -> list[str]:
+    record, entries = chained(lines)
+    return list(breaches(record, entries, told_on(told)))
+
+
+def test_nothing_is_wrong_with_a_good_history() -> None:
+    assert wrong(a_history()) == []
+
+
+def test_nothing_is_wrong_with_each_beginning_of_one() -> None:
+    for length in range(1, len(a_history()) + 1):
+        assert wrong(a_history()[:length]) == []
+
+
+def test_a_way_back_begins_anew() -> None:
+    back = [(INTENT, body(Stage.ARCHIVED, Stage.OBSERVED, 25, reasons=[AGAINST])), (OUTCOME, body(Stage.ARCHIVED, Stage.OBSERVED, 25))]
+    assert wrong([*a_history()[:6], *back]) == []
+    again = (INTENT, body(Stage.OBSERVED, Stage.QUARANTINED, 40)), (OUTCOME, body(Stage.OBSERVED, Stage.QUARANTINED, 40))
+    assert wrong([*a_history()[:6], *back, *again]) == ["entry 10 is quarantined, and nobody was told before"]
+
+
+def test_another_repository_of_the_name_begins_anew() -> None:
+    reborn = body(Stage.MARKED, Stage.MARKED, 12)
+    reborn["state"] = as_data(Retirement(Stage.MARKED, T0 + 12 * DAY, birth=T0 + DAY))
+    assert wrong([*a_history()[:2], (INTENT, reborn), (OUTCOME, reborn)]) == []
+    assert wrong([*a_history()[:2], *a_history()[:2]]) == ["entry 3 leads from marked to marked", "entry 4 leads from marked to marked"]
+
+
+def test_what_was_not_completed_is_no_step() -> None:
+    stays = body(Stage.QUARANTINED, Stage.QUARANTINED, 20, intended="archived", why="ECR refused")
+    history = a_history()
+    assert wrong([*history[:5], (OUTCOME, stays), *history[5:]]) == []
+
+
+def test_what_somebody_else_deleted_needs_neither_notice_nor_intent() -> None:
+    gone = body(Stage.MARKED, Stage.DELETED, 1, reasons=[], why="somebody else deleted it")
+    assert wrong([*a_history()[:2], (OUTCOME, gone)], told=None) == []
+    ours = body(Stage.MARKED, Stage.DELETED, 8)
+    assert wrong([*a_history()[:2], (OUTCOME, ours)]) == ["entry 3 is deleted, and nobody intended it before"]
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_no_step_goes_on_against_a_reason(at: int) -> None:
+    history = a_history()
+    history[at] = (history[at][0], {**history[at][1], "reasons": [FOR, AGAINST]})
+    assert wrong(history) == [f"entry {at + 1} goes on to {FORWARD[at // 2].value} against no veto"]
+
+
+@pytest.mark.parametrize("at", [0, 2, 4, 6])
+def test_no_step_is_taken_without_an_intent(at: int) -> None:
+    history = a_history()
+    del history[at]
+    told = [f"entry {at + 1} is {FORWARD[at // 2].value}, and nobody intended it before"]
+    record, entries = chained(history)
+    notice = 1 if at == 0 else 2
+    assert list(breaches(record, entries, lambda number: T0 + DAY if number == notice else None)) == told
+
+
+@pytest.mark.parametrize(("told", "wrong_ones"), [(None, [4, 6, 8]), (11, [4]), (21, [4, 6]), (10, [])])
+def test_nothing_is_taken_away_before_somebody_was_told(told: int | None, wrong_ones: list[int]) -> None:
+    named = {4: "quarantined", 6: "archived", 8: "deleted"}
+    assert wrong(a_history(), told) == [f"entry {number} is {named[number]}, and nobody was told before" for number in wrong_ones]
+
+
+def test_nothing_is_taken_away_before_the_day_that_the_mark_names() -> None:
+    history = a_history()
+    for at in (2, 3):
+        history[at] = (history[at][0], {**history[at][1], "at": (T0 + 6 * DAY).isoformat()})
+    assert wrong(history) == [f"entry 4 is quarantined before {(T0 + 7 * DAY).date().isoformat()}, the day that its mark names"]
+    history[3] = (history[3][0], {**history[3][1], "at": (T0 + 7 * DAY).isoformat()})
+    assert wrong(history) == []
+
+
+def test_no_image_is_deleted_that_was_in_no_quarantine() -> None:
+    history = a_history()
+    assert wrong([*history[:2], *history[6:]]) == ["entry 4 deleted images that were in no quarantine"]
+    empty = [(kind, {**said, "images": 0}) for kind, said in history[6:]]
+    assert wrong([*history[:2], *empty]) == []
+    assert wrong([*history[:4], *history[6:]]) == []
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_an_entry_that_was_changed_or_taken_out_is_found(at: int) -> None:
+    record, entries = chained(a_history())
+    changed = [replace(entry, body={**entry.body, "at": "2026-01-01"}) if entry.number == at + 1 else entry for entry in entries]
+    assert any("was changed" in what for what in breaches(record, changed[: at + 1] + entries[at + 1 :], told_on(1)))
+    assert any("entr" in what for what in breaches(record, entries[:at] + entries[at + 1 :], told_on(1)))
+
+
+def test_a_record_that_says_another_thing_is_found() -> None:
+    record, entries = chained(a_history())
+    assert record.retirement is not None
+    other = replace(record, retirement=replace(record.retirement, stage=Stage.ARCHIVED))
+    assert list(breaches(other, entries, told_on(1))) == ["the record says another thing of its retirement than the newest entry"]
