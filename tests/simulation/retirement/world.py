@@ -420,7 +420,8 @@ class World:
             if entry.body["to"] == "observed":
                 last = {}
             elif entry.body.get("intended") is None:
-                last.setdefault(entry.body["to"], entry)
+                # A notice that is given again counts from then on.
+                last[entry.body["to"]] = entry
         marked = last.get("marked")
         told = self.ledger.told_at(name, marked.number, PEOPLE) if marked else None
         if told is None or self.clock - told < 3 * DAY:

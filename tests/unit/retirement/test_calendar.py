@@ -62,3 +62,10 @@ def test_the_same_dates_give_the_same_bytes() -> None:
     found = [Date("payments/api", Stage.ARCHIVED, T0, "alice, bob; and\\others")]
     assert as_ics(found, ACCOUNT, REGION, T0) == as_ics(found, ACCOUNT, REGION, T0)
     assert "alice\\, bob\\; and\\\\others" in as_ics(found, ACCOUNT, REGION, T0).replace("\r\n ", "")
+
+
+def test_a_calendar_without_dates_still_holds_a_component() -> None:
+    text = as_ics([], "123456789012", "eu-west-1", T0)
+    assert "BEGIN:VTIMEZONE" in text
+    assert text.count("BEGIN:") == text.count("END:") == 3
+    assert "BEGIN:VEVENT" not in text

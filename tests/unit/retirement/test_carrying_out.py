@@ -272,6 +272,7 @@ def test_a_repository_is_marked_quarantined_archived_and_deleted_in_its_time() -
     assert told(world) == [
         (INTENT, "observed", "marked", None),
         (OUTCOME, "observed", "marked", None),
+        (OUTCOME, "marked", "marked", None),
         (INTENT, "marked", "quarantined", None),
         (OUTCOME, "marked", "quarantined", None),
         (INTENT, "quarantined", "archived", None),
@@ -959,6 +960,60 @@ def test_the_notice_is_the_entry_that_told_of_the_mark() -> None:
         world.night()
         marks = [entry.number for entry in world.ledger.all_entries if entry.kind == OUTCOME and entry.body["to"] == "marked"]
         assert world.retirement.notice == marks[-1], where
+
+
+def marked_untold() -> World:
+    world = a_world()
+    world.now += 31 * DAY
+    assert world.night() == {NAME: Done(NAME, Stage.MARKED)}
+    return world
+
+
+def notices(world: World) -> list[int]:
+    return [entry.number for entry in world.ledger.all_entries if entry.kind == OUTCOME and entry.body["to"] == "marked"]
+
+
+def test_a_mark_of_which_nobody_was_told_is_told_again_once_a_day_until_somebody_is() -> None:
+    world = marked_untold()
+    started = world.retirement.since
+    for hours, many in ((0, 1), (23, 1), (24, 2), (25, 2), (48, 3)):
+        world.now = started + hours * HOUR
+        assert world.night() == {}
+        assert len(notices(world)) == many, hours
+        assert world.retirement.notice == notices(world)[-1]
+        assert world.retirement.since == started
+    world.ledger.mark_delivered(NAME, notices(world)[-1], PEOPLE, world.now)
+    world.now += 7 * DAY - SECOND
+    assert world.night() == {}
+    assert len(notices(world)) == 3
+    world.now += SECOND
+    assert world.night() == {NAME: Done(NAME, Stage.QUARANTINED)}
+    assert all(each["weight"] == "for" for each in list(world.ledger.entries(NAME))[notices(world)[-1] - 1].body["reasons"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TERMS.replace("mode: enforce", "mode: audit"),
+        TERMS + "\nnotifications: {slack: {enabled: false}}\n",
+    ],
+    ids=["audit", "without Slack"],
+)
+def test_nobody_is_told_again_where_nobody_is_to_be_told(text: str) -> None:
+    world = marked_untold()
+    world.text(text)
+    world.now += 5 * DAY
+    world.night()
+    assert len(notices(world)) == 1
+
+
+def test_who_writes_the_record_meanwhile_keeps_a_notice_from_being_given_twice() -> None:
+    world = marked_untold()
+    world.now += 2 * DAY
+    made = world.plan()
+    world.tell()
+    world.carry(made)
+    assert len(notices(world)) == 1
 
 
 # Deleting exactly what was judged

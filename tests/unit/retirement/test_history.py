@@ -90,6 +90,14 @@ def test_another_repository_of_the_name_begins_anew() -> None:
     assert wrong([*a_history()[:2], *a_history()[:2]]) == ["entry 3 leads from marked to marked", "entry 4 leads from marked to marked"]
 
 
+def test_a_notice_that_is_given_again_is_no_step_and_counts_from_then_on() -> None:
+    history = a_history()
+    again = [*history[:2], (OUTCOME, body(Stage.MARKED, Stage.MARKED, 5)), *history[2:]]
+    record, entries = chained(again)
+    assert list(breaches(record, entries, lambda number: T0 + 6 * DAY if number == 3 else None)) == []
+    assert len(list(breaches(record, entries, told_on(1)))) == 3
+
+
 def test_what_was_not_completed_is_no_step() -> None:
     stays = body(Stage.QUARANTINED, Stage.QUARANTINED, 20, intended="archived", why="ECR refused")
     history = a_history()

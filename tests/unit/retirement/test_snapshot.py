@@ -167,7 +167,7 @@ def test_the_stages_follow_one_another() -> None:
 
 
 def test_a_retirement_is_written_whole_into_each_entry() -> None:
-    moments = dict.fromkeys(("since", "birth", "archiving_since", "not_before"), NOW)
+    moments = dict.fromkeys(("since", "birth", "archiving_since", "not_before", "noticed_at"), NOW)
     words = {"fingerprint": "f", "terms": "t", "delete_after": "2026-11-09", "notice": 3, "original_policy": ORIGINAL}
     full = Retirement(stage=Stage.MARKED, intended=Stage.QUARANTINED, **moments, **words)  # type: ignore[arg-type]
     written = as_data(full)

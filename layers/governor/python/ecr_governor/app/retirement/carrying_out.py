@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from ecr_governor.app.errors import Overtaken, Refused
-from ecr_governor.app.retirement.cases import Hearing, Services, case_of, hear
+from ecr_governor.app.retirement.cases import PEOPLE, Hearing, Services, case_of, hear
 from ecr_governor.app.retirement.deleting import delete
 from ecr_governor.app.retirement.ports import DeletingRegistry
-from ecr_governor.app.retirement.recording import Done, intend, reached, stays, still_ours, tampered
+from ecr_governor.app.retirement.recording import Done, intend, reached, stays, still_ours, tampered, write_outcome
 from ecr_governor.app.retirement.taking_back import ended, take_back, undo
 from ecr_governor.app.retirement.traces import reborn, set_policy, tag
 from ecr_governor.core.record import RepositoryRecord
-from ecr_governor.core.retirement.decide import Case, Decision, Reason, decide, mark_until
+from ecr_governor.core.retirement.decide import Case, Decision, Reason, Weight, decide, mark_until
 from ecr_governor.core.retirement.quarantine import is_ours, quarantined, released
 from ecr_governor.core.retirement.snapshot import ACTIVE, DELETE_AFTER, STATE
 from ecr_governor.core.retirement.state import Retirement, Stage
@@ -84,6 +84,21 @@ def _mark(case: Case, decision: Decision, record: RepositoryRecord, hearing: Hea
     if not tag(case.snapshot, {DELETE_AFTER: day, STATE: Stage.MARKED.value}, services):
         return reborn(intended, decision, services, now)
     return reached(intended, Stage.MARKED, decision, services, now, owner=case.owner, policy_hash=hearing.policy.hash)
+
+
+def tell_again(item: Case, decision: Decision, services: Services, now: datetime) -> bool:
+    """Write a mark's notice anew, if nobody was told of it so far: Slack may have been out of reach for longer than news is kept.
+
+    Its grace begins with the notice that reaches somebody. Raises Throttled, Denied, Contended.
+    """
+    record = services.ledger.read(item.snapshot.name)
+    marked = record.retirement if record else None
+    if record is None or marked is None or marked != item.retirement or services.ledger.told_at(record.name, marked.notice, PEOPLE):
+        return False
+    reasons = tuple(reason for reason in decision.reasons if reason.weight is Weight.FOR)
+    why = Decision(Stage.MARKED, reasons)
+    write_outcome(record, replace(marked, noticed_at=now), why, services, now, {"owner": item.owner})
+    return True
 
 
 def _quarantine(case: Case, decision: Decision, record: RepositoryRecord, services: Services, now: datetime) -> Done:

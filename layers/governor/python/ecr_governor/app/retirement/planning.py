@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecr_governor.app.errors import Contended, Denied, Refused, Throttled, Unintelligible
-from ecr_governor.app.retirement.carrying_out import carry_out
+from ecr_governor.app.retirement.carrying_out import carry_out, tell_again
 from ecr_governor.app.retirement.cases import Hearing, Services, case_of, hear
 from ecr_governor.app.retirement.ports import DeletingRegistry
 from ecr_governor.app.retirement.recording import Done, reasons_as_data
@@ -41,6 +41,14 @@ class Item:
     def stage(self) -> Stage:
         """How far it is now."""
         return self.case.retirement.stage if self.case.retirement else Stage.OBSERVED
+
+    @property
+    def untold_since(self) -> datetime | None:
+        """Since when a mark's newest notice waits to reach somebody; None where nothing is waited for."""
+        marked = self.case.retirement
+        if marked is None or marked.stage is not Stage.MARKED or marked.intended or self.decision.to or self.case.delivered_at:
+            return None
+        return marked.noticed_at or marked.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,10 @@ def carry_out_plan(
     for item in made.items:
         if item.decision.in_use and item.decision.to is None:
             note_use(item.name, services, now)
+    if Stage.MARKED in stages and made.hearing.policy.notifications.slack.enabled and made.hearing.policy.mode is Mode.ENFORCE:
+        for item in made.items:
+            if item.untold_since is not None and now - item.untold_since >= DAY:
+                _tell_again(item, services, now)
     back = (*(item.name for item in made.backward), *made.gone) if Stage.OBSERVED in stages else ()
     done = [_one(name, Stage.OBSERVED, made.hearing, services, now, None) for name in back]
     for item in made.forward(stages):
@@ -153,6 +165,14 @@ def carry_out_plan(
             done += (Done(other.name, None, f"not begun, since {item.name} did not end well") for other in _after(item, made, stages))
             break
     return done
+
+
+def _tell_again(item: Item, services: Services, now: datetime) -> None:
+    try:
+        tell_again(item.case, item.decision, services, now)
+    except (Contended, Denied, Throttled):
+        # Somebody else has written the record: the next run sees what there is to be told.
+        logger.exception("not told again", extra={"repository": item.name})
 
 
 def _after(item: Item, made: Plan, stages: Iterable[Stage]) -> Sequence[Item]:

@@ -52,7 +52,8 @@ def reached(
     """A step was completed: write so. Raises Overtaken, Contended."""
     if intended.retirement is None:
         raise AssertionError("a step without a retirement")
-    reached = replace(intended.retirement, stage=stage, since=now, intended=None)
+    noticed_at = now if stage is Stage.MARKED else intended.retirement.noticed_at
+    reached = replace(intended.retirement, stage=stage, since=now, intended=None, noticed_at=noticed_at)
     write_outcome(intended, reached, decision, services, now, {"owner": owner, **({"policy_hash": policy_hash} if policy_hash else {})})
     return Done(intended.name, stage)
 
@@ -79,7 +80,7 @@ def write_outcome(
     """
     before = record.retirement
     for _ in range(WRITES):
-        if retirement.stage is Stage.MARKED and before is not None and before.stage is Stage.OBSERVED:
+        if retirement.noticed_at is not None and (before is None or before.noticed_at != retirement.noticed_at):
             # The notice is the entry that is about to be written, whoever wrote meanwhile.
             retirement = replace(retirement, notice=record.entries + 1)
         body = {

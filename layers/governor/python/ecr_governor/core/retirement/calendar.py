@@ -47,7 +47,12 @@ def as_data(found: Iterable[Date]) -> list[dict[str, Any]]:
 def as_ics(found: Iterable[Date], account: str, region: str, made_at: datetime) -> str:
     """Give dates as an iCalendar file (RFC 5545), one all-day event for each. The same dates give the same bytes."""
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//ECR Governor//Retirement//EN", "CALSCALE:GREGORIAN"]
-    for each in found:
+    listed = tuple(found)
+    if not listed:
+        # A calendar without a component is none (RFC 5545, 3.6).
+        lines += ["BEGIN:VTIMEZONE", "TZID:UTC", "BEGIN:STANDARD", "DTSTART:19700101T000000", "TZOFFSETFROM:+0000", "TZOFFSETTO:+0000"]
+        lines += ["END:STANDARD", "END:VTIMEZONE"]
+    for each in listed:
         day = each.at.date()
         lines += [
             "BEGIN:VEVENT",

@@ -65,6 +65,8 @@ def _reached(entry: Entry, life: _Life, told_at: ToldAt) -> Iterator[str]:
     if entry.body.get("intended") or to is Stage.OBSERVED or _by_others(entry):
         # A step that was not completed, a way back, or the doing of somebody else.
         return
+    if _told_again(entry, life):
+        return
     yield from _forward(entry, life)
     if life.intended is None or life.intended.body["to"] != to.value:
         yield f"entry {entry.number} is {to.value}, and nobody intended it before"
@@ -102,6 +104,11 @@ def _after(entry: Entry, life: _Life) -> _Life:
     if to in {Stage.OBSERVED, Stage.DELETED}:
         return _Life(life.birth)
     return _Life(life.birth, to, {**life.reached, to: entry}, None, entry.body.get("delete_after") or life.delete_after)
+
+
+def _told_again(entry: Entry, life: _Life) -> bool:
+    """Whether it is a mark's notice once more: nobody was told of the former one."""
+    return life.stage is Stage.MARKED and [entry.body["from"], entry.body["to"]] == [Stage.MARKED.value] * 2
 
 
 def _by_others(entry: Entry) -> bool:

@@ -29,7 +29,7 @@ class Retirement:
     """A retirement under way.
 
     `since` is when its stage was entered, `birth` when the repository was created that it speaks of: another one of the same name begins
-    anew. `notice` is the number of the ledger's entry that told of the mark.
+    anew. `notice` is the number of the newest ledger entry that told of the mark, `noticed_at` when it was written.
 
     `fingerprint` and `terms` are what was judged, and by what part of the policy. `delete_after` is the mark's value. `intended` is a
     step whose outcome is not recorded yet, `original_policy` the repository policy from before the quarantine, the images
@@ -47,6 +47,7 @@ class Retirement:
     original_policy: str | None = None
     archiving_since: datetime | None = None
     not_before: datetime | None = None
+    noticed_at: datetime | None = None
 
     @property
     def under_way(self) -> bool:
