@@ -17,6 +17,7 @@ from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.adapters.state_machine import StateMachine
 from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.adapters.tombstones import S3Tombstones
+from ecr_governor.adapters.usage.files import EvidenceFiles
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
@@ -72,6 +73,10 @@ class Deployment:
     def tombstones(self) -> S3Tombstones:
         """Find where the stack remembers what it deleted."""
         return S3Tombstones(self.client("s3"), self._name("reports_bucket"))
+
+    def evidence(self) -> EvidenceFiles:
+        """Find where the stack reads files of evidence."""
+        return EvidenceFiles(self.client("s3"), self._name("reports_bucket"))
 
     def releases(self) -> str:
         """Find the address of the queue where releases are asked for."""

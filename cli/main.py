@@ -22,9 +22,11 @@ local = typer.Typer(
 )
 policy = typer.Typer(help="The policy file.", no_args_is_help=True, rich_markup_mode=None)
 ledger = typer.Typer(help="What was decided over each repository, and why.", no_args_is_help=True, rich_markup_mode=None)
+evidence = typer.Typer(help="Files of evidence: who uses images where AWS cannot tell.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ledger, name="ledger")
 app.add_typer(local, name="local")
 app.add_typer(policy, name="policy")
+app.add_typer(evidence, name="evidence")
 
 Endpoint = Annotated[
     str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for example the embedded AWS.")
@@ -249,6 +251,66 @@ def verify_ledger(
     from cli import deployment, entries  # noqa: PLC0415 - boto3 is heavy
 
     raise typer.Exit(entries.verify(deployment.Deployment(stack, endpoint_url, region, profile), name, output))
+
+
+@evidence.command()
+def collect(
+    kubeconfig: Annotated[
+        str | None,
+        typer.Option("--kubeconfig", envvar="KUBECONFIG", help="Without one ~/.kube/config, or in a pod its service account."),
+    ] = None,
+    context: Annotated[str | None, typer.Option("--context", help="The kubeconfig's context, instead of its current one.")] = None,
+    issuer: Annotated[
+        str | None, typer.Option("--issuer", help="Who says so, one name for each cluster; without it the cluster's in the kubeconfig.")
+    ] = None,
+    valid_hours: Annotated[int, typer.Option("--valid-hours", min=1, max=168, help="Hours until the file gets stale.")] = 24,
+    namespaces: Annotated[
+        list[str] | None, typer.Option("--namespace", help="Only of this namespace; give it again for several.", show_default=False)
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also",
+            help="A custom resource that starts pods, for example keda.sh/v1alpha1/scaledjobs; give it again for several.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Write the file even if there is no pod at all.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write to this file instead of stdout, whole or not at all.", show_default=False)
+    ] = None,
+    deliver: Annotated[
+        bool, typer.Option("--deliver", help="Put it where the deployed stack reads it; takes --issuer and the options of AWS.")
+    ] = False,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """Write which images a Kubernetes cluster uses, or could start again. Only reads; what cannot be read ends it without a file.
+
+    Example: ecr-governor evidence collect --issuer eks-production --deliver
+    """
+    from cli import deployment  # noqa: PLC0415 - boto3 is heavy
+    from cli import evidence as collecting  # noqa: PLC0415 - pydantic is heavy
+
+    wish = collecting.Wish(kubeconfig, context, issuer, valid_hours, namespaces or (), also or (), allow_empty, out)
+    stack_here = deployment.Deployment(stack, endpoint_url, region, profile) if deliver else None
+    raise typer.Exit(collecting.collect(wish, stack_here))
+
+
+@evidence.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Files of evidence.")],
+    output: Output = "table",
+) -> None:
+    """Check files of evidence: who says so, as of when, until when, of how many images. Exit code 2 if one would not be relied on.
+
+    Example: ecr-governor evidence check eks-production.json
+    """
+    from cli import evidence as checking  # noqa: PLC0415 - pydantic is heavy
+
+    raise typer.Exit(checking.check(files, output))
 
 
 @policy.command()

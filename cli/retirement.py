@@ -15,6 +15,7 @@ from rich.text import Text
 
 from cli.deployment import Deployment, refused
 from cli.trouble import Exit, Trouble, check_output
+from cli.whole_file import write_whole
 from ecr_governor.adapters.plan_file import PlanFile, PlannedItem, approval_as_data, plan_of
 from ecr_governor.adapters.rebuilding import EcrRebuilding
 from ecr_governor.app.errors import GovernorError, Refused, Unintelligible
@@ -40,7 +41,7 @@ def show_plan(deployment: Deployment, repository: str | None, out: Path | None, 
         raise Trouble(f"{repository} is in no plan", why, f"see what is known of it: ecr-governor repository {repository}")
     shown = {**plan, "items": items}
     if out:
-        _written(out, json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+        write_whole(out, json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
     elif output == "json":
         sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
     elif repository:
@@ -257,13 +258,3 @@ def _one(item: Mapping[str, Any]) -> None:
 
 def _console() -> Console:
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-
-
-def _written(path: Path, text: str) -> None:
-    try:
-        # Whole or not at all: half a plan is none.
-        draft = path.with_name(f".{path.name}.draft")
-        draft.write_text(text)
-        draft.replace(path)
-    except OSError as error:
-        raise Trouble(f"{path} cannot be written", str(error), "name another file with --out") from error

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Va
 
 from ecr_governor.adapters.aws import code_of
 from ecr_governor.adapters.invalid import first_problem
-from ecr_governor.adapters.usage.references import use_of
+from ecr_governor.adapters.usage.references import Unheard, use_of
 from ecr_governor.core.retirement.evidence import Evidence, Use
 
 if TYPE_CHECKING:
@@ -33,6 +33,30 @@ class EvidenceFile(BaseModel):
     expires_at: AwareDatetime
     digests: tuple[_Digest, ...] = ()
     images: tuple[str, ...] = ()
+
+
+def read_file(body: bytes) -> EvidenceFile:
+    """Read a file of evidence. Raises Unheard, with the first thing that is wrong."""
+    if len(body) > LIMIT:
+        raise Unheard(f"it has more than {LIMIT:,} bytes")
+    try:
+        return EvidenceFile.model_validate_json(body)
+    except ValidationError as error:
+        raise Unheard(first_problem(error)) from error
+
+
+class EvidenceFiles:
+    """Where whoever knows it puts files of evidence: a bucket, under `evidence/`."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._s3 = client
+        self._bucket = bucket
+
+    def put(self, name: str, body: bytes) -> str:
+        """Put a file in place of the last one of that name; give its `s3://` address. Raises botocore's ClientError."""
+        key = f"{PREFIX}{name}.json"
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
+        return f"s3://{self._bucket}/{key}"
 
 
 class FilesUsage:
@@ -72,12 +96,10 @@ class FilesUsage:
             if code_of(error) == "NoSuchKey":
                 return None
             return Evidence(source, now, trouble=f"{error.operation_name}: {code_of(error)}")
-        if len(body) > LIMIT:
-            return Evidence(source, now, trouble=f"it has more than {LIMIT:,} bytes")
         try:
-            file = EvidenceFile.model_validate_json(body)
-        except ValidationError as error:
-            return Evidence(source, now, trouble=first_problem(error))
+            file = read_file(body)
+        except Unheard as error:
+            return Evidence(source, now, trouble=str(error))
         uses = dict.fromkeys(Use(file.issuer, digest=digest) for digest in file.digests)
         uses |= dict.fromkeys(use for text in file.images if (use := use_of(file.issuer, text, self._account, self._region)))
         return Evidence(source, file.at, tuple(uses), expires_at=file.expires_at)

@@ -11,8 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ecr_governor.adapters.aws import code_of
 from ecr_governor.core.retirement.evidence import Evidence, Use
 
-# Partitions differ in what follows the Region. Evidence can only keep, so that no ending is one too many.
-_REGISTRY: Final = re2.compile(r"([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z0-9.-]+(?::[0-9]+)?")
+REGISTRY: Final = r"([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z0-9.-]+(?::[0-9]+)?"
+"""Hosts of ECR's, in small letters. Partitions differ in what follows the Region. Evidence can only keep, so that no ending is one too many."""
+_REGISTRY: Final = re2.compile(REGISTRY)
 _DIGEST: Final = re2.compile(r"sha256:[0-9a-f]{64}")
 
 

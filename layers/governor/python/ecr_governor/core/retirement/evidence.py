@@ -37,8 +37,13 @@ class Evidence:
             return f"{self.source} could not be read: {self.trouble}"
         if self.read_at > now:
             return f"{self.source} is from the future: {self.read_at.isoformat()}"
-        ends = min(self.expires_at or self.read_at + LONGEST_LIFE, self.read_at + LONGEST_LIFE)
-        return f"{self.source} is stale: it was good until {ends.isoformat()}" if now > ends else ""
+        return f"{self.source} is stale: it was good until {self.good_until.isoformat()}" if now > self.good_until else ""
+
+    @property
+    def good_until(self) -> datetime:
+        """When it gets stale, whatever it says of itself."""
+        longest = self.read_at + LONGEST_LIFE
+        return min(self.expires_at or longest, longest)
 
 
 def users_of(snapshot: Snapshot, evidence: Iterable[Evidence]) -> Iterator[str]:
