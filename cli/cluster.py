@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError
 
 from cli.audit_output.words import tidy
 from cli.trouble import Exit, Trouble
+from ecr_governor.adapters.invalid import first_problem
 from ecr_governor.adapters.usage.references import REGISTRY, parsed
 
 DEFAULT_KUBECONFIG: Final = "~/.kube/config"
@@ -97,7 +98,8 @@ class Named:
         while waiting:
             value, meant = waiting.pop()
             if isinstance(value, dict):
-                waiting += [(below, key in FIELDS) for key, below in value.items()]
+                # Half of an object may be notes on who manages which field; they hold no values.
+                waiting += [(below, key in FIELDS) for key, below in value.items() if key != "managedFields"]
             elif isinstance(value, list):
                 waiting += [(below, meant) for below in value]
             elif isinstance(value, str):
@@ -202,8 +204,7 @@ class Cluster:
         try:
             return _Page.model_validate_json(answer.body)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise _no_list(resource, f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")) from error
+            raise _no_list(resource, first_problem(error)) from error
 
     def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> "_Answer":
         """Ask by the client's way to ask, for JSON as it comes: its classes for each kind drop fields that they do not know yet."""

@@ -16,6 +16,7 @@ from cli.audit_output.words import tidy
 from cli.deployment import Deployment, refused
 from cli.trouble import Exit, Trouble, check_output
 from cli.whole_file import write_whole
+from ecr_governor.adapters.invalid import first_problem
 from ecr_governor.adapters.usage.files import LIMIT, EvidenceFile, read_file
 from ecr_governor.adapters.usage.references import Unheard
 from ecr_governor.core.retirement.evidence import Evidence
@@ -107,8 +108,8 @@ def _cluster(wish: Wish) -> "Cluster":
     try:
         from cli.cluster import Cluster  # noqa: PLC0415 - an extra, and heavy
     except ModuleNotFoundError as error:
-        do = "pip install 'ecr-governor[cli,kubernetes]'"
-        raise Trouble("Kubernetes' client is not installed", str(error), do) from error
+        do = "where ECR Governor's source is: pip install '.[cli,kubernetes]'"
+        raise Trouble("the client of Kubernetes is not installed", str(error), do) from error
     return Cluster.connect(wish.kubeconfig or None, wish.context)
 
 
@@ -142,8 +143,7 @@ def _file(issuer: str, at: datetime, valid_hours: int, named: "Named") -> Eviden
             images=tuple(sorted(named.images)),
         )
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise Trouble("the issuer cannot be written", str(first["msg"]), "--issuer NAME, of 256 characters at most") from error
+        raise Trouble("the issuer cannot be written", first_problem(error), "--issuer NAME, of 256 characters at most") from error
 
 
 def _print(text: str) -> None:

@@ -193,6 +193,27 @@ def test_the_exit_codes_are_those_of_the_command_line() -> None:
     assert told == used
 
 
+# --- examples -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_of_a_cronjob_fits_together_and_calls_a_command_that_there_is() -> None:
+    manifests = {each["kind"]: each for each in yaml.safe_load_all(text_of("docs/examples/evidence-cronjob.yaml"))}
+    account = {"name": manifests["ServiceAccount"]["metadata"]["name"], "namespace": manifests["Namespace"]["metadata"]["name"]}
+    assert manifests["ServiceAccount"]["metadata"]["namespace"] == account["namespace"]
+    assert manifests["ClusterRoleBinding"]["subjects"] == [{"kind": "ServiceAccount", **account}]
+    assert manifests["ClusterRoleBinding"]["roleRef"]["name"] == manifests["ClusterRole"]["metadata"]["name"]
+    assert manifests["CronJob"]["metadata"]["namespace"] == account["namespace"]
+    pod = manifests["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == account["name"]
+    (container,) = pod["containers"]
+    group, command, *rest = container["args"]
+    assert {word for word in rest if word.startswith("--")} <= commands()[f"{group} {command}"]
+    # The stack's default name is the one that the page's permissions are for.
+    assert f"parameter/{rest[rest.index('--stack') + 1]}/names" in text_of("docs/retirement.md")
+    capitals = set(re.findall(r"\b[A-Z]{3,}\b", json.dumps([manifests["ServiceAccount"], container["image"], rest])))
+    assert capitals == {"ACCOUNT", "CLUSTER", "REGION", "REPOSITORY", "ROLE", "TAG"}
+
+
 # --- template -------------------------------------------------------------------------------------------------------------------------
 
 

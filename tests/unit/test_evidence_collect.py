@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import time_machine
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kubernetes.config import incluster_config
@@ -55,7 +56,10 @@ def full(api: KubernetesApi) -> KubernetesApi:
             }
         ],
         "ephemeralContainers": [{"name": "e", "image": f"{OURS}/pod/ephemeral:v1"}],
-        "volumes": [{"name": "v", "image": {"reference": f"{OURS}/pod/volume:v1", "pullPolicy": "Always"}}],
+        "volumes": [
+            {"name": "v", "image": {"reference": f"{OURS}/pod/volume:v1", "pullPolicy": "Always"}},
+            {"name": "w", "image": {"reference": f"quay.io/volume@{digest(8)}"}},
+        ],
     }
     statuses = {
         "initContainerStatuses": [{"image": "resolved", "imageID": f"docker.io/library/init@{digest(2)}"}],
@@ -136,7 +140,7 @@ def test_every_place_that_names_an_image_is_in_the_file(run: Run, empty: Kuberne
     with time_machine.travel(NOW, tick=False):
         code, out, err = run("collect")
     assert (code, out) == (0, GOLDEN.read_text())
-    assert err == "eks-production, as of 2026-11-26 02:00, good until 2026-11-27 02:00 UTC: 7 digests, 17 images, from 11 objects\n"
+    assert err == "eks-production, as of 2026-11-26 02:00, good until 2026-11-27 02:00 UTC: 8 digests, 17 images, from 11 objects\n"
     assert digest(99) not in out
     told = json.loads(out)
     named = {json.dumps(each) for objects in empty.objects.values() for each in objects}
@@ -164,6 +168,19 @@ def test_what_is_written_is_what_the_deployment_reads(run: Run, empty: Kubernete
     assert (file.issuer, file.expires_at - file.at) == ("é ☃", timedelta(hours=168))
     assert timedelta() <= datetime.now(UTC) - file.at < timedelta(minutes=1)
     assert {use.repository for text in file.images if (use := use_of("x", text, ACCOUNT, REGION))} >= {"pod/container", "cronjob"}
+
+
+def test_it_is_as_of_when_the_first_list_was_asked_for(run: Run, api: KubernetesApi) -> None:
+    answering = api.answer
+    with time_machine.travel(NOW, tick=False) as clock:
+
+        def answer(target: str, authorization: str | None) -> tuple[int, Mapping[str, str], bytes]:
+            clock.shift(60)
+            return answering(target, authorization)
+
+        api.answer = answer  # type: ignore[method-assign]
+        _, out, _ = run("collect")
+    assert json.loads(out)["at"] == "2026-11-26T02:00:00Z"
 
 
 def test_a_pod_that_is_known_by_its_digest_alone_is_evidence(run: Run, empty: KubernetesApi) -> None:
@@ -261,6 +278,23 @@ def test_where_no_file_can_be_is_told(run: Run, tmp_path: Path, monkeypatch: pyt
     assert [path.name for path in tmp_path.iterdir()] == ["kubeconfig"]
 
 
+def test_a_disk_that_is_full_leaves_no_draft(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full_disk)
+    fails(run("collect", "--out", str(tmp_path / "evidence.json")), 2, "No space left on device")
+    assert [path.name for path in tmp_path.iterdir()] == ["kubeconfig"]
+
+
+@pytest.mark.parametrize("issuer", ["", "a" * 257, "\udcff"])
+def test_an_issuer_that_nobody_could_read_is_told(run: Run, issuer: str) -> None:
+    if issuer:
+        fails(run("collect", "--issuer", issuer), 2, "the issuer cannot be written")
+    else:
+        assert '"issuer": "eks-production"' in run("collect", "--issuer", issuer)[1]
+
+
 @pytest.mark.parametrize("issuer", [None, "", "a/b", "../a", "-a", "a b", "a" * 129])
 def test_nothing_is_delivered_without_a_name_of_its_own(run: Run, api: KubernetesApi, issuer: str | None) -> None:
     fails(run("collect", "--deliver", *(("--issuer", issuer) if issuer is not None else ())), 2, "no issuer to deliver for")
@@ -326,6 +360,8 @@ def test_trouble_that_passes_is_waited_out_and_trouble_that_stays_ends_it(
 ) -> None:
     monkeypatch.setattr(cluster, "RETRIES", cluster.RETRIES.new(backoff_factor=0.001))
     api.faults["jobs"] = Fault(429, status(429, "TooManyRequests", "slower"), 3, headers={"Retry-After": "0"})
+    assert run("collect")[0] == 0
+    api.faults["jobs"] = Fault(503, status(503, "ServiceUnavailable", "etcd is away"), 3)
     assert run("collect")[0] == 0
     api.faults["jobs"] = Fault(503, status(503, "ServiceUnavailable", "etcd is away"), 4)
     fails(run("collect"), 3, "HTTP 503: etcd is away")
@@ -452,14 +488,29 @@ def test_whoever_has_no_home_is_asked_for_no_kubeconfig(run: Run, monkeypatch: p
     fails(run("collect", KUBECONFIG=""), 2, "there is no cluster to ask")
 
 
-# --- what is installed ----------------------------------------------------------------------------------------------------------------
+# --- the example's role, and what is installed ----------------------------------------------------------------------------------------
+
+
+def test_the_examples_role_allows_what_is_asked_and_nothing_else(run: Run, api: KubernetesApi) -> None:
+    manifests = yaml.safe_load_all((ROOT / "docs" / "examples" / "evidence-cronjob.yaml").read_text())
+    (role,) = (each for each in manifests if each["kind"] == "ClusterRole")
+    allowed = {
+        f"{verb} {plural}.{group}".rstrip(".")
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for plural in rule["resources"]
+    }
+    run("collect")
+    assert set(api.asked) == allowed
+    assert len(api.asked) == len(allowed)
 
 
 def test_without_the_extra_it_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "cli.cluster")
     monkeypatch.delattr("cli.cluster")
     monkeypatch.setitem(sys.modules, "kubernetes", None)
-    fails(run("collect"), 2, "not installed", "pip install 'ecr-governor[cli,kubernetes]'")
+    fails(run("collect"), 2, "not installed", "pip install '.[cli,kubernetes]'")
 
 
 def test_kubernetes_is_imported_only_to_collect() -> None:
