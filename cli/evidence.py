@@ -69,7 +69,7 @@ def collect(wish: Wish, deployment: Deployment | None) -> Exit:
         sys.stderr.write(f"delivered: {address}\n")
     if not wish.out and not deployment:
         _print(text)
-    sys.stderr.write(f"{_told(file)}, from {named.objects:,} objects\n")
+    sys.stderr.write(f"{_told(file)}, objects read: {named.objects:,}\n")
     return Exit.CLEAN
 
 
@@ -168,4 +168,4 @@ def _data(file: EvidenceFile) -> dict[str, Any]:
 def _told(file: EvidenceFile) -> str:
     data = _data(file)
     at, until = (data[key][:16].replace("T", " ") for key in ("at", "good_until"))
-    return f"{tidy(file.issuer)}, as of {at}, good until {until} UTC: {data['digests']:,} digests, {data['images']:,} images"
+    return f"{tidy(file.issuer)}, as of {at}, good until {until} UTC; digests: {data['digests']:,}, images: {data['images']:,}"

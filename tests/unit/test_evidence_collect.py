@@ -140,7 +140,7 @@ def test_every_place_that_names_an_image_is_in_the_file(run: Run, empty: Kuberne
     with time_machine.travel(NOW, tick=False):
         code, out, err = run("collect")
     assert (code, out) == (0, GOLDEN.read_text())
-    assert err == "eks-production, as of 2026-11-26 02:00, good until 2026-11-27 02:00 UTC: 8 digests, 17 images, from 11 objects\n"
+    assert err == "eks-production, as of 2026-11-26 02:00, good until 2026-11-27 02:00 UTC; digests: 8, images: 17, objects read: 11\n"
     assert digest(99) not in out
     told = json.loads(out)
     named = {json.dumps(each) for objects in empty.objects.values() for each in objects}
@@ -197,7 +197,7 @@ def test_a_list_whose_pages_are_gone_is_begun_anew(run: Run, empty: KubernetesAp
     with time_machine.travel(NOW, tick=False):
         code, out, err = run("collect")
     assert (code, out) == (0, GOLDEN.read_text())
-    assert "from 11 objects" in err, "what was read before is not counted twice"
+    assert "objects read: 11" in err, "what was read before is not counted twice"
     assert empty.asked.count("list pods") == 8
 
 
@@ -603,7 +603,7 @@ def check(run: Run) -> Run:
 
 def test_check_says_who_as_of_when_until_when_and_how_many(check: Run, tmp_path: Path) -> None:
     path = a_file(tmp_path)
-    told = "eks-production, as of 2026-11-26 02:00, good until 2026-11-28 02:00 UTC: 1 digests, 2 images"
+    told = "eks-production, as of 2026-11-26 02:00, good until 2026-11-28 02:00 UTC; digests: 1, images: 2"
     assert check(path) == (0, f"{path}: {told}\n", "")
     code, out, _ = check(path, "--output", "json")
     assert (code, json.loads(out)) == (
@@ -628,7 +628,7 @@ def test_check_shows_times_in_utc_and_seven_days_at_most(check: Run, tmp_path: P
 
 def test_check_shows_foreign_names_as_text(check: Run, tmp_path: Path) -> None:
     _, out, _ = check(a_file(tmp_path, issuer="a\x1b[2J\n\u202eb [red]"))
-    assert out.endswith(": a[2J b [red], as of 2026-11-26 02:00, good until 2026-11-28 02:00 UTC: 1 digests, 2 images\n")
+    assert out.endswith(": a[2J b [red], as of 2026-11-26 02:00, good until 2026-11-28 02:00 UTC; digests: 1, images: 2\n")
 
 
 @pytest.mark.parametrize(
