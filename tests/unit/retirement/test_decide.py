@@ -129,6 +129,11 @@ def going_on(stage: Stage, *images: HeldImage, **parts: Any) -> Case:
     return judged_again(seen(case, **parts))
 
 
+def once_used(case: Case, at: datetime) -> Case:
+    """The same where a source remembers who used an image."""
+    return replace(case, evidence=(*case.evidence, Evidence("inspector", NOW, (Use("pods", digest=digest(2), at=at),))))
+
+
 def emptied(stage: Stage) -> Case:
     """The same for a repository that holds nothing."""
     return judged_again(seen(going_on(stage), images=(), policy=None))
@@ -253,6 +258,15 @@ def test_neither_a_case_nor_a_decision_nor_anything_in_them_can_be_changed() -> 
             setattr(each, fields(each)[0].name, "something else")
 
 
+def test_a_use_that_a_source_remembers_is_waited_for_like_a_pull() -> None:
+    used_at = NOW - 3 * DAY
+    decision = decide(once_used(going_on(Stage.OBSERVED), used_at), NOW)
+    assert against(decision) == [("unused", Weight.WAIT)]
+    assert decision.next_at == used_at + AFTER * DAY + SLACK
+    assert not decision.in_use
+    assert decide(once_used(going_on(Stage.OBSERVED), NOW - AFTER * DAY - SLACK), NOW).to is Stage.MARKED
+
+
 # What takes it back
 
 CONTRARY_ALWAYS: dict[str, tuple[Change, str]] = {
@@ -287,6 +301,7 @@ CONTRARY_UNDER_WAY: dict[str, tuple[Change, str]] = {
     ),
     "a push told of": (lambda case: replace(case, noted_push=NOW - AFTER * DAY - SLACK + SECOND), "unused"),
     "a user remembered": (lambda case: replace(case, used_at=NOW - AFTER * DAY - SLACK + SECOND), "unused"),
+    "a use that a source remembers": (lambda case: once_used(case, NOW - AFTER * DAY - SLACK + SECOND), "unused"),
 }
 
 
@@ -836,6 +851,7 @@ USES = st.builds(
     st.just("a user"),
     st.sampled_from([None, "payments/api", "other"]),
     st.sampled_from([None, digest(1), digest(9)]),
+    at=st.none() | MOMENT | ANY_TIME,
 )
 EVIDENCE = st.builds(
     Evidence,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ecr_governor.core.repository import Unreadable
-from ecr_governor.core.retirement.evidence import LONGEST_LIFE, Evidence, Use, missing, users_of
+from ecr_governor.core.retirement.evidence import LONGEST_LIFE, Evidence, Use, last_used, missing, users_of
 from ecr_governor.core.retirement.snapshot import Snapshot
 from tests.retiring import an_image, digest
 
@@ -56,6 +56,21 @@ def test_evidence_is_believed_from_when_it_was_read_until_it_is_stale(evidence: 
 def test_who_uses_the_repository_or_any_of_its_images_is_named(use: Use, named: bool) -> None:
     others = (Evidence("lambda", NOW), Evidence("ecs", NOW, (Use("another", repository="search/web"), use)))
     assert list(users_of(HELD, others)) == (["ecs: a task"] if named else [])
+
+
+def test_who_used_it_once_is_no_user_and_the_last_time_counts() -> None:
+    then = [NOW - days * DAY for days in (9, 3, 5)]
+    uses = (
+        Use("a pod", repository="payments/api", at=then[0]),
+        Use("a pod", digest=digest(2), at=then[1]),
+        Use("a pod", repository="search/web", digest=digest(1), at=then[2]),
+        Use("a pod", repository="search/web", digest=digest(9), at=NOW),
+        Use("a task", repository="payments/api"),
+    )
+    evidence = [Evidence("inspector", NOW, uses[:2], trouble="only in part"), Evidence("inspector", NOW, uses[2:])]
+    assert list(users_of(HELD, evidence)) == ["inspector: a task"]
+    assert last_used(HELD, evidence) == then[1]
+    assert last_used(HELD, [Evidence("inspector", NOW, uses[4:])]) is None
 
 
 def test_who_uses_it_is_named_although_the_source_is_in_doubt() -> None:

@@ -249,7 +249,8 @@ def _idle(case: Case, now: datetime) -> Iterator[Reason]:
     if not case.trusted_pulls:
         yield Reason("pulls are recorded", "some roles' pulls are not, and the policy does not name them", Weight.DOUBT)
     days = _idle_days(case, case.terms)
-    last = max(at for at in (case.snapshot.last_activity, case.noted_push, case.used_at) if at)
+    remembered = witnesses.last_used(case.snapshot, case.evidence)
+    last = max(at for at in (case.snapshot.last_activity, case.noted_push, case.used_at, remembered) if at)
     ends = last + days * _DAY + SLACK
     if now >= ends:
         yield Reason("unused", f"nothing happened since {last:%Y-%m-%d}, {days} days are asked for")

@@ -13,12 +13,16 @@ LONGEST_LIFE: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One user of an image: a task, a function, a pod. `repository` is None where only a digest is known."""
+    """One user of an image: a task, a function, a pod. `repository` is None where only a digest is known.
+
+    `at` is when it was last seen to use the image, where a source remembers past use; None is now.
+    """
 
     user: str
     repository: str | None = None
     digest: str | None = None
     tag: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,20 @@ class Evidence:
 
 def users_of(snapshot: Snapshot, evidence: Iterable[Evidence]) -> Iterator[str]:
     """Name who uses a repository or any image in it. A whole repository goes at once: one user of one image keeps all of it."""
+    return (f"{source}: {use.user}" for source, use in _uses_of(snapshot, evidence) if use.at is None)
+
+
+def last_used(snapshot: Snapshot, evidence: Iterable[Evidence]) -> datetime | None:
+    """Give when a repository or any image in it was last in use, by sources that remember it; None if none does."""
+    return max((use.at for _, use in _uses_of(snapshot, evidence) if use.at is not None), default=None)
+
+
+def _uses_of(snapshot: Snapshot, evidence: Iterable[Evidence]) -> Iterator[tuple[str, Use]]:
     digests = {image.digest for image in snapshot.held}
     for each in evidence:
         for use in each.uses:
             if use.repository == snapshot.name or (use.digest is not None and use.digest in digests):
-                yield f"{each.source}: {use.user}"
+                yield each.source, use
 
 
 def missing(required: Sequence[str], evidence: Iterable[Evidence]) -> tuple[str, ...]:
