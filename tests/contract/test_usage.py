@@ -14,10 +14,10 @@ from botocore.exceptions import EndpointConnectionError
 from moto.awslambda.models import lambda_backends
 from moto.ecs.models import ecs_backends
 
+from ecr_governor.adapters.usage.aws_usage import heard
 from ecr_governor.adapters.usage.ecs import EcsUsage
 from ecr_governor.adapters.usage.files import LIMIT, FilesUsage
 from ecr_governor.adapters.usage.functions import LambdaUsage
-from ecr_governor.adapters.usage.references import heard
 from ecr_governor.adapters.usage.witnesses import AwsWitnesses
 from ecr_governor.app.retirement.ports import Witnesses
 from ecr_governor.core.retirement.evidence import Evidence, Use, missing
@@ -395,14 +395,7 @@ def test_a_bucket_that_is_not_there_is_trouble(aws: EmbeddedAws) -> None:
 
 @pytest.fixture
 def witnesses(aws: EmbeddedAws, bucket: str) -> Witnesses:
-    return AwsWitnesses(
-        ecs_client=lambda: aws.client("ecs"),
-        lambda_client=lambda: aws.client("lambda"),
-        s3_client=lambda: aws.client("s3"),
-        account=ACCOUNT,
-        region=REGION,
-        bucket=bucket,
-    )
+    return AwsWitnesses(aws.client, account=ACCOUNT, region=REGION, bucket=bucket)
 
 
 def test_each_source_that_is_named_is_asked_once(witnesses: Witnesses) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.build import ensure_built
+from ecr_governor.adapters.usage.witnesses import AWS
 from local.activity import Activity
 from local.lambdas.function import FunctionConfig, Host
 from local.lambdas.runtime_directory import runtime_directory
@@ -91,9 +92,10 @@ def test_every_module_has_its_bytecode_and_it_survives_a_copy(built: Path) -> No
 def test_the_layer_holds_the_api_models_of_the_clients_that_are_made_and_few_others(built: Path) -> None:
     wiring = (ROOT / "layers/governor/python/ecr_governor/bootstrap").glob("*.py")
     made = {service for module in wiring for service in re.findall(r'client\("(\w+)"', module.read_text())}
+    asked = {each.service for each in AWS}
     kept = {path.name for path in (built / "DependenciesLayer/python/botocore/data").iterdir() if path.is_dir()}
     credentials = {"sso", "sso-oidc", "sts"}
-    assert kept == made | credentials
+    assert kept == made | asked | credentials
 
 
 def test_the_layers_are_small(built: Path) -> None:

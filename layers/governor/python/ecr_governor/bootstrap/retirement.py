@@ -33,6 +33,8 @@ from ecr_governor.settings import EventSettings, SweepSettings, from_environment
 
 TIME_FOR_MORE = 60_000
 """Milliseconds that must be left before more is begun."""
+TIME_TO_ACT = 300_000
+"""Milliseconds that must be left when everybody was heard: whoever has much to say does not keep anything from being given back."""
 
 
 class Context(Protocol):
@@ -118,12 +120,11 @@ def _steps(registry: RetiringRegistry, context: Context) -> Services:
         ledger=ledger(),
         policies=_PolicyNow(),
         witnesses=AwsWitnesses(
-            ecs_client=lambda: client("ecs"),
-            lambda_client=lambda: client("lambda"),
-            s3_client=lambda: client("s3"),
+            client,
             account=settings.account,
             region=settings.region,
             bucket=settings.reports_bucket,
+            may_go_on=lambda: context.get_remaining_time_in_millis() > TIME_TO_ACT,
         ),
         tombstones=S3Tombstones(client("s3"), settings.reports_bucket),
         book=DynamoDbRunBook(client("dynamodb"), settings.ledger_table),

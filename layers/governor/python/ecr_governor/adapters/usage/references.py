@@ -1,24 +1,16 @@
 """References to images, as tasks, functions and files name them, and what use they prove."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import re2
-from botocore.exceptions import BotoCoreError, ClientError
 
-from ecr_governor.adapters.aws import code_of
-from ecr_governor.core.retirement.evidence import Evidence, Use
+from ecr_governor.core.retirement.evidence import Use
 
 REGISTRY: Final = r"([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z0-9.-]+(?::[0-9]+)?"
 """Hosts of ECR's, in small letters. Partitions differ in what follows the Region. Evidence can only keep, so that no ending is one too many."""
 _REGISTRY: Final = re2.compile(REGISTRY)
 _DIGEST: Final = re2.compile(r"sha256:[0-9a-f]{64}")
-
-
-class Unheard(Exception):
-    """A source answered, but with less than it must know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +47,3 @@ def use_of(user: str, text: str, account: str, region: str) -> Use | None:
     if (found.account, found.region) == (account, region) and found.repository:
         return Use(user, found.repository, found.digest, found.tag)
     return Use(user, digest=found.digest) if found.digest else None
-
-
-def heard(source: str, now: datetime, uses: Iterable[Use | None]) -> Evidence:
-    """Listen to a source to its end, or until it fails: what was heard by then counts, and `trouble` says why it is not all."""
-    found: dict[Use, None] = {}
-    trouble = ""
-    try:
-        for use in uses:
-            if use is not None:
-                found[use] = None
-    except ClientError as error:
-        trouble = f"{error.operation_name}: {code_of(error)}"
-    except BotoCoreError as error:
-        trouble = f"{type(error).__name__}: {error}"
-    except Unheard as error:
-        trouble = str(error)
-    return Evidence(source, now, tuple(found), trouble)

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import Any, Final, Protocol
 
-from ecr_governor.adapters.usage import ecs, files, functions
+from ecr_governor.adapters.usage.aws_usage import AwsUsage
+from ecr_governor.adapters.usage.ecs import EcsUsage
+from ecr_governor.adapters.usage.files import SOURCE, FilesUsage
+from ecr_governor.adapters.usage.functions import LambdaUsage
 from ecr_governor.core.retirement.evidence import Evidence
 
-if TYPE_CHECKING:
-    from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_s3 import S3Client
+AWS: Final[Sequence[type[AwsUsage[Any]]]] = (
+    EcsUsage,
+    LambdaUsage,
+)
+"""The services of AWS that are asked where a policy names them."""
 
 
 class Witness(Protocol):
@@ -25,19 +30,20 @@ class AwsWitnesses:
 
     def __init__(
         self,
+        client: Callable[[str], Any],
         *,
-        ecs_client: Callable[[], "ECSClient"],
-        lambda_client: Callable[[], "LambdaClient"],
-        s3_client: Callable[[], "S3Client"],
         account: str,
         region: str,
         bucket: str,
+        may_go_on: Callable[[], bool] = lambda: True,
     ) -> None:
-        """A client is made when its source is asked: what a policy does not count on costs nothing."""
+        """`client` makes a client of a service, when its source is asked: what a policy does not count on costs nothing.
+
+        `may_go_on` says whether there is time to hear more. A source that is cut short is one that cannot be read.
+        """
         self._witnesses: Mapping[str, Witness] = {
-            ecs.SOURCE: ecs.EcsUsage(ecs_client, account, region),
-            functions.SOURCE: functions.LambdaUsage(lambda_client, account, region),
-            files.SOURCE: files.FilesUsage(s3_client, bucket, account, region),
+            **{each.source: each(partial(client, each.service), account, region, may_go_on) for each in AWS},
+            SOURCE: FilesUsage(partial(client, "s3"), bucket, account, region),
         }
 
     def evidence(self, sources: Sequence[str], now: datetime) -> Sequence[Evidence]:
