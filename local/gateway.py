@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
 from local.control import PREFIX, Control
+from local.ecr.errors import EcrError
 from local.lambdas.killing import Killing, Passage
+from local.workloads import OPERATIONS, Workloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,9 +56,10 @@ class Gateway:
     report without a reason. It becomes an error with status 501 or 400 that names the operation.
     """
 
-    def __init__(self, control: Control, killing: Killing) -> None:
+    def __init__(self, control: Control, killing: Killing, workloads: Workloads) -> None:
         self._control = control
         self._killing = killing
+        self._workloads = workloads
         self._moto = _Dispatcher()
         self._locks = {name: threading.RLock() for name in SERIALISED}
 
@@ -68,10 +71,28 @@ class Gateway:
         passage = self._killing.arrives(key, f"{service}:{_operation(environ)}")
         if passage is Passage.STOPPED:
             return _refuse(start_response, "503 Service Unavailable", "CallerIsDead", "the process that made this call was killed")
-        answer = self._in_turn(service, environ, start_response)
+        answer = (
+            self._of_workloads(service, key, environ, start_response)
+            if service in OPERATIONS
+            else self._in_turn(service, environ, start_response)
+        )
         if passage is Passage.LAST:
             self._killing.leaves(key)
         return answer
+
+    def _of_workloads(self, service: str, key: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body, operation = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)), _operation(environ)
+        try:
+            content = self._workloads.answer(service, operation, body, key)
+        except EcrError as error:
+            return _refuse(start_response, "400 Bad Request", error.code, error.message)
+        except NotImplementedError as error:
+            return _refuse(start_response, "501 Not Implemented", "NotImplementedByEmbeddedAws", f"{service} {operation}: {error}")
+        except Exception as error:
+            LOG.exception("%s %s", service, operation)
+            return _refuse(start_response, "400 Bad Request", "EmbeddedAwsFailure", f"{service} {operation}: {error}")
+        start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(content)))])
+        return [content]
 
     def _in_turn(self, service: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         lock = self._locks.get(service)

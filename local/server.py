@@ -43,6 +43,7 @@ from local.states import responses as states_api
 from local.states.service import States
 from local.trail import Trail
 from local.trail import responses as trail_api
+from local.workloads import Workloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,6 +105,7 @@ class EmbeddedAws:
         self.trail = Trail(self._publish, create_on_push_record=create_on_push_record)
         self.registry = Registry(0, account=account, region=region)
         self.slack = Slack()
+        self.workloads = Workloads(account, region)
         self.stack: Stack | None = None
         self.stopped = threading.Event()
         self._moving = threading.Lock()
@@ -136,6 +138,7 @@ class EmbeddedAws:
         BackendDict.reset()
         self.clock.start()
         self.roles = Roles(self.account, self.region, self.authorizations)
+        self.workloads.roles = self.roles
         self._undo.append(enforcement.install(self.roles))
         ecr.install(self.trail)
         ecr.faults.clear()
@@ -146,7 +149,9 @@ class EmbeddedAws:
             states_api.install(self.states),
             trail_api.install(self.trail),
         ]
-        self._server = make_server(HOST, self._port, Gateway(Control(self), self.killing), threaded=True, request_handler=RequestHandler)
+        self._server = make_server(
+            HOST, self._port, Gateway(Control(self), self.killing, self.workloads), threaded=True, request_handler=RequestHandler
+        )
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         threading.Thread(target=self._server.serve_forever, args=(POLL,), name="aws-endpoint", daemon=True).start()
         self.registry.start()
