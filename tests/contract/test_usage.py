@@ -1,10 +1,11 @@
-"""Who uses images: ECS, Lambda and files of evidence, as the embedded AWS has them."""
+"""Who uses images: services of AWS and files of evidence, as the embedded AWS has them."""
 
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -15,15 +16,33 @@ from moto.awslambda.models import lambda_backends
 from moto.ecs.models import ecs_backends
 
 from ecr_governor.adapters.usage.aws_usage import heard
-from ecr_governor.adapters.usage.ecs import EcsUsage
 from ecr_governor.adapters.usage.files import LIMIT, FilesUsage
-from ecr_governor.adapters.usage.functions import LambdaUsage
-from ecr_governor.adapters.usage.witnesses import AwsWitnesses
+from ecr_governor.adapters.usage.witnesses import AWS, AwsWitnesses
 from ecr_governor.app.retirement.ports import Witnesses
+from ecr_governor.core.policy.retirement import Source
 from ecr_governor.core.retirement.evidence import Evidence, Use, missing
 from local import ecr
 from local.server import EmbeddedAws
 from tests.fakes import ACCOUNT, HOUR, REGION, T0
+from tests.using import (
+    BATCH,
+    SAGEMAKER,
+    put_component,
+    put_covered,
+    put_definition,
+    put_endpoint,
+    put_everything,
+    put_image,
+    put_job,
+    put_model,
+    put_on,
+    put_package,
+    put_project,
+    put_queue,
+    put_service,
+    put_version,
+    variants,
+)
 
 _numbers = count()
 OURS = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -35,7 +54,8 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/runs-functions"
 
 @pytest.fixture
 def fresh(aws: EmbeddedAws, no_trouble_left: None) -> EmbeddedAws:
-    """The account without clusters and functions: these sources are asked for all there is."""
+    """The account without anything that uses images: these sources are asked for all there is."""
+    aws.workloads.clear()
     for backends in (ecs_backends, lambda_backends):
         backends[ACCOUNT][REGION].reset()
     trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
@@ -56,6 +76,12 @@ def at(client: Any, event: str, act: Callable[..., object]) -> Iterator[None]:
     client.meta.events.unregister(event, show)
 
 
+def once(act: Callable[..., object]) -> Callable[..., object]:
+    """Act the first time only."""
+    left = [act]
+    return lambda answer: left.pop()(answer) if left else None
+
+
 @pytest.fixture
 def bucket(aws: EmbeddedAws) -> str:
     name = f"reports-{next(_numbers)}"
@@ -63,14 +89,18 @@ def bucket(aws: EmbeddedAws) -> str:
     return name
 
 
-def of_ecs(aws: EmbeddedAws) -> Evidence:
-    (evidence,) = EcsUsage(lambda: aws.client("ecs"), ACCOUNT, REGION).evidence(T0)
+def told_by(aws: EmbeddedAws, source: str, may_go_on: Callable[[], bool] = lambda: True) -> Evidence:
+    (kind,) = (each for each in AWS if each.source == source)
+    (evidence,) = kind(lambda: aws.client(kind.service), ACCOUNT, REGION, may_go_on).evidence(T0)
     return evidence
+
+
+def of_ecs(aws: EmbeddedAws) -> Evidence:
+    return told_by(aws, "ecs")
 
 
 def of_lambda(aws: EmbeddedAws) -> Evidence:
-    (evidence,) = LambdaUsage(lambda: aws.client("lambda"), ACCOUNT, REGION).evidence(T0)
-    return evidence
+    return told_by(aws, "lambda")
 
 
 def of_files(aws: EmbeddedAws, bucket: str) -> dict[str, Evidence]:
@@ -288,6 +318,443 @@ def test_a_function_whose_image_is_not_told_is_trouble(fresh: EmbeddedAws) -> No
         assert of_lambda(fresh).trouble == "GetFunction: no image is told of a:$LATEST"
 
 
+# --- App Runner, Batch, CodeBuild, Inspector, SageMaker -------------------------------------------------------------------------------
+
+
+def in_pages_of_two(aws: EmbeddedAws, lists: str) -> AbstractContextManager[None]:
+    """Have a list's pages hold two things each."""
+    service = lists.partition(".")[0]
+    limit = "MaxResults" if service in {"apprunner", "sagemaker"} else "maxResults"
+    return at(aws.client(service), f"provide-client-params.{lists}", lambda params: params.update({limit: 2}))
+
+
+CALLS = {
+    "apprunner": ["ListServices", "DescribeService"],
+    "batch": ["DescribeJobDefinitions", "DescribeJobQueues", "ListJobs"],
+    "codebuild": ["ListProjects", "BatchGetProjects"],
+    "inspector": ["BatchGetAccountStatus", "ListCoverage"],
+    "sagemaker": [
+        "ListEndpoints",
+        "DescribeEndpoint",
+        "ListInferenceComponents",
+        "DescribeInferenceComponent",
+        "ListImages",
+        "ListImageVersions",
+        "DescribeImageVersion",
+        "ListModelPackages",
+        "DescribeModelPackage",
+        "ListModels",
+        "DescribeModel",
+    ],
+}
+
+
+@pytest.mark.parametrize("source", CALLS)
+def test_where_nothing_is_nothing_is_used(fresh: EmbeddedAws, source: str) -> None:
+    put_on(fresh)
+    assert told_by(fresh, source) == Evidence(source, T0)
+
+
+@pytest.mark.parametrize(("source", "operation"), [(source, each) for source, calls in CALLS.items() for each in calls])
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_a_call_that_fails_is_the_trouble_of_its_source(fresh: EmbeddedAws, source: str, operation: str, code: str) -> None:
+    put_everything(fresh, f"{OURS}/payments/api:v1", f"payments/api/{DIGEST}")
+    assert told_by(fresh, source).trouble == ""
+    ecr.faults.add(operation, code, times=None)
+    evidence = told_by(fresh, source)
+    assert evidence.trouble == f"{operation}: {code}"
+    assert "could not be read" in evidence.doubt(T0)
+
+
+@pytest.mark.parametrize(
+    ("text", "use"),
+    [
+        (f"{OURS}/payments/api", Use("", "payments/api")),
+        (f"{OURS}/payments/api:v1", Use("", "payments/api", tag="v1")),
+        (f"{OURS}/payments/api@{DIGEST}", Use("", "payments/api", digest=DIGEST)),
+        (f"{ELSEWHERE}/payments/api@{DIGEST}", Use("", digest=DIGEST)),
+        (f"{ELSEWHERE}/payments/api:v1", None),
+        ("public.ecr.aws/nginx/nginx:1", None),
+        ("aws/codebuild/standard:7.0", None),
+    ],
+)
+@pytest.mark.parametrize(
+    ("source", "user", "lay"),
+    [
+        ("apprunner", "service/api-1/1", lambda aws, image: put_service(aws, "api-1", image)),
+        ("batch", "job-definition/job:1", lambda aws, image: put_definition(aws, "job:1", containerProperties={"image": image})),
+        ("codebuild", "project/build", lambda aws, image: put_project(aws, "build", image)),
+        ("sagemaker", "model/m", lambda aws, image: put_model(aws, "m", {"Image": image})),
+        ("sagemaker", "model-package/p", lambda aws, image: put_package(aws, "p", image)),
+        ("sagemaker", "endpoint/e", lambda aws, image: put_endpoint(aws, "e", ProductionVariants=variants({"SpecifiedImage": image}))),
+        ("sagemaker", "image-version/i/1", lambda aws, image: (put_image(aws, "i"), put_version(aws, "i", 1, BaseImage=image))),
+    ],
+)
+def test_an_image_is_used_by_its_tag_or_by_its_digest(
+    fresh: EmbeddedAws, source: str, user: str, lay: Callable[[EmbeddedAws, str], object], text: str, use: Use | None
+) -> None:
+    lay(fresh, text)
+    assert told_by(fresh, source) == Evidence(source, T0, (replace(use, user=user),) if use else ())
+
+
+@pytest.mark.parametrize(
+    ("source", "lists", "lay"),
+    [
+        ("apprunner", "apprunner.ListServices", lambda aws, number, image: put_service(aws, f"name-{number}", image)),
+        (
+            "batch",
+            "batch.DescribeJobDefinitions",
+            lambda aws, number, image: put_definition(aws, f"job:{number}", containerProperties={"image": image}),
+        ),
+        ("codebuild", "", lambda aws, number, image: put_project(aws, f"name-{number}", image)),
+        (
+            "inspector",
+            "inspector2.ListCoverage",
+            lambda aws, _, image: put_covered(aws, f"{image.partition('/')[2]}/{DIGEST}", running=1),
+        ),
+        (
+            "inspector",
+            "inspector2.ListCoverage",
+            lambda aws, _, image: put_covered(aws, f"{image.partition('/')[2]}/{DIGEST}", used_at=T0),
+        ),
+        ("sagemaker", "sagemaker.ListModels", lambda aws, number, image: put_model(aws, f"name-{number}", {"Image": image})),
+        ("sagemaker", "sagemaker.ListModelPackages", lambda aws, number, image: put_package(aws, f"name-{number}", image)),
+        (
+            "sagemaker",
+            "sagemaker.ListEndpoints",
+            lambda aws, number, image: put_endpoint(aws, f"name-{number}", ProductionVariants=variants({"SpecifiedImage": image})),
+        ),
+        (
+            "sagemaker",
+            "sagemaker.ListInferenceComponents",
+            lambda aws, number, image: put_component(
+                aws, f"name-{number}", Specification={"Container": {"DeployedImage": {"SpecifiedImage": image}}}
+            ),
+        ),
+        (
+            "sagemaker",
+            "sagemaker.ListImages",
+            lambda aws, number, image: (put_image(aws, f"name-{number}"), put_version(aws, f"name-{number}", 1, BaseImage=image)),
+        ),
+        (
+            "sagemaker",
+            "sagemaker.ListImageVersions",
+            lambda aws, number, image: (number or put_image(aws, "i"), put_version(aws, "i", number, BaseImage=image)),
+        ),
+    ],
+)
+def test_all_pages_of_a_list_are_read(fresh: EmbeddedAws, source: str, lists: str, lay: Callable[[EmbeddedAws, int, str], object]) -> None:
+    put_on(fresh)
+    number = 5 if lists else 101
+    for each in range(number):
+        lay(fresh, each, f"{OURS}/images/of-{each}")
+    with in_pages_of_two(fresh, lists) if lists else nullcontext():
+        assert repositories(told_by(fresh, source)) == {f"images/of-{each}" for each in range(number)}
+
+
+@pytest.mark.parametrize("source", [*CALLS, "ecs", "lambda"])
+def test_a_source_with_too_much_to_say_is_cut_short_and_that_is_trouble(fresh: EmbeddedAws, source: str) -> None:
+    put_everything(fresh, f"{OURS}/payments/api:v1", f"payments/api/{DIGEST}")
+    for number in range(3):
+        image = f"{OURS}/images/of-{number}"
+        put_service(fresh, f"name-{number}", image)
+        put_definition(fresh, f"name:{number}", containerProperties={"image": image})
+        put_project(fresh, f"name-{number}", image)
+        put_covered(fresh, f"images/of-{number}/{DIGEST}", running=1)
+        put_endpoint(fresh, f"name-{number}", ProductionVariants=variants({"SpecifiedImage": image}))
+        define(fresh, f"family-{number}", image)
+        make_function(fresh, f"function-{number}", image)
+    left = iter([True, False])
+    evidence = told_by(fresh, source, lambda: next(left))
+    assert evidence.trouble == "there was no time left to hear it to its end"
+    assert 1 <= len(evidence.uses) <= 2
+
+
+def test_a_service_that_is_paused_uses_its_image_and_one_that_is_deleted_or_built_from_code_does_not(fresh: EmbeddedAws) -> None:
+    put_service(fresh, "paused", f"{OURS}/paused", "PAUSED")
+    put_service(fresh, "failed", f"{OURS}/failed", "CREATE_FAILED")
+    put_service(fresh, "deleted", f"{OURS}/deleted", "DELETED")
+    code = {"RepositoryUrl": "https://example.com/a", "SourceCodeVersion": {"Type": "BRANCH", "Value": "main"}}
+    put_service(fresh, "built", None, CodeRepository=code)
+    evidence = told_by(fresh, "apprunner")
+    assert (repositories(evidence), evidence.trouble) == ({"paused", "failed"}, "")
+
+
+def test_a_service_that_is_deleted_meanwhile_uses_nothing(fresh: EmbeddedAws) -> None:
+    put_service(fresh, "gone", f"{OURS}/gone")
+    ecr.faults.add("apprunner:DescribeService", "ResourceNotFoundException")
+    assert told_by(fresh, "apprunner") == Evidence("apprunner", T0)
+    ending = lambda answer: answer["Service"].update(Status="DELETED")  # noqa: E731
+    with at(fresh.client("apprunner"), "after-call.apprunner.DescribeService", ending):
+        assert told_by(fresh, "apprunner") == Evidence("apprunner", T0)
+
+
+def test_a_service_whose_image_is_not_told_is_trouble(fresh: EmbeddedAws) -> None:
+    put_service(fresh, "strange", None)
+    assert told_by(fresh, "apprunner").trouble == "DescribeService: no image is told of service/strange/1"
+
+
+def test_pages_of_services_may_be_short_or_empty_but_not_the_same_again(fresh: EmbeddedAws) -> None:
+    for number in range(5):
+        put_service(fresh, f"name-{number}", f"{OURS}/images/of-{number}")
+    with at(fresh.client("apprunner"), "provide-client-params.apprunner.ListServices", lambda params: params.update(MaxResults=1)):
+        assert len(told_by(fresh, "apprunner").uses) == 5
+    again = lambda answer: answer.update(NextToken="2")  # noqa: E731
+    with at(fresh.client("apprunner"), "after-call.apprunner.ListServices", again):
+        assert told_by(fresh, "apprunner").trouble == "ListServices: the same page comes again and again"
+
+
+@pytest.mark.parametrize(
+    ("properties", "images"),
+    [
+        ({"containerProperties": {"image": f"{OURS}/a"}}, {"a"}),
+        ({"ecsProperties": {"taskProperties": [{"containers": [{"image": f"{OURS}/a"}, {"image": f"{OURS}/b"}]}]}}, {"a", "b"}),
+        (
+            {"eksProperties": {"podProperties": {"containers": [{"image": f"{OURS}/a"}], "initContainers": [{"image": f"{OURS}/b"}]}}},
+            {"a", "b"},
+        ),
+        (
+            {
+                "nodeProperties": {
+                    "numNodes": 3,
+                    "mainNode": 0,
+                    "nodeRangeProperties": [
+                        {"targetNodes": "0", "container": {"image": f"{OURS}/a"}},
+                        {"targetNodes": "1", "ecsProperties": {"taskProperties": [{"containers": [{"image": f"{OURS}/b"}]}]}},
+                        {"targetNodes": "2", "eksProperties": {"podProperties": {"containers": [{"image": f"{OURS}/c"}]}}},
+                    ],
+                }
+            },
+            {"a", "b", "c"},
+        ),
+    ],
+)
+def test_each_form_of_a_job_definition_uses_all_its_images(fresh: EmbeddedAws, properties: Mapping[str, Any], images: set[str]) -> None:
+    put_definition(fresh, "job:1", **properties)
+    evidence = told_by(fresh, "batch")
+    assert (repositories(evidence), evidence.trouble) == (images, "")
+
+
+def test_a_job_definition_in_a_form_that_nobody_knows_is_trouble(fresh: EmbeddedAws) -> None:
+    put_definition(fresh, "job:1")
+    assert told_by(fresh, "batch").trouble == "DescribeJobDefinitions: no image is told of job-definition/job:1"
+
+
+def test_every_active_revision_is_used_and_a_deregistered_one_only_as_long_as_a_job_has_not_ended(fresh: EmbeddedAws) -> None:
+    put_queue(fresh)
+    statuses = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+    for number, status in enumerate(statuses):
+        name = status.lower()
+        put_job(fresh, put_definition(fresh, f"{name}:{number}", "INACTIVE", containerProperties={"image": f"{OURS}/{name}"}), status)
+    put_job(fresh, put_definition(fresh, "job:8", containerProperties={"image": f"{OURS}/active"}), "RUNNING")
+    put_definition(fresh, "job:9", containerProperties={"image": f"{OURS}/newest"})
+    put_definition(fresh, "job:7", "INACTIVE", containerProperties={"image": f"{OURS}/former"})
+    evidence = told_by(fresh, "batch")
+    assert evidence.trouble == ""
+    assert repositories(evidence) == {"submitted", "pending", "runnable", "starting", "running", "active", "newest"}
+
+
+def test_all_pages_of_queues_and_jobs_are_read(fresh: EmbeddedAws) -> None:
+    queues = [f"{BATCH}:job-queue/queue-{number}" for number in range(5)]
+    for queue in queues:
+        put_queue(fresh, queue)
+    for number in range(5):
+        image = {"image": f"{OURS}/images/of-{number}"}
+        put_job(fresh, put_definition(fresh, f"job:{number}", "INACTIVE", containerProperties=image), "RUNNABLE", queues[-1])
+    with in_pages_of_two(fresh, "batch.DescribeJobQueues"), in_pages_of_two(fresh, "batch.ListJobs"):
+        assert repositories(told_by(fresh, "batch")) == {f"images/of-{number}" for number in range(5)}
+
+
+def test_definitions_of_many_jobs_are_asked_for_a_hundred_at_a_time(fresh: EmbeddedAws) -> None:
+    put_queue(fresh)
+    for number in range(101):
+        image = {"image": f"{OURS}/images/of-{number}"}
+        put_job(fresh, put_definition(fresh, f"job:{number}", "INACTIVE", containerProperties=image), "RUNNABLE")
+    asked: list[int] = []
+    seen = lambda params: asked.append(len(params.get("jobDefinitions", ())))  # noqa: E731
+    with at(fresh.client("batch"), "provide-client-params.batch.DescribeJobDefinitions", seen):
+        assert repositories(told_by(fresh, "batch")) == {f"images/of-{number}" for number in range(101)}
+    assert asked == [0, 100, 1]
+
+
+def test_a_queue_of_training_jobs_is_not_asked(fresh: EmbeddedAws) -> None:
+    put_queue(fresh, kind="SAGEMAKER_TRAINING")
+    ecr.faults.add("batch:ListJobs", "ClientException", times=None)
+    assert told_by(fresh, "batch") == Evidence("batch", T0)
+
+
+def test_a_queue_that_is_deleted_meanwhile_holds_no_job_and_one_that_only_refuses_is_trouble(fresh: EmbeddedAws) -> None:
+    put_queue(fresh)
+    ecr.faults.add("batch:ListJobs", "ClientException", times=None)
+    assert told_by(fresh, "batch").trouble == "ListJobs: ClientException"
+    with at(fresh.client("batch"), "after-call.batch.DescribeJobQueues", once(lambda _: fresh.workloads.clear())):
+        assert told_by(fresh, "batch") == Evidence("batch", T0)
+
+
+def test_a_job_of_which_no_definition_is_told_is_trouble(fresh: EmbeddedAws) -> None:
+    put_queue(fresh)
+    put_job(fresh, f"{BATCH}:job-definition/nowhere:1", "RUNNABLE")
+    assert told_by(fresh, "batch").trouble == "DescribeJobDefinitions: nothing is told of job-definition/nowhere:1"
+    fresh.workloads.clear()
+    put_queue(fresh)
+    put_job(fresh, None, "RUNNABLE")
+    assert told_by(fresh, "batch").trouble == "ListJobs: no definition is told of job job-1"
+
+
+def test_a_project_that_is_deleted_meanwhile_uses_nothing_and_one_that_is_passed_over_is_trouble(fresh: EmbeddedAws) -> None:
+    for name in ("first", "second"):
+        put_project(fresh, name, f"{OURS}/{name}")
+    with at(fresh.client("codebuild"), "after-call.codebuild.ListProjects", lambda answer: answer["projects"].append("gone")):
+        evidence = told_by(fresh, "codebuild")
+        assert (repositories(evidence), evidence.trouble) == ({"first", "second"}, "")
+    with at(fresh.client("codebuild"), "after-call.codebuild.BatchGetProjects", lambda answer: answer["projects"].pop()):
+        evidence = told_by(fresh, "codebuild")
+        assert (repositories(evidence), evidence.trouble) == ({"first"}, "BatchGetProjects: no image is told of second")
+
+
+def test_a_project_whose_image_is_not_told_is_trouble(fresh: EmbeddedAws) -> None:
+    put_project(fresh, "strange", None)
+    assert told_by(fresh, "codebuild").trouble == "BatchGetProjects: no image is told of strange"
+
+
+def test_what_runs_now_is_used_now_and_what_ran_once_was_used_then(fresh: EmbeddedAws) -> None:
+    put_on(fresh)
+    put_covered(fresh, f"payments/api/{DIGEST}", running=3, used_at=T0)
+    put_covered(fresh, f"payments/web/{OTHER}", used_at=T0 - HOUR)
+    put_covered(fresh, f"payments/idle/{OTHER}")
+    put_covered(fresh, f"theirs/{OTHER}", running=1, account="210987654321")
+    put_covered(fresh, f"far/{OTHER}", running=1, region="eu-central-1")
+    user = "ECS tasks or EKS pods"
+    evidence = told_by(fresh, "inspector")
+    assert evidence.trouble == ""
+    assert set(evidence.uses) == {
+        Use(user, "payments/api", DIGEST),
+        Use(user, "payments/api", DIGEST, at=T0),
+        Use(user, "payments/web", OTHER, at=T0 - HOUR),
+        Use(user, digest=OTHER),
+    }
+
+
+@pytest.mark.parametrize("status", ["DISABLED", "ENABLING", "SUSPENDED"])
+def test_where_inspector_does_not_scan_ecr_it_has_nothing_to_say_and_that_is_trouble(fresh: EmbeddedAws, status: str) -> None:
+    put_on(fresh, status)
+    assert told_by(fresh, "inspector").trouble == f"Inspector's scanning of ECR is {status}"
+
+
+def test_where_inspector_does_not_tell_whether_it_scans_that_is_trouble(fresh: EmbeddedAws) -> None:
+    put_on(fresh)
+    silent = lambda answer: answer.update(accounts=[], failedAccounts=[{"accountId": ACCOUNT}])  # noqa: E731
+    with at(fresh.client("inspector2"), "after-call.inspector2.BatchGetAccountStatus", silent):
+        assert told_by(fresh, "inspector").trouble == "Inspector's scanning of ECR is not told"
+
+
+def test_a_resource_that_is_no_image_is_trouble(fresh: EmbeddedAws) -> None:
+    put_on(fresh)
+    put_covered(fresh, "payments/api", running=1)
+    assert told_by(fresh, "inspector").trouble == f"ListCoverage: arn:aws:ecr:{REGION}:{ACCOUNT}:repository/payments/api is no image"
+
+
+def test_an_endpoint_uses_what_it_runs_what_it_shadows_and_what_it_is_changing_to(fresh: EmbeddedAws) -> None:
+    put_endpoint(
+        fresh,
+        "e",
+        ProductionVariants=variants({"SpecifiedImage": f"{OURS}/a:v1", "ResolvedImage": f"{OURS}/a@{DIGEST}"}),
+        ShadowProductionVariants=variants({"SpecifiedImage": f"{OURS}/b"}),
+        PendingDeploymentSummary={
+            "EndpointConfigName": "next",
+            "ProductionVariants": variants({"SpecifiedImage": f"{OURS}/c"}),
+            "ShadowProductionVariants": variants({"SpecifiedImage": f"{OURS}/d"}),
+        },
+    )
+    put_endpoint(fresh, "of-components")
+    assert set(told_by(fresh, "sagemaker").uses) == {
+        Use("endpoint/e", "a", tag="v1"),
+        Use("endpoint/e", "a", digest=DIGEST),
+        *(Use("endpoint/e", name) for name in "bcd"),
+    }
+
+
+def test_an_inference_component_uses_the_images_of_all_its_specifications(fresh: EmbeddedAws) -> None:
+    deployed = [
+        {"Container": {"DeployedImage": {"SpecifiedImage": f"{OURS}/{name}:v1", "ResolvedImage": f"{OURS}/{name}@{DIGEST}"}}}
+        for name in "ab"
+    ]
+    put_component(fresh, "c", Specification=deployed[0], Specifications=[deployed[1], {"ModelName": "m"}])
+    assert {(use.repository, use.tag, use.digest) for use in told_by(fresh, "sagemaker").uses} == {
+        (name, *how) for name in "ab" for how in (("v1", None), (None, DIGEST))
+    }
+
+
+def test_a_version_of_an_image_uses_what_it_is_based_on_and_what_it_became(fresh: EmbeddedAws) -> None:
+    put_image(fresh, "i")
+    put_version(fresh, "i", 1, BaseImage=f"{OURS}/base:v1", ContainerImage=f"{OURS}/became@{DIGEST}")
+    assert told_by(fresh, "sagemaker").uses == (
+        Use("image-version/i/1", "base", tag="v1"),
+        Use("image-version/i/1", "became", digest=DIGEST),
+    )
+
+
+def test_a_model_uses_the_images_of_all_its_containers(fresh: EmbeddedAws) -> None:
+    put_model(fresh, "m", {"Image": f"{OURS}/a"}, {"Image": f"{OURS}/b"})
+    assert repositories(told_by(fresh, "sagemaker")) == {"a", "b"}
+
+
+def test_a_model_whose_image_is_not_told_is_trouble(fresh: EmbeddedAws) -> None:
+    put_model(fresh, "m", {"ModelDataUrl": "s3://a/b"})
+    assert told_by(fresh, "sagemaker").trouble == "DescribeModel: no image is told of model/m"
+
+
+def test_packages_use_their_images_unless_they_were_rejected_and_nobody_made_a_model_of_them(fresh: EmbeddedAws) -> None:
+    put_package(fresh, "unversioned", f"{OURS}/unversioned")
+    put_package(fresh, "group/1", f"{OURS}/approved", "Approved")
+    put_package(fresh, "group/2", f"{OURS}/pending", "PendingManualApproval")
+    put_package(fresh, "group/3", f"{OURS}/rejected", "Rejected")
+    put_model(fresh, "m", {"ModelPackageName": put_package(fresh, "group/4", f"{OURS}/modelled", "Rejected")})
+    further = [{"Name": "x", "Containers": [{"Image": f"{OURS}/additional", "ImageDigest": DIGEST}]}]
+    put_package(fresh, "group/5", f"{OURS}/main", "Approved", AdditionalInferenceSpecifications=further)
+    evidence = told_by(fresh, "sagemaker")
+    assert evidence.trouble == ""
+    assert repositories(evidence) == {"unversioned", "approved", "pending", "modelled", "main", "additional", None}
+    assert Use("model-package/group/5", digest=DIGEST) in evidence.uses
+
+
+def test_a_model_of_a_package_that_is_gone_is_trouble(fresh: EmbeddedAws) -> None:
+    arn = f"{SAGEMAKER}:model-package/gone/1"
+    put_model(fresh, "m", {"ModelPackageName": arn})
+    assert told_by(fresh, "sagemaker").trouble == f"DescribeModelPackage: ValidationException for {arn}, which model/m was made of"
+
+
+@pytest.mark.parametrize(
+    "lists", ["ListEndpoints", "ListInferenceComponents", "ListImages", "ListImageVersions", "ListModelPackages", "ListModels"]
+)
+def test_what_is_deleted_meanwhile_uses_nothing(fresh: EmbeddedAws, lists: str) -> None:
+    put_everything(fresh, f"{OURS}/payments/api:v1", f"payments/api/{DIGEST}")
+    with at(fresh.client("sagemaker"), f"after-call.sagemaker.{lists}", lambda _: fresh.workloads.clear()):
+        assert told_by(fresh, "sagemaker").trouble == ""
+
+
+def test_an_image_that_is_deleted_meanwhile_has_no_versions(fresh: EmbeddedAws) -> None:
+    put_image(fresh, "i")
+    ecr.faults.add("sagemaker:ListImageVersions", "ResourceNotFound")
+    assert told_by(fresh, "sagemaker") == Evidence("sagemaker", T0)
+
+
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [
+        ("DescribeEndpoint", "e"),
+        ("DescribeInferenceComponent", "c"),
+        ("DescribeImageVersion", "('i', 1)"),
+        ("DescribeModelPackage", f"{SAGEMAKER}:model-package/p"),
+        ("DescribeModel", "m"),
+    ],
+)
+def test_what_is_listed_and_not_found_is_trouble(fresh: EmbeddedAws, operation: str, name: str) -> None:
+    put_everything(fresh, f"{OURS}/payments/api:v1", f"payments/api/{DIGEST}")
+    ecr.faults.add(f"sagemaker:{operation}", "ValidationException", times=None)
+    assert told_by(fresh, "sagemaker").trouble == f"{name} is listed and cannot be described"
+
+
 # --- files ----------------------------------------------------------------------------------------------------------------------------
 
 FILE = {
@@ -404,7 +871,7 @@ def test_each_source_that_is_named_is_asked_once(witnesses: Witnesses) -> None:
 
 
 def test_every_source_is_heard_with_and_without_files(witnesses: Witnesses, aws: EmbeddedAws, bucket: str) -> None:
-    asked = ("ecs", "lambda", "files")
+    asked = [source.value for source in Source]
     assert missing(asked, witnesses.evidence(asked, T0)) == ()
     put(aws, bucket, "evidence/a.json", FILE)
     assert missing(asked, witnesses.evidence(asked, T0)) == ()
@@ -420,9 +887,22 @@ def test_a_source_that_cannot_be_reached_is_trouble_and_raises_nothing() -> None
     def unreached() -> Any:
         raise EndpointConnectionError(endpoint_url="https://ecs.example")
 
-    assert "EndpointConnectionError" in EcsUsage(unreached, ACCOUNT, REGION).evidence(T0)[0].trouble
-    assert "EndpointConnectionError" in LambdaUsage(unreached, ACCOUNT, REGION).evidence(T0)[0].trouble
+    for kind in AWS:
+        assert "EndpointConnectionError" in kind(unreached, ACCOUNT, REGION).evidence(T0)[0].trouble
     assert "EndpointConnectionError" in FilesUsage(unreached, "b", ACCOUNT, REGION).evidence(T0)[0].trouble
+
+
+def test_no_client_is_made_of_a_source_that_is_not_asked(aws: EmbeddedAws, bucket: str) -> None:
+    made: list[str] = []
+
+    def client(service: str) -> Any:
+        made.append(service)
+        return aws.client(service)
+
+    witnesses = AwsWitnesses(client, account=ACCOUNT, region=REGION, bucket=bucket)
+    assert made == []
+    witnesses.evidence(["batch", "files"], T0)
+    assert made == ["batch", "s3"]
 
 
 def test_a_user_that_is_heard_of_twice_is_one() -> None:

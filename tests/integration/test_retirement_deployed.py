@@ -11,11 +11,12 @@ import pytest
 from cli import entries, retirement
 from cli.demo.stage import Refused, Stage
 from cli.deployment import Deployment
-from cli.embedded import REGION, STACK, running
+from cli.embedded import REGION, STACK, running, upload_policy
 from cli.trouble import Trouble
 from ecr_governor.core.retirement.state import Stage as Retired
 from local.ecr import faults
 from tests.integration.sweeps import summary, swept
+from tests.using import put_everything
 
 DAY = timedelta(days=1)
 POLICY = b"""
@@ -29,6 +30,11 @@ retirement:
   caps: {per_run: 3, percent: 100, per_owner: 3, per_namespace: 3, per_day: 5, marks: 10}
   window: {days: [mon, tue, wed, thu, fri, sat, sun]}
 """
+ALL_SOURCES = POLICY.replace(
+    b"retirement:\n  caps", b"retirement:\n  sources: [ecs, lambda, apprunner, batch, codebuild, inspector, sagemaker]\n  caps"
+)
+ELSEWHERE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/search/web:v1"
+"""An image that everybody uses, of another repository."""
 NAME = "payments/api"
 RULE = {
     "rulePriority": 1,
@@ -61,6 +67,45 @@ def night(stage: Stage, days: float) -> Any:
     execution = swept(stage, everything=True)
     assert summary(stage, execution)["complete"]
     return execution.output["retirement"]["done"]
+
+
+def make_function(stage: Stage, uri: str) -> None:
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    stage.client("iam").create_role(RoleName="any-role", AssumeRolePolicyDocument=json.dumps(trust))
+    stage.client("lambda").create_function(
+        FunctionName="api", Role="arn:aws:iam::123456789012:role/any-role", PackageType="Image", Code={"ImageUri": uri}
+    )
+
+
+def actions_of(stage: Stage, role: str, sid: str) -> set[str]:
+    """The actions of a role's statement."""
+    assert stage.aws.stack is not None
+    assert stage.aws.roles is not None
+    documents = stage.aws.roles.documents(stage.aws.stack.resources[role].attributes["Arn"])
+    (actions,) = (each["Action"] for document in documents for each in document["Statement"] if each.get("Sid") == sid)
+    return set(actions)
+
+
+def assert_all_that_is_granted_was_asked(stage: Stage) -> None:
+    """What roles may ask about who uses images is what they asked, and they were refused nothing."""
+    for role in ("RetireRole", "ReapRole"):
+        granted = actions_of(stage, role, "AskWhoUsesImages")
+        services = {action.partition(":")[0] for action in granted} - {"ecr"}
+        used = {action for action, _ in stage.aws.authorizations.used(role)}
+        assert {action for action in used if action.partition(":")[0] in services} | {"ecr:ListPullTimeUpdateExclusions"} == granted
+    assert not [refused for refused in stage.aws.authorizations.denied() if refused.role in {"RetireRole", "ReapRole"}]
+
+
+def put_users(stage: Stage) -> None:
+    """Let every source have one user of each kind to tell of."""
+    put_everything(stage.aws, ELSEWHERE, f"search/web/sha256:{'0a' * 32}")
+    make_function(stage, ELSEWHERE)
+    ecs = stage.client("ecs")
+    ecs.create_cluster(clusterName="one")
+    container: Any = {"name": "web", "image": ELSEWHERE, "memory": 64, "cpu": 1}
+    ecs.register_task_definition(family="web", containerDefinitions=[container], cpu="256", memory="512")
+    ecs.create_service(cluster="one", serviceName="web", taskDefinition="web", desiredCount=0)
+    ecs.run_task(cluster="one", taskDefinition="web", count=1, launchType="FARGATE")
 
 
 def stage_of(stage: Stage, name: str = NAME) -> Retired:
@@ -139,6 +184,8 @@ def check_ledger(stage: Stage, here: Deployment, capsys: pytest.CaptureFixture[s
 
 
 def test_it_ends_with_a_tombstone_from_which_all_but_the_images_comes_back(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    put_users(stage)
+    upload_policy(stage.aws, ALL_SOURCES)
     before = policy_text(stage)
     stage.client("ecr").put_lifecycle_policy(repositoryName=NAME, lifecyclePolicyText=LIFECYCLE)
     stage.settle()
@@ -158,6 +205,7 @@ def test_it_ends_with_a_tombstone_from_which_all_but_the_images_comes_back(stage
     kinds = [(entry.kind, entry.body.get("to")) for entry in stage.ledger.entries(NAME) if entry.kind.startswith("retirement")]
     assert [to for kind, to in kinds if kind == "retirement"] == ["marked", "quarantined", "archived", "deleted"]
     assert [to for kind, to in kinds if kind == "retirement-intent"] == ["marked", "quarantined", "archived", "deleted"]
+    assert_all_that_is_granted_was_asked(stage)
     here = Deployment(STACK, stage.aws.endpoint, REGION, None)
     check_ledger(stage, here, capsys)
     retirement.restore(here, NAME, dry_run=True)
@@ -186,11 +234,7 @@ def test_a_function_pinned_to_an_untagged_digest_keeps_it_and_so_does_not_being_
     ecr = stage.client("ecr")
     digest = ecr.describe_images(repositoryName=NAME)["imageDetails"][0]["imageDigest"]
     uri = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/{NAME}@{digest}"
-    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
-    stage.client("iam").create_role(RoleName="any-role", AssumeRolePolicyDocument=json.dumps(trust))
-    stage.client("lambda").create_function(
-        FunctionName="api", Role="arn:aws:iam::123456789012:role/any-role", PackageType="Image", Code={"ImageUri": uri}
-    )
+    make_function(stage, uri)
     stage.push(f"{NAME}:v1", "ci-build/build-1", content="another")
     stage.settle()
     assert not any(

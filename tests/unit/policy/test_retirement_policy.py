@@ -13,6 +13,11 @@ TERMS = "after_days, empty_after_days, blank_after_days, misnamed_after_days, gr
 CAPS = "per_run, percent, per_owner, per_namespace, per_day, marks"
 LEAST, MOST = "0 is out of bounds → write a number of at least 1", "3651 is out of bounds → write a number of at most 3650"
 NEGATIVE = "-1 is out of bounds → write a number of at least 0"
+SOURCES = "ecs, lambda, apprunner, batch, codebuild, inspector, sagemaker, files"
+NOBODY_ASKED = (
+    "nobody is asked who uses an image: ECR's times alone say nothing of what runs without pulling "
+    "→ name a source, or leave it out for ecs and lambda"
+)
 TOO_MANY = "100001 is out of bounds → write a number of at most 100000"
 
 
@@ -205,14 +210,23 @@ def test_all_that_may_be_said_is_taken_as_it_is_said() -> None:
     made = policy(
         "retirement:",
         "  stop: true",
-        "  sources: [files, ecs, lambda]",
+        "  sources: [files, sagemaker, inspector, codebuild, batch, apprunner, ecs, lambda]",
         "  caps: {per_run: 0, percent: 0, per_owner: 100000, per_namespace: 1, per_day: 2, marks: 3}",
         "  window: {days: [sun], from_hour: 23, until_hour: 24}",
         "  pull_time_exclusions: ['arn:aws:iam::123456789012:role/scanner']",
     )
     assert made.retirement == Retirement(
         stop=True,
-        sources=(Source.FILES, Source.ECS, Source.LAMBDA),
+        sources=(
+            Source.FILES,
+            Source.SAGEMAKER,
+            Source.INSPECTOR,
+            Source.CODEBUILD,
+            Source.BATCH,
+            Source.APP_RUNNER,
+            Source.ECS,
+            Source.LAMBDA,
+        ),
         caps=Caps(per_run=0, percent=0, per_owner=100_000, per_namespace=1, per_day=2, marks=3),
         window=Window(days=(Weekday.SUNDAY,), from_hour=23, until_hour=24),
         pull_time_exclusions=("arn:aws:iam::123456789012:role/scanner",),
@@ -228,7 +242,14 @@ def test_all_that_may_be_said_is_taken_as_it_is_said() -> None:
         ("{stop: 1}", ".stop: must be true or false, not the number 1"),
         ("{stop: }", ".stop: must be true or false, not nothing"),
         ("{sources: ecs}", ".sources: must be a list, not the text 'ecs'"),
-        ("{sources: [eks]}", ".sources[0]: 'eks' is not one of the allowed values → did you mean ecs? write one of ecs, lambda, files"),
+        (
+            "{sources: [eks]}",
+            f".sources[0]: 'eks' is not one of the allowed values → did you mean ecs? write one of {SOURCES}",
+        ),
+        (
+            "{sources: []}",
+            f".sources: {NOBODY_ASKED}",
+        ),
         *((f"{{caps: {{{cap}: -1}}}}", f".caps.{cap}: {NEGATIVE}") for cap in CAPS.split(", ") if cap != "percent"),
         *((f"{{caps: {{{cap}: 100001}}}}", f".caps.{cap}: {TOO_MANY}") for cap in CAPS.split(", ") if cap != "percent"),
         ("{caps: {per_day: 1.0}}", ".caps.per_day: must be a whole number, not the number 1.0"),

@@ -5,15 +5,25 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, Protocol
 
+from ecr_governor.adapters.usage.app_runner import AppRunnerUsage
 from ecr_governor.adapters.usage.aws_usage import AwsUsage
+from ecr_governor.adapters.usage.batch import BatchUsage
+from ecr_governor.adapters.usage.codebuild import CodeBuildUsage
 from ecr_governor.adapters.usage.ecs import EcsUsage
 from ecr_governor.adapters.usage.files import SOURCE, FilesUsage
 from ecr_governor.adapters.usage.functions import LambdaUsage
+from ecr_governor.adapters.usage.inspector import InspectorUsage
+from ecr_governor.adapters.usage.sagemaker import SageMakerUsage
 from ecr_governor.core.retirement.evidence import Evidence
 
 AWS: Final[Sequence[type[AwsUsage[Any]]]] = (
     EcsUsage,
     LambdaUsage,
+    AppRunnerUsage,
+    BatchUsage,
+    CodeBuildUsage,
+    InspectorUsage,
+    SageMakerUsage,
 )
 """The services of AWS that are asked where a policy names them."""
 

@@ -138,6 +138,11 @@ class Source(StrEnum):
 
     ECS = "ecs"
     LAMBDA = "lambda"
+    APP_RUNNER = "apprunner"
+    BATCH = "batch"
+    CODEBUILD = "codebuild"
+    INSPECTOR = "inspector"
+    SAGEMAKER = "sagemaker"
     FILES = "files"
 
 
@@ -155,3 +160,10 @@ class Retirement(Strict):
         tuple[StrictStr, ...],
         Field(description="Role ARNs whose pulls ECR is told not to record and that are known to need no image."),
     ] = ()
+
+    @model_validator(mode="after")
+    def _asks_somebody(self) -> Self:
+        if not self.sources:
+            what = "nobody is asked who uses an image: ECR's times alone say nothing of what runs without pulling"
+            raise problems_error(DocumentProblem(("sources",), what, "name a source, or leave it out for ecs and lambda"))
+        return self
