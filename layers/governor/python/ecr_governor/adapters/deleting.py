@@ -30,20 +30,11 @@ class EcrDeleting(EcrRetiring):
     def settings(self, name: str) -> Settings | None:
         """Read how a repository is set up; None if there is none. Raises Throttled, Denied."""
         try:
-            found = self._ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
-            return settings_of(found, self._lifecycle_policy(name))
+            return settings_of(self._described(name), self._lifecycle_policy(name))
         except ClientError as error:
             if code_of(error) == "RepositoryNotFoundException":
                 return None
             raise_translated(error, f"ecr:{error.operation_name}")
-
-    def _lifecycle_policy(self, name: str) -> str | None:
-        try:
-            return self._ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
-        except ClientError as error:
-            if code_of(error) == "LifecyclePolicyNotFoundException":
-                return None
-            raise
 
     def delete_images(self, name: str, digests: Sequence[str]) -> Mapping[str, str]:
         """Delete images by digest, at most 100; give why for each that was not deleted. Raises Throttled, Denied, Refused.

@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import DENIALS, code_of, raise_translated
 from ecr_governor.adapters.described import known, repository_of
-from ecr_governor.app.errors import Denied
+from ecr_governor.adapters.ecr_reading import EcrReading, Gone, or_unreadable
 from ecr_governor.core.origin import AutomaticCreation
 from ecr_governor.core.registry_rules import RegistryRules
 from ecr_governor.core.remedy import (
@@ -34,10 +34,7 @@ from ecr_governor.core.repository import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecr import ECRClient
-    from mypy_boto3_ecr.type_defs import ImageTagMutabilityExclusionFilterTypeDef, RepositoryTypeDef
-
-Value = TypeVar("Value")
+    from mypy_boto3_ecr.type_defs import ImageTagMutabilityExclusionFilterTypeDef
 
 ACTION_OF: Final[Mapping[Fact, str]] = {
     Fact.TAGS: "ecr:ListTagsForResource",
@@ -70,23 +67,8 @@ IMAGE_PAGES = 10
 """No more pages are read: a repository may hold far more images, and a look must end within its function's time."""
 
 
-class _Gone(Exception):
-    """The repository vanished between two calls."""
-
-
-class EcrRegistry:
+class EcrRegistry(EcrReading):
     """One account's registry in one Region."""
-
-    def __init__(self, client: Callable[[], "ECRClient"]) -> None:
-        """`client` is called at the first need: an event that is decided without ECR costs no client."""
-        self._make_client = client
-        self._client: ECRClient | None = None
-
-    @property
-    def _ecr(self) -> "ECRClient":
-        if self._client is None:
-            self._client = self._make_client()
-        return self._client
 
     def read(self, name: str, facts: frozenset[Fact], idle_since: datetime | None = None) -> Repository | None:
         """Read a repository's present facts; None if there is no such repository. Raises Throttled, Denied.
@@ -94,12 +76,9 @@ class EcrRegistry:
         Of `Fact.USAGE` only as much is read as tells whether anything happened after `idle_since`; None asks for all of it.
         A fact whose call is denied is `Unreadable`; one whose call is throttled makes the whole read fail, to be tried again.
         """
-        try:
-            found = self._described(name)
-        except ClientError as error:
-            if code_of(error) == "RepositoryNotFoundException":
-                return None
-            raise_translated(error, "ecr:DescribeRepositories")
+        found = self._found(name)
+        if found is None:
+            return None
         arn = found["repositoryArn"]
         fetched: dict[str, Any] = {}
         reads: dict[Fact, Callable[[], Any]] = {
@@ -114,8 +93,8 @@ class EcrRegistry:
         }
         try:
             for fact in (each for each in reads if each in facts):  # in this order: images that were read tell whether there is one
-                fetched[fact.value] = _or_unreadable(ACTION_OF[fact], reads[fact])
-        except _Gone:
+                fetched[fact.value] = or_unreadable(ACTION_OF[fact], reads[fact])
+        except Gone:
             return None
         return repository_of(found, found["createdAt"], **fetched)
 
@@ -125,13 +104,13 @@ class EcrRegistry:
 
     def rules(self) -> RegistryRules:
         """Read the registry's own settings. Raises Throttled."""
-        scanning = _or_unreadable("ecr:GetRegistryScanningConfiguration", self._scanning)
+        scanning = or_unreadable("ecr:GetRegistryScanningConfiguration", self._scanning)
         return replace(self._creating_rules(), scanning=scanning)
 
     def _creating_rules(self) -> RegistryRules:
         return RegistryRules(
-            creation_templates=_or_unreadable(ACTION_OF[Fact.CREATION_TEMPLATES], self._creation_templates),
-            cache_prefixes=_or_unreadable("ecr:DescribePullThroughCacheRules", self._pull_through_cache_prefixes),
+            creation_templates=or_unreadable(ACTION_OF[Fact.CREATION_TEMPLATES], self._creation_templates),
+            cache_prefixes=or_unreadable("ecr:DescribePullThroughCacheRules", self._pull_through_cache_prefixes),
             scanning=NOT_FETCHED,
         )
 
@@ -199,29 +178,6 @@ class EcrRegistry:
             case _:
                 assert_never(remedy)
 
-    def _described(self, name: str) -> "RepositoryTypeDef":
-        return self._ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
-
-    def _tags(self, arn: str) -> Mapping[str, str]:
-        answer = self._ecr.list_tags_for_resource(resourceArn=arn)
-        return {tag["Key"]: tag.get("Value", "") for tag in answer.get("tags", ())}
-
-    def _lifecycle_policy(self, name: str) -> str | None:
-        try:
-            return self._ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
-        except ClientError as error:
-            if code_of(error) == "LifecyclePolicyNotFoundException":
-                return None
-            raise
-
-    def _repository_policy(self, name: str) -> str | None:
-        try:
-            return self._ecr.get_repository_policy(repositoryName=name)["policyText"]
-        except ClientError as error:
-            if code_of(error) == "RepositoryPolicyNotFoundException":
-                return None
-            raise
-
     def _scan_frequency(self, name: str) -> ScanFrequency | Unreadable:
         # The per-repository setting is on its way out; this is the effective frequency by the registry's rules.
         answer = self._ecr.batch_get_repository_scanning_configuration(repositoryNames=[name])
@@ -276,15 +232,3 @@ class EcrRegistry:
     def _pull_through_cache_prefixes(self) -> tuple[str, ...]:
         pages = self._ecr.get_paginator("describe_pull_through_cache_rules").paginate(PaginationConfig={"PageSize": PAGE})
         return tuple(rule["ecrRepositoryPrefix"] for page in pages for rule in page.get("pullThroughCacheRules", ()))
-
-
-def _or_unreadable(action: str, read: Callable[[], Value]) -> Value | Unreadable:
-    try:
-        return read()
-    except ClientError as error:
-        if code_of(error) == "RepositoryNotFoundException":
-            raise _Gone from error
-        try:
-            raise_translated(error, action)
-        except Denied as denied:
-            return Unreadable(str(denied))

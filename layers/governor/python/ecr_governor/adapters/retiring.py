@@ -1,20 +1,17 @@
 """Amazon ECR, as far as it takes to retire a repository and to take that back. Nothing here deletes, and nothing here pulls."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import code_of, raise_translated
-from ecr_governor.app.errors import Denied, Refused
-from ecr_governor.core.repository import Unreadable
+from ecr_governor.adapters.ecr_reading import EcrReading, Gone, or_unreadable
+from ecr_governor.app.errors import Refused
 from ecr_governor.core.retirement.snapshot import ACTIVE, ARCHIVED, HeldImage, Snapshot
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecr.type_defs import ImageDetailTypeDef
-
-Value = TypeVar("Value")
 
 PAGE: Final = 1000
 EXCLUSIONS_PAGE: Final = 100
@@ -36,46 +33,28 @@ REFUSALS: Final = frozenset(
 """Answers that will be the same tomorrow."""
 
 
-class _Gone(Exception):
-    """The repository vanished between two calls."""
-
-
-class EcrRetiring:
+class EcrRetiring(EcrReading):
     """One account's registry in one Region."""
-
-    def __init__(self, client: Callable[[], "ECRClient"]) -> None:
-        """`client` is called once, at the first need."""
-        self._make_client = client
-        self._client: ECRClient | None = None
-
-    @property
-    def _ecr(self) -> "ECRClient":
-        if self._client is None:
-            self._client = self._make_client()
-        return self._client
 
     def snapshot(self, name: str) -> Snapshot | None:
         """Read a repository with all its images, of any status; None if there is none. Raises Throttled, Denied.
 
         A part whose call is denied is `Unreadable`; one whose call is throttled makes the whole read fail, to be tried again.
         """
-        try:
-            found = self._ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
-        except ClientError as error:
-            if code_of(error) == "RepositoryNotFoundException":
-                return None
-            raise_translated(error, "ecr:DescribeRepositories")
+        found = self._found(name)
+        if found is None:
+            return None
         arn = found["repositoryArn"]
         try:
             return Snapshot(
                 name=found["repositoryName"],
                 arn=arn,
                 created_at=found["createdAt"],
-                tags=_or_unreadable("ecr:ListTagsForResource", lambda: self._tags(arn)),
-                policy=_or_unreadable("ecr:GetRepositoryPolicy", lambda: self._policy(name)),
-                images=_or_unreadable("ecr:DescribeImages", lambda: self._images(name)),
+                tags=or_unreadable("ecr:ListTagsForResource", lambda: self._tags(arn)),
+                policy=or_unreadable("ecr:GetRepositoryPolicy", lambda: self._repository_policy(name)),
+                images=or_unreadable("ecr:DescribeImages", lambda: self._images(name)),
             )
-        except _Gone:
+        except Gone:
             return None
 
     def pull_time_exclusions(self) -> Sequence[str]:
@@ -157,18 +136,6 @@ class EcrRetiring:
                 raise Refused(f"{action}: {code}: {error.response['Error'].get('Message', '')[:SHOWN]}") from error
             raise_translated(error, action)
 
-    def _tags(self, arn: str) -> Mapping[str, str]:
-        answer = self._ecr.list_tags_for_resource(resourceArn=arn)
-        return {tag["Key"]: tag.get("Value", "") for tag in answer.get("tags", ())}
-
-    def _policy(self, name: str) -> str | None:
-        try:
-            return self._ecr.get_repository_policy(repositoryName=name)["policyText"]
-        except ClientError as error:
-            if code_of(error) == "RepositoryPolicyNotFoundException":
-                return None
-            raise
-
     def _images(self, name: str) -> tuple[HeldImage, ...]:
         # Without imageStatus ANY, archived images are hidden and a full repository looks empty.
         pages = self._ecr.get_paginator("describe_images").paginate(
@@ -191,15 +158,3 @@ def _held(detail: "ImageDetailTypeDef") -> HeldImage:
         activated_at=detail.get("lastActivatedAt"),
         size_bytes=detail.get("imageSizeInBytes", 0),
     )
-
-
-def _or_unreadable(action: str, read: Callable[[], Value]) -> Value | Unreadable:
-    try:
-        return read()
-    except ClientError as error:
-        if code_of(error) == "RepositoryNotFoundException":
-            raise _Gone from error
-        try:
-            raise_translated(error, action)
-        except Denied as denied:
-            return Unreadable(str(denied))
