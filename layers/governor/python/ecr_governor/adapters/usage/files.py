@@ -9,7 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Va
 
 from ecr_governor.adapters.aws import code_of
 from ecr_governor.adapters.invalid import first_problem
-from ecr_governor.adapters.usage.references import Unheard, use_of
+from ecr_governor.adapters.usage.aws_usage import Unheard
+from ecr_governor.adapters.usage.references import use_of
 from ecr_governor.core.retirement.evidence import Evidence, Use
 
 if TYPE_CHECKING:
