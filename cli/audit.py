@@ -32,7 +32,8 @@ from cli.audit_output import OUTPUTS, AuditWriter, writer_for
 from cli.audit_output.progress import shown
 from cli.audit_output.table import TableWriter
 from cli.audit_output.words import effort, repositories
-from cli.policy_file import read as read_policy
+from cli.policy.files import in_source_tree
+from cli.policy.files import read as read_policy
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.aws import CLIENT_CONFIG
 from ecr_governor.adapters.inventory import CONCURRENCY, REFUSED_CREDENTIALS, RESOURCELESS, EcrInventory, actions_for, pace_of
@@ -115,7 +116,9 @@ def _run(wish: Wish) -> Exit:
     session = _session(wish)
     regions = _regions(session, wish)
     account = _account(session, regions[0], wish.endpoint_url)
-    writer = writer_for(wish.output, sys.stdout, regions=len(regions), policy_file=_in_source_tree(wish.policy_path))
+    writer = writer_for(
+        wish.output, sys.stdout, regions=len(regions), policy_file=in_source_tree(wish.policy_path) if wish.policy_path else BUNDLED
+    )
     results = [_audit(wish, session, policy, account, region, writer) for region in regions]
     for summary, _ in results:
         for why in summary.incomplete_because:
@@ -173,14 +176,6 @@ def _audit(
 def _auditing(policy_path: Path | None) -> Policy:
     """Read the policy, or the bundled one. An audit judges by a policy that is switched off, too: that is what it is for."""
     return (read_policy(policy_path) if policy_path else bundled_policy()).in_mode(Mode.AUDIT)
-
-
-def _in_source_tree(policy_path: Path | None) -> str:
-    """Give the policy file's path as code scanning knows it: below where the command runs."""
-    if policy_path is None:
-        return BUNDLED
-    path = policy_path.resolve()
-    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.name
 
 
 def _session(wish: Wish) -> botocore.session.Session:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cli import control
 from cli.build import ROOT, architecture, ensure_built
-from cli.policy_file import read as read_policy
+from cli.policy.files import read as read_policy
 from cli.trouble import Trouble
 from local.queues.mapping import Pace
 from local.server import EmbeddedAws

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.policy import app as policy
 from cli.trouble import Exit, Trouble
 
 app = typer.Typer(
@@ -20,13 +21,12 @@ app = typer.Typer(
 local = typer.Typer(
     help="The embedded AWS: the deployed system on this machine, without an account.", no_args_is_help=True, rich_markup_mode=None
 )
-policy = typer.Typer(help="The policy file.", no_args_is_help=True, rich_markup_mode=None)
 ledger = typer.Typer(help="What was decided over each repository, and why.", no_args_is_help=True, rich_markup_mode=None)
 evidence = typer.Typer(help="Files of evidence: who uses images where AWS cannot tell.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ledger, name="ledger")
 app.add_typer(local, name="local")
-app.add_typer(policy, name="policy")
 app.add_typer(evidence, name="evidence")
+app.add_typer(policy.app, name="policy")
 
 Endpoint = Annotated[
     str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for example the embedded AWS.")
@@ -311,26 +311,6 @@ def check(
     from cli import evidence as checking  # noqa: PLC0415 - pydantic is heavy
 
     raise typer.Exit(checking.check(files, output))
-
-
-@policy.command()
-def validate(file: Annotated[Path, typer.Argument(help="The policy file.")]) -> None:
-    """Check a policy file: every problem with its line and what to do about it.
-
-    Example: ecr-governor policy validate policy.yaml
-    """
-    from cli import policy_file  # noqa: PLC0415 - pydantic is heavy
-
-    checked = policy_file.read(file)
-    typer.echo(f"{file}: valid, policy hash {checked.hash}", err=True)
-
-
-@policy.command()
-def schema() -> None:
-    """Print the JSON Schema of the policy file, for editors."""
-    from cli import policy_file  # noqa: PLC0415 - pydantic is heavy
-
-    policy_file.print_schema()
 
 
 @local.command()

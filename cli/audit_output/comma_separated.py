@@ -4,7 +4,8 @@ import csv
 import unicodedata
 from typing import TextIO
 
-from cli.audit_output.words import tidy, utc, visible
+from cli.audit_output.words import utc
+from cli.foreign_text import tidy, visible
 from ecr_governor.core.audit import AuditedRepository, AuditFinding, AuditSummary
 
 COLUMNS = (

@@ -4,31 +4,12 @@ import shutil
 from tempfile import SpooledTemporaryFile
 from typing import TextIO
 
-from cli.audit_output.words import Tally, effort, known_facts, reasons, repositories, tidy
+from cli.audit_output.words import Tally, effort, known_facts, reasons, repositories
+from cli.foreign_text import escaped
 from ecr_governor.core.audit import AuditedRepository, AuditSummary
 from ecr_governor.core.rules import RULES
 
 IN_MEMORY = 1 << 20
-# After @ and # an unseen space: a mention or a reference is looked for only after characters have been unescaped.
-_UNSEEN = "&#8203;"
-_ESCAPES = str.maketrans(
-    {
-        "&": "&amp;",
-        "<": "&lt;",
-        ">": "&gt;",
-        "|": "&#124;",
-        "`": "&#96;",
-        "$": "&#36;",
-        "@": f"&#64;{_UNSEEN}",
-        "#": f"&#35;{_UNSEEN}",
-        **{character: f"\\{character}" for character in "\\*_[]~!"},
-    }
-)
-
-
-def escaped(text: str) -> str:
-    """Foreign text as Markdown that shows just that text."""
-    return tidy(text).translate(_ESCAPES).replace("://", ":&#47;/").replace("www.", "www&#46;")
 
 
 class MarkdownWriter:

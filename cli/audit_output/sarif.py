@@ -7,7 +7,8 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 from cli.audit_output.json_lines import as_json
-from cli.audit_output.words import repositories, tidy
+from cli.audit_output.words import repositories
+from cli.foreign_text import tidy
 from ecr_governor.core.audit import AuditedRepository, AuditFinding, AuditSummary
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.severity import Severity

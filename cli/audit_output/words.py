@@ -4,22 +4,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from cli.foreign_text import tidy
 from ecr_governor.core.audit import AuditedRepository, AuditSummary
 from ecr_governor.core.severity import Severity
 
 KIBI = 1024
-
-
-def visible(text: str) -> str:
-    """Foreign text on one line: breaks become spaces; control, direction and other unseen characters are left out."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else " " if character.isspace() else "" for character in text)
-
-
-def tidy(text: str) -> str:
-    """Visible text with single spaces, and none at its ends."""
-    return " ".join(visible(text).split())
 
 
 def utc(at: datetime | None) -> str | None:

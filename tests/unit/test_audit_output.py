@@ -22,11 +22,11 @@ from rich.text import Text
 
 from cli.audit_output import OUTPUTS, AuditWriter, writer_for
 from cli.audit_output.comma_separated import COLUMNS, cell
-from cli.audit_output.markdown import escaped
 from cli.audit_output.progress import Pulse, shown
 from cli.audit_output.sarif import LEVELS
 from cli.audit_output.table import TableWriter
-from cli.audit_output.words import Tally, known_facts, tidy, visible
+from cli.audit_output.words import Tally, known_facts
+from cli.foreign_text import escaped, tidy, visible
 from cli.trouble import Exit, Trouble
 from ecr_governor.core.audit import AuditedRepository, AuditFinding, AuditSummary
 from ecr_governor.core.rules import RULES

@@ -10,7 +10,7 @@ from ecr_governor.core.policy.load import MAX_BYTES, MAX_DEPTH, PolicyInvalid, P
 from ecr_governor.core.policy.model import Mode
 
 RULES = "auto-created, encryption, image-tag, lifecycle-policy, naming, repository-policy, required-tags, scanning, tag-mutability, unused"
-TOP = "version, mode, naming, namespaces, owner_tag, rules, exemptions, retirement, limits, notifications"
+TOP = "version, preset, mode, naming, namespaces, owner_tag, rules, exemptions, retirement, limits, notifications"
 
 
 def problems(text: str) -> list[str]:

@@ -23,7 +23,7 @@ def test_the_schema_offers_every_section_and_refuses_others() -> None:
     schema = policy_schema()
 
     assert set(schema["properties"]) == {
-        "version", "mode", "naming", "namespaces", "owner_tag", "rules", "exemptions", "retirement",
+        "version", "preset", "mode", "naming", "namespaces", "owner_tag", "rules", "exemptions", "retirement",
         "limits", "notifications",
     }  # fmt: skip
     assert schema["required"] == ["version"]

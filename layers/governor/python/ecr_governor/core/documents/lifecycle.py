@@ -70,7 +70,7 @@ class LifecycleRule:
         if self.tag_status is not other.tag_status:
             return False
         # A tag that fits the narrower pattern fits the wider one, so whoever carries the first carries the second.
-        return all(any(_is_wider(mine, theirs) for theirs in other.patterns) for mine in self.patterns)
+        return all(any(is_wider(mine, theirs) for theirs in other.patterns) for mine in self.patterns)
 
     def may_select_one_of(self, other: "LifecycleRule") -> bool:
         """Whether some image may be looked at by both. An image carries many tags, so any two tagged selections may meet."""
@@ -190,7 +190,7 @@ def _in_substance(policy: LifecyclePolicy) -> tuple[tuple[object, ...], ...]:
     )
 
 
-def _is_wider(pattern: str, other: str) -> bool:
+def is_wider(pattern: str, other: str) -> bool:
     """Whether every tag that fits the other pattern fits this one.
 
     The other's `*` is taken as a character that only a `*` of this pattern can stand for; tags themselves hold none.

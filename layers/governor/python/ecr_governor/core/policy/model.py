@@ -37,6 +37,7 @@ from ecr_governor.core.documents.problem import KEY, DocumentProblem, suggestion
 from ecr_governor.core.origin import Origin
 from ecr_governor.core.policy.naming import Convention, ConventionInvalid, Segment, parts_of
 from ecr_governor.core.policy.patterns import Glob, Matcher, glob_matches
+from ecr_governor.core.policy.presets import Preset
 from ecr_governor.core.policy.retirement import Retirement, RetirementTerms
 from ecr_governor.core.policy.short_forms import OneOrList, or_short
 from ecr_governor.core.policy.strict import HASH_LENGTH, Strict, fault, problems_error
@@ -546,6 +547,7 @@ class Policy(Strict):
     """A validated policy file."""
 
     version: Annotated[Literal[1], BeforeValidator(_version), Field(description="The version of this format.")]
+    preset: Annotated[Preset, Field(description="A policy to start from, which lies beneath what the file says.")] | None = None
     mode: Annotated[Mode, Field(description="The upper bound of every rule's mode.")] = Mode.AUDIT
     naming: Naming | None = None
     namespaces: Annotated[
@@ -581,7 +583,8 @@ class Policy(Strict):
     @functools.cached_property
     def hash(self) -> str:
         """What identifies the policy: equal for files that differ only in comments, order of keys, and what they leave to defaults."""
-        content = self.model_dump(mode="json", by_alias=True, exclude={"namespaces"})
+        # What a preset says is in the rest: a file that writes it out is the same policy.
+        content = self.model_dump(mode="json", by_alias=True, exclude={"namespaces", "preset"})
         content["namespaces"] = {prefix: settings.model_dump(mode="json", by_alias=True) for prefix, settings in self._effective.items()}
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]

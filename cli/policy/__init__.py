@@ -1,0 +1,1 @@
+"""Policy as code: the commands that check, show, test and compare policy files."""

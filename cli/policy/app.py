@@ -1,0 +1,56 @@
+"""The commands `ecr-governor policy …`. Heavy imports wait until a command needs them."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The policy file.", no_args_is_help=True, rich_markup_mode=None)
+
+File = Annotated[Path, typer.Argument(help="The policy file.")]
+
+
+@app.command()
+def validate(
+    file: File,
+    output: Annotated[str, typer.Option("--output", help="text, json, sarif or github.")] = "text",
+    region: Annotated[str | None, typer.Option("--region", help="The AWS Region that the policy is for.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if there is a warning.")] = False,
+    ignored: Annotated[
+        list[str] | None, typer.Option("--ignore", help="Say nothing of this check, a warning or a note; give it again for several.")
+    ] = None,
+    on: Annotated[
+        datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Look at exemptions as of this day, in UTC; today without it.")
+    ] = None,
+) -> None:
+    """Check a policy file: every fault with its line, why it matters, what to do; and what it says in vain. Exit code 2 if it has errors.
+
+    Example: ecr-governor policy validate policy.yaml --strict --output github
+    """
+    from cli.policy import validating  # noqa: PLC0415 - pydantic is heavy
+
+    raise typer.Exit(validating.run(file, output, region=region, ignored=ignored or (), strict=strict, on=on))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the policy file, for editors."""
+    from cli.policy import reference  # noqa: PLC0415 - pydantic is heavy
+
+    reference.print_schema()
+
+
+@app.command()
+def show(
+    file: File,
+    name: Annotated[str | None, typer.Option("--name", help="Only what is expected of the repository of this name.")] = None,
+    output: Annotated[str, typer.Option("--output", help="yaml or json.")] = "yaml",
+) -> None:
+    """Print the effective policy, with preset and defaults, and where each value comes from.
+
+    Example: ecr-governor policy show policy.yaml --name payments/api
+    """
+    from cli.policy import showing  # noqa: PLC0415 - pydantic is heavy
+
+    showing.run(file, output, name)

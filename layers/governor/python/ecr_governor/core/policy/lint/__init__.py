@@ -1,0 +1,48 @@
+"""What is wrong with a policy file although it can be read: what it says and cannot mean.
+
+Only the command line comes here. A deployed function reads a policy file, and has no use for remarks on it.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from ecr_governor.core.documents.problem import written
+from ecr_governor.core.policy.lint import exemptions, lifecycles, names, retirements, rules, settings
+from ecr_governor.core.policy.lint.remark import CHECKS, Check, Found, Level, Remark
+from ecr_governor.core.policy.load import Reading
+from ecr_governor.core.policy.yaml_text import PolicyInvalid, place
+
+
+def remarks(reading: Reading, now: datetime, region: str | None = None) -> tuple[Remark, ...]:
+    """Look at a policy file that could be read, and tell what it says in vain or by mistake, in the order of its lines.
+
+    `region` is the one that it is for, if that is known.
+    """
+    found = [_remark(reading, each) for each in dict.fromkeys(_found(reading, now, region))]
+    return tuple(sorted(found, key=lambda remark: (remark.line, remark.column, remark.code, remark.what)))
+
+
+def refusals(invalid: PolicyInvalid) -> tuple[Remark, ...]:
+    """Tell in the same way why a file cannot be read."""
+    return tuple(
+        Remark(Level.ERROR, each.code, each.source, each.line, each.column, each.path, each.what, CHECKS[each.code].why, each.do)
+        for each in invalid.problems
+    )
+
+
+def _found(reading: Reading, now: datetime, region: str | None) -> Iterator[Found]:
+    yield from names.found(reading)
+    yield from exemptions.found(reading, now)
+    yield from rules.found(reading)
+    yield from settings.found(reading, region)
+    yield from lifecycles.found(reading)
+    yield from retirements.found(reading, now)
+
+
+def _remark(reading: Reading, found: Found) -> Remark:
+    line, column = place(reading.root, found.at)
+    check = CHECKS[found.code]
+    return Remark(check.level, found.code, reading.source, line, column, written(found.at), found.what, check.why, found.do)
+
+
+__all__ = ["CHECKS", "Check", "Found", "Level", "Remark", "refusals", "remarks"]

@@ -1,0 +1,120 @@
+"""Retirements that contradict themselves, or that never come about."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+import re2
+
+from ecr_governor.core.documents import lifecycle
+from ecr_governor.core.documents.lifecycle import Action, CountType, StorageClass, TagStatus, is_wider
+from ecr_governor.core.documents.names import ROOT
+from ecr_governor.core.documents.problem import KEY, Path
+from ecr_governor.core.policy.lint.exemptions import FOR_EVER
+from ecr_governor.core.policy.lint.lifecycles import takes_all
+from ecr_governor.core.policy.lint.names import key_of
+from ecr_governor.core.policy.lint.remark import Found
+from ecr_governor.core.policy.lint.settings import effective
+from ecr_governor.core.policy.load import Reading
+from ecr_governor.core.policy.model import EVERY_RULE, Mode, NamespaceSettings
+from ecr_governor.core.policy.retirement import RetirementTerms, Then
+from ecr_governor.core.policy.yaml_text import holds
+from ecr_governor.core.rules import unused
+
+_ROLE: Final = re2.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/.+")
+_STAGES: Final = tuple(Then)
+_REACHED_FROM: Final = {"quarantine_days": Then.QUARANTINE, "archive_days": Then.ARCHIVE}
+
+
+def found(reading: Reading, now: datetime) -> Iterator[Found]:
+    """Look at the retirement of each namespace, and at what holds for all of them."""
+    policy = reading.policy
+    retiring = {prefix: terms for prefix in {ROOT: None, **policy.namespaces} if (terms := effective(policy, prefix).retirement)}
+    for index, arn in enumerate(policy.retirement.pull_time_exclusions):
+        if not (arn.isascii() and _ROLE.fullmatch(arn)):
+            at: Path = ("retirement", "pull_time_exclusions", index)
+            yield Found("no-role-arn", at, f"{arn!r} is no role's ARN", "write it as arn:aws:iam::123456789012:role/NAME")
+    if not retiring:
+        section = reading.root.value.get("retirement")
+        if section and section.keys() != {"stop"}:
+            what = "no namespace says how its repositories are retired"
+            yield Found("retirement-nowhere", ("retirement", KEY), what, "add retirement to a namespace, or remove this section")
+        return
+    yield from _never(reading, retiring)
+    for prefix in retiring:
+        yield from _exempt(reading, prefix, now)
+        yield from _terms(reading, prefix)
+
+
+def _never(reading: Reading, retiring: dict[str, RetirementTerms]) -> Iterator[Found]:
+    """Tell what keeps every retirement from going on."""
+    policy, beyond_mark = reading.policy, any(terms.then is not Then.MARK for terms in retiring.values())
+    where = " and ".join(retiring) + (" is" if len(retiring) == 1 else " are") + " to be retired"
+    if policy.mode is not Mode.OFF and policy.mode_of(unused.RULE.id) is Mode.OFF:
+        do = "turn the rule on, at least to audit, or remove retirement"
+        yield Found("retirement-unused-off", ("rules", unused.RULE.id), f"the rule unused is off, and {where}", do)
+    if not policy.notifications.slack.enabled:
+        at: Path = ("notifications", "slack", "enabled")
+        yield Found("retirement-nobody-told", at, f"nobody is told, and {where}", "let Slack be told")
+    caps = policy.retirement.caps
+    for cap in ("per_run", "percent", "per_owner", "per_namespace", "per_day"):
+        if beyond_mark and getattr(caps, cap) == 0:
+            do = "write how many, or stop: true if nothing is to go"
+            yield Found("retirement-capped", ("retirement", "caps", cap), f"{cap} is 0, so nothing goes beyond the mark", do)
+    if caps.marks == 0:
+        do = "write how many, or stop: true if nothing is to go"
+        yield Found("retirement-capped", ("retirement", "caps", "marks"), "marks is 0, so nothing is marked", do)
+    if beyond_mark and not policy.retirement.sources:
+        do = "name ecs, lambda or files, whichever runs images here"
+        yield Found("retirement-no-witness", ("retirement", "sources"), "no source is asked who uses an image", do)
+
+
+def _exempt(reading: Reading, prefix: str, now: datetime) -> Iterator[Found]:
+    whole = "*" if prefix == ROOT else f"{prefix}/*"
+    for index, exemption in enumerate(reading.policy.exemptions):
+        speaks = EVERY_RULE in exemption.rules or unused.RULE.id in exemption.rules
+        if speaks and exemption.ends - now > FOR_EVER and "?" not in exemption.match and is_wider(exemption.match, whole):
+            what = f"{exemption.match!r} exempts all of {prefix} until {exemption.expires}, and {prefix} is to be retired"
+            yield Found("retirement-unused-exempt", ("exemptions", index, "match"), what, f"write retirement: null for {prefix} instead")
+
+
+def _terms(reading: Reading, prefix: str) -> Iterator[Found]:
+    settings, own = effective(reading.policy, prefix), reading.policy.namespaces.get(prefix, NamespaceSettings())
+    terms = settings.retirement
+    # What it has from ROOT is told there, unless the namespace itself says a part of the contradiction.
+    if terms is None or (prefix != ROOT and not own.model_fields_set & {"retirement", "unused", "lifecycle_policy"}):
+        return
+    at = key_of(reading, prefix)
+    asked = settings.unused.after.days if settings.unused else 0
+    if asked > terms.after_days:
+        what = f"asks for {asked} days without use, retirement for {terms.after_days}"
+        said = (*at, "unused", "after") if "unused" in own.model_fields_set else (*at, "retirement")
+        yield Found(
+            "retirement-waits", said, what, f"write {terms.after_days}d or less, or remove unused: retirement asks for it by itself"
+        )
+    if "retirement" in own.model_fields_set:
+        for key, stage in _REACHED_FROM.items():
+            if holds(reading.root, (*at, "retirement", key)) and _STAGES.index(terms.then) < _STAGES.index(stage):
+                what = f"has no effect with then: {terms.then.value}"
+                yield Found("retirement-key-unused", (*at, "retirement", key), what, f"remove it, or write then: {stage.value}")
+    said = (*at, "lifecycle_policy" if "lifecycle_policy" in own.model_fields_set else "retirement", KEY)
+    yield from _emptied(settings, terms, said)
+
+
+def _emptied(settings: NamespaceSettings, terms: RetirementTerms, at: Path) -> Iterator[Found]:
+    """Tell where ECR itself is quicker than the retirement."""
+    rules = lifecycle.parse(settings.lifecycle_policy).rules if settings.lifecycle_policy else ()
+    for order, rule in enumerate(rules):
+        if rule.action is not Action.EXPIRE or not takes_all(rule):
+            continue
+        spared = any(other.tag_status is TagStatus.TAGGED and other.storage_class is rule.storage_class for other in rules[:order])
+        by_age = rule.count_type is CountType.SINCE_PUSHED and rule.tag_status is TagStatus.ANY
+        if by_age and not spared and rule.count_number < terms.after_days and terms.empty_after_days is None:
+            what = f"every image expires {rule.count_number} days after its push, retirement waits for {terms.after_days} days without use"
+            yield Found("retirement-emptied-first", at, what, f"write empty_after_days as well, or let images stay {terms.after_days} days")
+        archived = terms.then in {Then.ARCHIVE, Then.DELETE} and rule.storage_class is StorageClass.ARCHIVE
+        if archived and not spared and rule.count_number <= terms.archive_days:
+            what = f"archived images expire after {rule.count_number} days, archive_days is {terms.archive_days}"
+            yield Found(
+                "retirement-archive-expires", at, what, f"write archive_days below {rule.count_number}, or let archived images stay"
+            )

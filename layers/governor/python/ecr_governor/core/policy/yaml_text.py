@@ -1,0 +1,338 @@
+"""Reads YAML text: values with the place of each, or a problem with its line.
+
+The YAML is read by the habits of YAML 1.2: only `true` and `false` are booleans (so `mode: off` is a word), a date is text until
+the model asks for one, a key may stand once. Size, depth and the nodes that aliases multiply are limited.
+"""
+
+import math
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import re2
+import yaml
+
+from ecr_governor.core.documents.problem import KEY, Path
+
+MAX_BYTES: Final = 256 * 1024
+MAX_NODES: Final = 20_000
+MAX_DEPTH: Final = 40
+_SHOWN: Final = 60
+
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_STR: Final = "tag:yaml.org,2002:str"
+_PLAIN: Final = frozenset({None, "!", _STR})
+
+_LONGEST_NUMBER: Final = 18
+_INTEGER: Final = re2.compile(r"[-+]?[0-9]+")
+_FLOAT: Final = re2.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+# What YAML 1.2 does not count as printable (5.1, c-printable).
+_UNPRINTABLE: Final = re2.compile(r"[^\t\n\r -~\x{85}\x{A0}-\x{FFFD}\x{10000}-\x{10FFFF}]")
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What a file is: how it is called, and how it begins."""
+
+    noun: str
+    begins: str
+
+
+POLICY: Final = FileKind("policy", "version: 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of a file. Lines and columns count from 1. `code` names its kind, as the table of checks in docs/policy.md does."""
+
+    source: str
+    line: int
+    column: int
+    path: str
+    what: str
+    do: str = ""
+    code: str = "yaml"
+
+    def __str__(self) -> str:
+        place = f"{self.source}:{self.line}:{self.column}: "
+        return place + (f"{self.path}: " if self.path else "") + self.what + (f" → {self.do}" if self.do else "")
+
+
+class PolicyInvalid(Exception):
+    """The file cannot be used. Holds every problem that was found."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+class Node:
+    """A value of the file with the places of its parts."""
+
+    __slots__ = ("column", "items", "keys", "line", "size", "value")
+
+    def __init__(self, mark: Any, value: Any) -> None:
+        self.line = mark.line + 1
+        self.column = mark.column + 1
+        self.value = value
+        self.size = 1
+        self.items: dict[str | int, Node] = {}
+        self.keys: dict[str | int, tuple[int, int]] = {}
+
+
+def read_text(data: bytes, source: str, kind: FileKind = POLICY) -> str:
+    """Give the text of a file. Raises PolicyInvalid if it is too long, or no text."""
+    if len(data) > MAX_BYTES:
+        raise too_large(source, len(data), kind)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _position(data[: error.start].decode("utf-8", "replace"))
+        raise refused(source, "is not UTF-8 text", "save the file as UTF-8", line, column) from error
+
+
+def too_large(source: str, size: int, kind: FileKind = POLICY) -> PolicyInvalid:
+    """Refuse a file for its size in bytes."""
+    return refused(source, f"the file has {size} bytes; more than {MAX_BYTES} are not read", f"take out what is no {kind.noun}")
+
+
+def compose(text: str, source: str, kind: FileKind = POLICY) -> tuple["Node", list[Problem]]:
+    """Read the mapping that a file holds, and the faults that do not keep the rest from being read. Raises PolicyInvalid."""
+    if len(text) > MAX_BYTES:
+        raise refused(
+            source, f"the file has {len(text)} characters; more than {MAX_BYTES} are not read", f"take out what is no {kind.noun}"
+        )
+    composer = _Composer(text, source, kind)
+    return composer.compose(), composer.problems
+
+
+class _Composer:
+    """Builds the nodes from the parser's events, which come one by one: neither depth nor aliases cost more than the limits."""
+
+    def __init__(self, text: str, source: str, kind: FileKind) -> None:
+        self._text = text
+        self._source = source
+        self._kind = kind
+        self._anchors: dict[str, Node | None] = {}
+        self._nodes = 0
+        self.problems: list[Problem] = []
+
+    def compose(self) -> Node:
+        self._check_characters()
+        try:
+            self._events = _parsed(self._text)
+            return self._document()
+        except yaml.MarkedYAMLError as error:
+            raise self._syntax_error(error) from error
+        except yaml.YAMLError as error:
+            raise refused(self._source, f"is not YAML: {error}", "check the file with an editor that knows YAML") from error
+
+    def _document(self) -> Node:
+        next(self._events)  # the start of the stream
+        event = next(self._events)
+        if isinstance(event, yaml.StreamEndEvent):
+            raise refused(self._source, "the file is empty", f"start with {self._kind.begins}")
+        root = self._node(next(self._events), depth=0)
+        next(self._events)  # the end of the document
+        event = next(self._events)
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise self._fatal(event, "a second document begins", f"keep one {self._kind.noun} in one file; remove the ---")
+        if root.value is None:
+            raise refused(self._source, "the file is empty", f"start with {self._kind.begins}", root.line, root.column)
+        if not isinstance(root.value, dict):
+            raise refused(
+                self._source,
+                f"the file holds {kind_of(root.value)}; a {self._kind.noun} is a mapping",
+                f"start with {self._kind.begins}",
+                root.line,
+                root.column,
+            )
+        return root
+
+    def _check_characters(self) -> None:
+        try:
+            self._text.encode()
+        except UnicodeEncodeError as error:
+            self._refuse_character(error.start)
+        if found := _UNPRINTABLE.search(self._text):
+            self._refuse_character(found.start())
+
+    def _refuse_character(self, at: int) -> typing.NoReturn:
+        line, column = _position(self._text[:at])
+        raise refused(self._source, f"has the character U+{ord(self._text[at]):04X}, which YAML does not allow", "remove it", line, column)
+
+    def _syntax_error(self, error: yaml.MarkedYAMLError) -> PolicyInvalid:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        lines = self._text.splitlines()
+        here = lines[line - 1] if line <= len(lines) else ""
+        if "\t" in here[: len(here) - len(here.lstrip())] or here[column - 1 : column] == "\t":
+            return refused(self._source, "is indented with a tab", "indent with spaces", line, column)
+        what = " ".join(filter(None, (error.context, error.problem)))
+        return refused(
+            self._source, f"is not YAML: {what}", "check indentation, colons and quotes in this line and the one before", line, column
+        )
+
+    def _node(self, event: Any, depth: int) -> Node:
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if depth > MAX_DEPTH:
+            raise self._fatal(event, f"is nested more than {MAX_DEPTH} levels deep", f"a {self._kind.noun} needs far fewer")
+        self._count(event, 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        if isinstance(event, yaml.ScalarEvent):
+            node = self._scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self._sequence(event, depth)
+        else:
+            node = self._mapping(event, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _alias(self, event: yaml.AliasEvent) -> Node:
+        if event.anchor not in self._anchors:
+            raise self._fatal(event, f"*{event.anchor} names no anchor", f"mark what it should repeat with &{event.anchor}")
+        node = self._anchors[event.anchor]
+        if node is None:
+            raise self._fatal(event, f"*{event.anchor} repeats what it is a part of", "write the value out")
+        self._count(event, node.size)
+        return node
+
+    def _count(self, event: Any, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise self._fatal(event, f"the file has more than {MAX_NODES} values, aliases counted in full", "take out what is repeated")
+
+    def _sequence(self, event: yaml.SequenceStartEvent, depth: int) -> Node:
+        self._check_tag(event, "tag:yaml.org,2002:seq")
+        node = Node(event.start_mark, [])
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            index = len(node.value)
+            item = self._node(event, depth + 1)
+            node.keys[index] = (event.start_mark.line + 1, event.start_mark.column + 1)
+            node.items[index] = item
+            node.value.append(item.value)
+            node.size += item.size
+        return node
+
+    def _mapping(self, event: yaml.MappingStartEvent, depth: int) -> Node:
+        self._check_tag(event, "tag:yaml.org,2002:map")
+        node = Node(event.start_mark, {})
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            mark = event.start_mark
+            # A key is text as it stands: `on`, `012` and `2027-01-31` name themselves.
+            key = event.value if isinstance(event, yaml.ScalarEvent) else None
+            self._node(event, depth + 1)
+            item = self._node(next(self._events), depth + 1)
+            node.size += item.size
+            if key is None:
+                self._note(mark, "a key must be text", "write the key out")
+            elif key == "<<":
+                self._note(mark, "merging by << is not supported", "a namespace has what it leaves out from ROOT; write out the rest")
+            elif key in node.value:
+                self._note(mark, f"the key {key!r} is there twice, first in line {node.keys[key][0]}", "keep one of them")
+            else:
+                node.keys[key] = (mark.line + 1, mark.column + 1)
+                node.items[key] = item
+                node.value[key] = item.value
+        return node
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Node:
+        if event.tag not in _PLAIN:
+            self._check_tag(event, _STR)
+        plain = event.tag is None and event.implicit[0] and not event.style
+        return Node(event.start_mark, _resolved(event.value) if plain else event.value)
+
+    def _check_tag(self, event: Any, expected: str) -> None:
+        if event.tag not in {None, "!", expected}:
+            shown = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._note(event.start_mark, f"the YAML tag {shown} is not supported", "write the plain value")
+
+    def _note(self, mark: yaml.Mark, what: str, do: str) -> None:
+        self.problems.append(Problem(self._source, mark.line + 1, mark.column + 1, "", what, do))
+
+    def _fatal(self, event: Any, what: str, do: str) -> PolicyInvalid:
+        return refused(self._source, what, do, event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _parsed(text: str) -> Iterator[Any]:
+    events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+    return events
+
+
+def _resolved(text: str) -> Any:
+    """Resolve what a plain scalar means by YAML 1.2's core schema."""
+    if text in {"", "~", "null", "Null", "NULL"}:
+        return None
+    if text in {"true", "True", "TRUE"}:
+        return True
+    if text in {"false", "False", "FALSE"}:
+        return False
+    if len(text) <= _LONGEST_NUMBER and text.isascii():
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+            return number
+    return text
+
+
+def _position(before: str) -> tuple[int, int]:
+    """Line and column of what follows the text."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def place(root: Node, path: Path) -> tuple[int, int]:
+    """Where the deepest part of the path begins that is in the file: a scalar's value, the key of anything larger."""
+    node, found = root, (root.line, root.column)
+    for step in path:
+        if step not in node.items:
+            if isinstance(node.value, list) and isinstance(step, str):
+                continue  # a list that stands for a mapping's only key
+            break
+        key, node = node.keys[step], node.items[step]
+        found = key if node.items or path[-1] == KEY else (node.line, node.column)
+    return found
+
+
+def holds(root: Node, path: Path) -> bool:
+    """Whether the file says anything at the path."""
+    node = root
+    for step in path:
+        if step not in node.items:
+            return False
+        node = node.items[step]
+    return True
+
+
+def kind_of(value: object) -> str:
+    """Say what a value is."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return f"the truth value {str(value).lower()}"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f"the text {shown(value)}"
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
+
+
+def shown(value: object) -> str:
+    """Show a value, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def refused(source: str, what: str, do: str, line: int = 1, column: int = 1) -> PolicyInvalid:
+    """Refuse a file for one reason."""
+    return PolicyInvalid((Problem(source, line, column, "", what, do),))

@@ -1,0 +1,529 @@
+"""What a policy file says in vain or by mistake is told with its line, exactly."""
+
+from datetime import UTC, datetime
+from textwrap import dedent
+
+import pytest
+
+from ecr_governor.core.policy.lint import CHECKS, Level, refusals, remarks
+from ecr_governor.core.policy.lint.remark import Remark
+from ecr_governor.core.policy.load import PolicyInvalid, read
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def found(text: str, region: str | None = None) -> tuple[Remark, ...]:
+    return remarks(read("version: 1\n" + dedent(text), "policy.yaml"), NOW, region)
+
+
+def told(text: str, region: str | None = None) -> list[str]:
+    return [
+        f"{each.line}:{each.column}: {each.level} [{each.code}] {each.path}: {each.what}" + (f" → {each.do}" if each.do else "")
+        for each in found(text, region)
+    ]
+
+
+CASES: dict[str, tuple[str, list[str]]] = {
+    "a convention ends in a dash": (
+        """
+        naming:
+          convention: "{team}/{service}-"
+        """,
+        [
+            "4:15: error [naming-impossible] naming.convention: no repository name keeps {team}/{service}- → ECR's names begin and end with a letter or digit, and . _ - / stand between them; change the text between the segments",
+        ],
+    ),
+    "a segment is in upper case": (
+        """
+        naming:
+          convention: "{team}/{service}"
+          segments:
+            team: [Payments, SEARCH]
+            service: {regex: "[a-z]+"}
+        """,
+        [
+            "6:5: error [naming-impossible] naming.segments.team: {team} must be one of Payments, SEARCH, and nothing in a repository name is → ECR's names are made of a-z, 0-9 and single . _ - / between them; allow some of that",
+        ],
+    ),
+    "an expression wants what no name has": (
+        """
+        naming:
+          convention: "{service}"
+          segments: {service: {regex: "v@.+"}}
+        """,
+        [
+            "5:14: error [naming-impossible] naming.segments.service: {service} must be like the expression v@.+, and nothing in a repository name is → ECR's names are made of a-z, 0-9 and single . _ - / between them; allow some of that",
+        ],
+    ),
+    "a name would be too long": (
+        """
+        naming:
+          convention: "{team}/{service}"
+          segments: {service: {regex: "[a-z]{255}"}}
+        """,
+        [
+            "4:15: error [naming-impossible] naming.convention: the shortest name that keeps {team}/{service} has 257 characters; ECR's names have 256 at most → allow shorter segments",
+        ],
+    ),
+    "entries that no name can have": (
+        """
+        naming:
+          convention: "{stage}-{team}/{service}"
+          segments:
+            stage: [dev, prod-, "pro d"]
+            team:
+              one_of: [payments, Search, a/b]
+        """,
+        [
+            "6:25: warning [naming-entry-impossible] naming.segments.stage.one_of[2]: no repository name can have 'pro d' for {stage} → write it as it stands in the names: a-z, 0-9 and single . _ - between them",
+            "8:26: warning [naming-entry-impossible] naming.segments.team.one_of[1]: no repository name can have 'Search' for {team} → write it as it stands in the names: a-z, 0-9 and single . _ - between them",
+            "8:34: warning [naming-entry-impossible] naming.segments.team.one_of[2]: no repository name can have 'a/b' for {team} → write it as it stands in the names: a-z, 0-9 and single . _ - between them",
+        ],
+    ),
+    "globs that leave out nothing, or everything": (
+        """
+        naming:
+          convention: "{team}/{service}"
+          ignore: ["Docker-Hub/*", "**", "docker-hub/*"]
+        """,
+        [
+            "5:12: warning [naming-ignores-nothing] naming.ignore[0]: no repository name is like 'Docker-Hub/*' → ECR's names are made of a-z, 0-9 and single . _ - / between them; correct it, or remove it",
+            "5:28: warning [naming-ignores-everything] naming.ignore[1]: '**' is every name → name the prefix that is meant, as in docker-hub/*",
+        ],
+    ),
+    "namespaces in which no name can be": (
+        """
+        naming:
+          convention: "{team}/{tier}/{service}"
+          segments:
+            team: [payments, search]
+            tier: [web, api]
+          ignore: ["docker-hub/*"]
+        namespaces:
+          ROOT: {scan_frequency: MANUAL}
+          paymets: {scan_frequency: SCAN_ON_PUSH}
+          payments/: {scan_frequency: SCAN_ON_PUSH}
+          payments/web: {scan_frequency: SCAN_ON_PUSH}
+          payments/api: {scan_frequency: SCAN_ON_PUSH}
+          search: {scan_frequency: SCAN_ON_PUSH}
+          search/web: {scan_frequency: SCAN_ON_PUSH}
+          docker-hub: {scan_frequency: MANUAL}
+          legacy: {scan_frequency: MANUAL}
+        exemptions:
+          - {match: "legacy/*", rules: naming, reason: moves with the cluster, owner: me, expires: 2027-01-31}
+        """,
+        [
+            '11:3: warning [namespace-unreachable] namespaces.paymets: no name that keeps {team}/{tier}/{service} is below it → correct the prefix, or add "paymets/*" to naming.ignore',
+            "12:3: warning [namespace-unreachable] namespaces.payments/: every allowed name below it is in payments/api and payments/web → remove it, or one of the longer prefixes",
+        ],
+    ),
+    "a prefix that leaves no room": (
+        """
+        namespaces:
+          aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: {scan_frequency: MANUAL}
+        """,
+        [
+            "4:3: warning [namespace-unreachable] namespaces.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: a name below this prefix has at least 257 characters; ECR's names have 256 at most → shorten the prefix, or remove it",
+        ],
+    ),
+    "exemptions in vain, over, soon over, for ever": (
+        """
+        naming: {convention: "{team}/{service}"}
+        rules: {unused: off}
+        exemptions:
+          - {match: "Legacy/*", rules: naming, reason: moves with the cluster, owner: me, expires: 2027-01-31}
+          - {match: "a/*", rules: naming, reason: moves with the cluster, owner: me, expires: 2026-11-20}
+          - {match: "b/*", rules: naming, reason: moves with the cluster, owner: me, expires: 2026-11-22}
+          - {match: "c/*", rules: naming, reason: moves with the cluster, owner: me, expires: 2026-11-23}
+          - {match: "d/*", rules: naming, reason: moves with the cluster, owner: me, expires: 2026-11-24}
+          - {match: "e/*", rules: naming, reason: moves with the cluster, owner: me, expires: 2031-12-31}
+          - {match: "f/*", rules: [unused, encryption, naming], reason: moves with the cluster, owner: me, expires: 2027-01-31}
+        """,
+        [
+            "6:13: warning [exemption-matches-nothing] exemptions[0].match: no repository name is like 'Legacy/*' → ECR's names are made of a-z, 0-9 and single . _ - / between them; correct it, or remove the exemption",
+            "7:87: warning [exemption-expired] exemptions[1].expires: ended 3 days ago, after 2026-11-20 → remove it; or, if its reason still holds, give it a new day",
+            "8:87: warning [exemption-expired] exemptions[2].expires: ended yesterday, after 2026-11-22 → remove it; or, if its reason still holds, give it a new day",
+            "9:87: warning [exemption-expired] exemptions[3].expires: ended today, after 2026-11-23 → remove it; or, if its reason still holds, give it a new day",
+            "10:87: note [exemption-ends-soon] exemptions[4].expires: ends after 2026-11-24; me answers for it → see to it that the reason is gone by then, or give it a new day",
+            "11:87: warning [exemption-for-ever] exemptions[5].expires: lasts until 2031-12-31 → name a day within a year; or change the policy, if it asks too much",
+            "12:28: warning [exemption-of-nothing] exemptions[6].rules[0]: the rule unused is off → remove it from the exemption",
+            "12:36: warning [exemption-of-nothing] exemptions[6].rules[1]: nothing is asked for by the rule encryption in ROOT → remove it from the exemption",
+        ],
+    ),
+    "an exemption that others cover": (
+        """
+        namespaces: {ROOT: {scan_frequency: MANUAL}}
+        exemptions:
+          - {match: "a/b*", rules: scanning, reason: moves with the cluster, owner: me, expires: 2027-01-31}
+          - {match: "a/*", rules: "*", reason: moves with the cluster, owner: me, expires: 2027-01-31}
+          - {match: "a/*", rules: "*", reason: moves with the cluster, owner: me, expires: 2027-01-31}
+          - {match: "a/*", rules: "*", reason: moves with the cluster, owner: me, expires: 2027-02-28}
+          - {match: "a/?", rules: scanning, reason: moves with the cluster, owner: me, expires: 2027-01-31}
+        """,
+        [
+            "5:5: warning [exemption-redundant] exemptions[0]: the exemption of 'a/*' covers it and lasts until 2027-01-31 → keep one of them",
+            "6:5: warning [exemption-redundant] exemptions[1]: the exemption of 'a/*' covers it and lasts until 2027-02-28 → keep one of them",
+            "7:5: warning [exemption-redundant] exemptions[2]: the exemption of 'a/*' covers it and lasts until 2027-01-31 → keep one of them",
+        ],
+    ),
+    "rules without effect": (
+        """
+        rules:
+          encryption: enforce
+          scanning: {severity: low}
+          naming: off
+          required-tags: enforce
+        namespaces: {ROOT: {required_tags: {owner: {}}}}
+        """,
+        [
+            "4:3: warning [rule-asks-nothing] rules.encryption: no namespace asks for anything that encryption judges → say in a namespace what is expected, or remove the rule's setting",
+            "4:15: warning [rule-has-no-remedy] rules.encryption.mode: encryption has nothing to put right by → write audit; what can be put right is judged by lifecycle-policy, repository-policy, required-tags and tag-mutability",
+            "5:3: warning [rule-asks-nothing] rules.scanning: no namespace asks for anything that scanning judges → say in a namespace what is expected, or remove the rule's setting",
+            "7:18: warning [rule-held-back] rules.required-tags.mode: required-tags goes no farther than mode, which is audit → write mode: enforce at the top, and hold other rules back by audit",
+        ],
+    ),
+    "nobody hears anything": (
+        """
+        mode: enforce
+        notifications: {slack: {min_severity: critical}}
+        limits: {remedies_per_sweep: 0}
+        """,
+        [
+            "4:39: warning [nobody-told] notifications.slack.min_severity: no rule is above high, and nothing below critical is announced → lower min_severity, or raise the severity of what matters",
+            "5:30: warning [sweep-puts-nothing-right] limits.remedies_per_sweep: a sweep has nothing put right → write how many it may, or mode: audit",
+        ],
+    ),
+    "settings that nothing can keep, or everybody": (
+        """
+        namespaces:
+          ROOT:
+            required_tags: {stage: [dev, "pro;d", ""]}
+            image_tags: {regex: "[0-9]+@sha"}
+          payments:
+            image_tags: {regex: "v[0-9]+"}
+            tag_mutability: {mode: IMMUTABLE_WITH_EXCLUSION, except: [latest, "-x*", "v*"]}
+            repository_policy:
+              Version: "2012-10-17"
+              Statement:
+                - {Sid: Anyone, Effect: Allow, Principal: "*", Action: "ecr:BatchGetImage"}
+                - {Sid: Everyone, Effect: Allow, Principal: {AWS: ["*"]}, Action: "ecr:BatchGetImage"}
+                - Sid: Ours
+                  Effect: Allow
+                  Principal: "*"
+                  Action: "ecr:BatchGetImage"
+                  Condition: {StringEquals: {"aws:PrincipalOrgID": "o-exampleorgid"}}
+        """,
+        [
+            "5:34: warning [tag-value-impossible] namespaces.ROOT.required_tags.stage.one_of[1]: 'pro;d' is no tag value → use up to 256 letters, digits, spaces and _.:/=+-@",
+            "5:43: warning [tag-value-impossible] namespaces.ROOT.required_tags.stage.one_of[2]: '' is no tag value → use up to 256 letters, digits, spaces and _.:/=+-@",
+            "6:5: error [image-tags-impossible] namespaces.ROOT.image_tags: no tag can be like the expression [0-9]+@sha → tags are made of letters, digits and _ . -, at most 128, and begin with a letter, a digit or _",
+            "9:63: warning [exclusion-matches-nothing] namespaces.payments.tag_mutability.except[0]: image_tags allows no tag like 'latest' → allow it there, or remove it here",
+            "9:71: warning [exclusion-matches-nothing] namespaces.payments.tag_mutability.except[1]: no tag is like '-x*' → tags begin with a letter, a digit or _; correct it, or remove it",
+            "13:51: warning [statement-for-everybody] namespaces.payments.repository_policy.Statement[0].Principal: statement 'Anyone' admits everybody → name accounts or roles, or add a condition on aws:PrincipalOrgID",
+            "14:42: warning [statement-for-everybody] namespaces.payments.repository_policy.Statement[1].Principal: statement 'Everyone' admits everybody → name accounts or roles, or add a condition on aws:PrincipalOrgID",
+        ],
+    ),
+    "keys of two Regions": (
+        """
+        namespaces:
+          a: {encryption: {type: KMS, kms_key: "arn:aws:kms:eu-west-1:123456789012:key/1"}}
+          b: {encryption: {type: KMS, kms_key: "arn:aws:kms:us-east-1:123456789012:key/2"}}
+          c:
+            repository_policy:
+              Version: "2012-10-17"
+              Statement:
+                - Sid: Lambda
+                  Effect: Allow
+                  Principal: {Service: lambda.amazonaws.com}
+                  Action: "ecr:BatchGetImage"
+                  Condition:
+                    ArnLike:
+                      aws:SourceArn: ["arn:aws:lambda:*:123456789012:function:*", "arn:aws:lambda:eu-west-2:123456789012:function:*"]
+        """,
+        [
+            "5:40: error [other-region] namespaces.b.encryption.kms_key: arn:aws:kms:us-east-1:123456789012:key/2 is of us-east-1, and arn:aws:kms:eu-west-1:123456789012:key/1 is of eu-west-1 → keep a policy file for each Region, with what is of that Region",
+            "16:75: error [other-region] namespaces.c.repository_policy.Statement[0].Condition.ArnLike.aws:SourceArn[1]: arn:aws:lambda:eu-west-2:123456789012:function:* is of eu-west-2, and arn:aws:kms:eu-west-1:123456789012:key/1 is of eu-west-1 → keep a policy file for each Region, with what is of that Region",
+        ],
+    ),
+    "lifecycle rules that see no image": (
+        """
+        namespaces:
+          ROOT:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 30
+                  selection: {tagStatus: any, countType: sinceImagePushed, countUnit: days, countNumber: 60}
+                  action: {type: expire}
+                - rulePriority: 20
+                  selection: {tagStatus: tagged, tagPatternList: ["prod*"], countType: imageCountMoreThan, countNumber: 5}
+                  action: {type: expire}
+                - rulePriority: 10
+                  selection: {tagStatus: tagged, tagPatternList: ["*"], countType: imageCountMoreThan, countNumber: 100}
+                  action: {type: expire}
+                - rulePriority: 5
+                  selection: {tagStatus: untagged, countType: sinceImagePushed, countUnit: days, countNumber: 7}
+                  action: {type: expire}
+        """,
+        [
+            "7:11: warning [lifecycle-shadowed] namespaces.ROOT.lifecycle_policy.rules[0]: rule 30 sees no image: rules 5 and 10 select all between them → remove it, or narrow rule 10",
+            "10:11: warning [lifecycle-shadowed] namespaces.ROOT.lifecycle_policy.rules[1]: rule 20 sees no image: rule 10 selects all that it selects → give it a number below 10, or narrow rule 10",
+            "13:11: warning [lifecycle-keeps-across] namespaces.ROOT.lifecycle_policy.rules[2]: rule 10 keeps the newest 100 of all images together → put rules before it that select what must stay by its tags, for example tagPatternList: ['v*']",
+        ],
+    ),
+    "lifecycle patterns that match no tag, or one alone, or all together": (
+        """
+        namespaces:
+          ROOT:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["prod/*"], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: tagged, tagPatternList: ["release-"], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+                - rulePriority: 3
+                  selection: {tagStatus: tagged, tagPatternList: ["v?.?*"], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+                - rulePriority: 4
+                  selection: {tagStatus: tagged, tagPrefixList: [staging, dev], countType: sinceImagePushed, countUnit: days, countNumber: 30}
+                  action: {type: expire}
+          payments:
+            image_tags: [{regex: "v[0-9]+"}, "build-*"]
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPrefixList: [prod], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: tagged, tagPrefixList: [build], countType: sinceImagePushed, countUnit: days, countNumber: 30}
+                  action: {type: expire}
+        """,
+        [
+            "8:59: warning [lifecycle-matches-no-tag] namespaces.ROOT.lifecycle_policy.rules[0].selection.tagPatternList[0]: no tag is like 'prod/*' → tags are made of letters, digits and _ . -, at most 128; only * is a wildcard",
+            "11:59: warning [lifecycle-exact-tag] namespaces.ROOT.lifecycle_policy.rules[1].selection.tagPatternList[0]: 'release-' is only the tag of just this name → write 'release-*'",
+            "14:59: warning [lifecycle-matches-no-tag] namespaces.ROOT.lifecycle_policy.rules[2].selection.tagPatternList[0]: no tag is like 'v?.?*' → tags are made of letters, digits and _ . -, at most 128; only * is a wildcard",
+            "17:42: warning [lifecycle-all-of-several] namespaces.ROOT.lifecycle_policy.rules[3].selection.tagPrefixList: selects only images that carry a tag for each of 'staging' and 'dev' → write a rule for each, unless an image does carry them all",
+            "24:58: warning [lifecycle-matches-no-tag] namespaces.payments.lifecycle_policy.rules[0].selection.tagPrefixList[0]: image_tags allows no tag like 'prod*' → write the pattern as the tags are written, or allow it in image_tags",
+        ],
+    ),
+    "lifecycle rules that take all alike": (
+        """
+        namespaces:
+          ROOT:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 10}
+                  action: {type: expire}
+          a:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["*"], countType: sinceImagePushed, countUnit: days, countNumber: 60}
+                  action: {type: expire}
+          b:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["v*"], countType: imageCountMoreThan, countNumber: 100}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 10}
+                  action: {type: expire}
+          c:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: any, countType: sinceImagePulled, countUnit: days, countNumber: 90}
+                  action: {type: transition, targetStorageClass: archive}
+        """,
+        [
+            "7:11: warning [lifecycle-keeps-across] namespaces.ROOT.lifecycle_policy.rules[0]: rule 1 keeps the newest 10 of all images together → put rules before it that select what must stay by its tags, for example tagPatternList: ['v*']",
+            "13:11: warning [lifecycle-expires-in-use] namespaces.a.lifecycle_policy.rules[0]: rule 1 expires every image 60 days after its push → put rules before it that select what must stay by its tags; or archive by sinceImagePulled instead",
+        ],
+    ),
+    "a retirement of nothing": (
+        """
+        retirement: {caps: {per_run: 1}, pull_time_exclusions: ["arn:aws:iam::123456789012:user/scanner", "arn:aws:iam::123456789012:role/scanner"]}
+        """,
+        [
+            "3:1: warning [retirement-nowhere] retirement: no namespace says how its repositories are retired → add retirement to a namespace, or remove this section",
+            "3:57: warning [no-role-arn] retirement.pull_time_exclusions[0]: 'arn:aws:iam::123456789012:user/scanner' is no role's ARN → write it as arn:aws:iam::123456789012:role/NAME",
+        ],
+    ),
+    "what keeps every retirement from going on": (
+        """
+        rules: {unused: off}
+        namespaces:
+          sandbox:
+            retirement: {then: quarantine}
+          payments:
+            retirement: {then: mark}
+        retirement:
+          sources: []
+          caps: {per_run: 0, percent: 0, per_owner: 0, per_namespace: 0, per_day: 0, marks: 0}
+        notifications: {slack: {enabled: false}}
+        exemptions:
+          - {match: "sand*", rules: "*", reason: nobody may touch these, owner: me, expires: 2099-12-31}
+        """,
+        [
+            "3:17: warning [retirement-unused-off] rules.unused: the rule unused is off, and sandbox and payments are to be retired → turn the rule on, at least to audit, or remove retirement",
+            "10:12: warning [retirement-no-witness] retirement.sources: no source is asked who uses an image → name ecs, lambda or files, whichever runs images here",
+            "11:19: warning [retirement-capped] retirement.caps.per_run: per_run is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",
+            "11:31: warning [retirement-capped] retirement.caps.percent: percent is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",
+            "11:45: warning [retirement-capped] retirement.caps.per_owner: per_owner is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",
+            "11:63: warning [retirement-capped] retirement.caps.per_namespace: per_namespace is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",
+            "11:75: warning [retirement-capped] retirement.caps.per_day: per_day is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",
+            "11:85: warning [retirement-capped] retirement.caps.marks: marks is 0, so nothing is marked → write how many, or stop: true if nothing is to go",
+            "12:34: warning [retirement-nobody-told] notifications.slack.enabled: nobody is told, and sandbox and payments are to be retired → let Slack be told",
+            "14:13: warning [retirement-unused-exempt] exemptions[0].match: 'sand*' exempts all of sandbox until 2099-12-31, and sandbox is to be retired → write retirement: null for sandbox instead",
+            "14:86: warning [exemption-for-ever] exemptions[0].expires: lasts until 2099-12-31 → name a day within a year; or change the policy, if it asks too much",
+        ],
+    ),
+    "terms that contradict each other": (
+        """
+        namespaces:
+          ROOT:
+            unused: {after: 180d}
+            retirement: {after_days: 90, then: archive, archive_days: 120}
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: any, countType: sinceImagePushed, countUnit: days, countNumber: 60}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: any, storageClass: archive, countType: sinceImageTransitioned, countUnit: days, countNumber: 90}
+                  action: {type: expire}
+          a: {}
+          b:
+            lifecycle_policy: null
+            unused: {after: 365d}
+          c:
+            retirement: {then: mark, quarantine_days: 7, archive_days: 30, empty_after_days: 30}
+            unused: null
+        """,
+        [
+            "5:21: warning [retirement-waits] namespaces.ROOT.unused.after: asks for 180 days without use, retirement for 90 → write 90d or less, or remove unused: retirement asks for it by itself",
+            "7:5: warning [retirement-archive-expires] namespaces.ROOT.lifecycle_policy: archived images expire after 90 days, archive_days is 120 → write archive_days below 90, or let archived images stay",
+            "7:5: warning [retirement-emptied-first] namespaces.ROOT.lifecycle_policy: every image expires 60 days after its push, retirement waits for 90 days without use → write empty_after_days as well, or let images stay 90 days",
+            "9:11: warning [lifecycle-expires-in-use] namespaces.ROOT.lifecycle_policy.rules[0]: rule 1 expires every image 60 days after its push → put rules before it that select what must stay by its tags; or archive by sinceImagePulled instead",
+            "18:21: warning [retirement-waits] namespaces.b.unused.after: asks for 365 days without use, retirement for 90 → write 90d or less, or remove unused: retirement asks for it by itself",
+            "20:47: warning [retirement-key-unused] namespaces.c.retirement.quarantine_days: has no effect with then: mark → remove it, or write then: quarantine",
+            "20:64: warning [retirement-key-unused] namespaces.c.retirement.archive_days: has no effect with then: mark → remove it, or write then: archive",
+        ],
+    ),
+    "patterns beyond measure": (
+        """
+        naming:
+          convention: "{service}"
+          segments: {service: {regex: "a{1000}|b{1000}|c{1000}|d{1000}|e{1000}|f{1000}|g{1000}|h{1000}|i{1000}|j{1000}|k{1000}|l{1000}|m{1000}|n{1000}|o{1000}|p{1000}|q{1000}|r{1000}|s{1000}|t{1000}|u{1000}|v{1000}|w{1000}|x{1000}|y{1000}|z{1000}"}}
+        namespaces:
+          payments:
+            image_tags: {regex: "a{1000}|b{1000}|c{1000}|d{1000}|e{1000}|f{1000}|g{1000}|h{1000}|i{1000}|j{1000}|k{1000}|l{1000}|m{1000}|n{1000}|o{1000}|p{1000}|q{1000}|r{1000}|s{1000}|t{1000}|u{1000}|v{1000}|w{1000}|x{1000}|y{1000}|z{1000}"}
+            tag_mutability: {mode: IMMUTABLE_WITH_EXCLUSION, except: [latest]}
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["prod*"], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+        """,
+        [
+            "3:1: note [undecided] naming: the convention allows too much to be compared with the namespaces",
+            "8:5: note [undecided] namespaces.payments.image_tags: the forms allow too much to be compared",
+            "13:59: note [undecided] namespaces.payments.lifecycle_policy.rules[0].selection.tagPatternList[0]: 'prod*' allows too much to be compared with image_tags",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_a_policy_file_cannot_mean_is_told_with_its_place_and_what_to_do(case: str) -> None:
+    text, expected = CASES[case]
+
+    assert told(text) == expected
+
+
+def test_every_check_is_seen_at_work() -> None:
+    seen = {each.partition("[")[2].partition("]")[0] for _, expected in CASES.values() for each in expected}
+
+    assert seen == {code for code in CHECKS if code not in LOADER}
+
+
+LOADER = {"yaml", "unknown-key", "missing-key", "type", "value", "pattern", "document"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("mode: [", "yaml"),
+        ("mode: off\nmode: off", "yaml"),
+        ("mood: off", "unknown-key"),
+        ("naming: {}", "missing-key"),
+        ("owner_tag: 7", "type"),
+        ("mode: on", "value"),
+        ("owner_tag: 'aws:x'", "value"),
+        ("naming: {convention: '{a}', segments: {a: {regex: '['}}}", "pattern"),
+        ("namespaces: {ROOT: {lifecycle_policy: {rules: []}}}", "document"),
+        ("namespaces: {ROOT: {repository_policy: {}}}", "document"),
+        ("namespaces: {ROOT: {required_tags: {a: {set: '{b}'}}}}", "value"),
+    ],
+)
+def test_what_the_loader_refuses_has_a_kind_and_a_reason(text: str, code: str) -> None:
+    with pytest.raises(PolicyInvalid) as caught:
+        read(f"version: 1\n{text}", "policy.yaml")
+
+    told = refusals(caught.value)
+    assert {each.code for each in told} == {code}
+    assert {(each.level, each.why, each.source) for each in told} == {(Level.ERROR, CHECKS[code].why, "policy.yaml")}
+
+
+def test_a_policy_for_a_known_region_names_no_other() -> None:
+    text = 'namespaces: {a: {encryption: {type: KMS, kms_key: "arn:aws:kms:eu-west-1:123456789012:key/1"}}}'
+
+    assert told(text, "eu-west-1") == []
+    assert told(text, "us-east-1") == [
+        (
+            "2:51: error [other-region] namespaces.a.encryption.kms_key: arn:aws:kms:eu-west-1:123456789012:key/1 is of eu-west-1, not of "
+            "us-east-1 → keep a policy file for each Region, with what is of that Region"
+        )
+    ]
+
+
+def test_an_exemption_is_spoken_of_by_the_day() -> None:
+    text = "version: 1\nexemptions: [{match: a/*, rules: '*', reason: moves with the cluster, owner: me, expires: 2026-12-31}]"
+    reading = read(text, "policy.yaml")
+
+    def codes(*day: int) -> list[str]:
+        return [each.code for each in remarks(reading, datetime(*day, 0, 0, tzinfo=UTC))]
+
+    assert codes(2026, 12, 17) == []
+    assert codes(2026, 12, 18) == ["exemption-ends-soon"]
+    assert codes(2026, 12, 31) == ["exemption-ends-soon"]
+    assert codes(2027, 1, 1) == ["exemption-expired"]
+    assert codes(2021, 12, 31) == ["exemption-for-ever"]
+    assert codes(2022, 1, 1) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'naming: {convention: "{team}/{service}", segments: {service: {regex: "(?i)[a-z]+"}}}',
+        'naming: {convention: "{team}/{service}", segments: {service: {regex: "\\\\pL+"}}}\nnamespaces: {payments: {scan_frequency: MANUAL}}',
+        'naming: {convention: "{path...}/{service}", segments: {service: {glob: "svc-*"}}}\nnamespaces: {a/b: {scan_frequency: MANUAL}}',
+        'naming: {convention: "{stage}-{team}", segments: {stage: [dev], team: ["a-", b]}}\nnamespaces: {ROOT: {scan_frequency: MANUAL}}',
+    ],
+)
+def test_what_is_possible_or_not_understood_is_not_called_impossible(text: str) -> None:
+    allowed = {"naming-entry-impossible"}
+
+    assert {each.code for each in found(text)} <= allowed
+
+
+def test_the_remarks_come_in_the_order_of_the_lines() -> None:
+    places = [(each.line, each.column) for text, _ in CASES.values() for each in found(text)[:3]]
+
+    assert places
+    for text, _ in CASES.values():
+        lines = [(each.line, each.column) for each in found(text)]
+        assert lines == sorted(lines)
