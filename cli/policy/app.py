@@ -42,6 +42,24 @@ def schema() -> None:
 
 
 @app.command()
+def docs(
+    into: Annotated[
+        Path | None, typer.Option("--into", help="Write the tables anew that stand in this page between their marks.", show_default=False)
+    ] = None,
+) -> None:
+    """Print the reference of the policy file as Markdown: every key, preset and check.
+
+    Example: ecr-governor policy docs --into docs/policy.md
+    """
+    from cli.policy import reference  # noqa: PLC0415 - pydantic is heavy
+
+    if into is None:
+        reference.print_docs()
+    else:
+        reference.write_into(into)
+
+
+@app.command()
 def show(
     file: File,
     name: Annotated[str | None, typer.Option("--name", help="Only what is expected of the repository of this name.")] = None,

@@ -13,6 +13,7 @@ import typer.main
 import yaml
 
 from cli.main import app
+from cli.policy.reference import parts, renewed
 from cli.trouble import Exit
 from ecr_governor.adapters.ecr import ACTION_OF, ACTION_OF_REMEDY
 from ecr_governor.core.announcement import Told, bus_events
@@ -299,6 +300,20 @@ def test_every_key_of_the_policy_file_is_described() -> None:
     wanted = set(keys_of(schema, schema["$defs"]))
     told = set(re.findall(r"^\| `([^`]+)` \|", text_of("docs/policy.md"), re.MULTILINE))
     assert told == wanted
+
+
+@pytest.mark.parametrize("page", ["docs/policy.md", "docs/policy-as-code.md"])
+def test_what_is_generated_in_the_documentation_is_fresh(page: str) -> None:
+    text = text_of(page)
+    marked = set(re.findall(r"^<!-- generated: (.+) -->$", text, re.MULTILINE))
+    assert marked
+    assert marked <= parts().keys()
+    assert renewed(text, page) == text, f"run: ecr-governor policy docs --into {page}"
+
+
+def test_every_part_that_is_generated_stands_somewhere() -> None:
+    pages = "\n".join(page.read_text() for page in PAGES)
+    assert [part for part in parts() if f"<!-- generated: {part} -->" not in pages] == []
 
 
 def test_the_choices_of_the_policy_file_are_told() -> None:

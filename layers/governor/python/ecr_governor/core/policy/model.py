@@ -139,13 +139,16 @@ class Naming(Strict):
         StrictStr,
         AfterValidator(_convention),
         StringConstraints(max_length=MAX_CONVENTION),
-        Field(description="Literal text and {segments}, for example {team}/{service}. {segment...} may span several path parts."),
+        Field(
+            description="Literal text and {segments}, for example {team}/{service}. A segment stays inside one path part; {segment...}, at "
+            "most one, may span several. Between two segments there must be text. No segment is called pusher or origin."
+        ),
     ]
     segments: Annotated[
         dict[Annotated[StrictStr, AfterValidator(_segment)], Matcher],
         Field(default_factory=dict, description="What each segment may be. A segment without an entry may be anything."),
     ]
-    ignore: Annotated[tuple[Glob, ...], Field(description="Globs of names that the convention does not speak of.")] = ()
+    ignore: tuple[Glob, ...] = ()
 
     @functools.cached_property
     def compiled(self) -> Convention:
@@ -210,7 +213,7 @@ class TagMutabilityModel(_WithShortForm):
     mode: TagMutability
     exceptions: Annotated[
         tuple[Annotated[StrictStr, AfterValidator(_exclusion_filter)], ...],
-        Field(alias="except", max_length=5, description="Tags, with * for any run of characters, that the mode does not hold for."),
+        Field(alias="except", max_length=5),
     ] = ()
 
     @model_validator(mode="after")
@@ -310,9 +313,7 @@ class AutoCreated(Strict):
         tuple[Literal[Origin.CREATE_ON_PUSH, Origin.PULL_THROUGH_CACHE, Origin.REPLICATION], ...],
         Field(description="The ways in which ECR may create repositories here."),
     ] = (Origin.CREATE_ON_PUSH, Origin.PULL_THROUGH_CACHE, Origin.REPLICATION)
-    grace: Annotated[
-        Grace, Field(description="How long such a repository may stay without an image.", json_schema_extra={"default": "24h"})
-    ] = timedelta(hours=24)
+    grace: Annotated[Grace, Field(json_schema_extra={"default": "24h"})] = timedelta(hours=24)
 
 
 class Unused(Strict):
@@ -484,20 +485,11 @@ class Exemption(Strict):
 class Limits(Strict):
     """How hard AWS may be asked."""
 
-    calls_per_second: Annotated[
-        StrictInt, Field(ge=1, le=10_000, description="Calls per second for each ECR operation, at most; throttling lowers it further.")
-    ] = 20
-    pull_metrics: Annotated[
-        StrictBool,
-        Field(description="Whether CloudWatch's pull counts (0.01 USD per 1,000 repositories and run) may spare looking at images."),
-    ] = False
+    calls_per_second: Annotated[StrictInt, Field(ge=1, le=10_000)] = 20
+    pull_metrics: StrictBool = False
     remedies_per_sweep: Annotated[
         StrictInt,
-        Field(
-            ge=0,
-            le=100_000,
-            description="Repositories that one sweep may have put right. Over it, the sweep has none put right and says so.",
-        ),
+        Field(ge=0, le=100_000),
     ] = 200
 
 
@@ -505,10 +497,8 @@ class SlackNotifications(Strict):
     """What Slack is told, where a Slack is configured."""
 
     enabled: StrictBool = True
-    digest_above: Annotated[
-        StrictInt, Field(ge=1, le=1000, description="Above this number of changes in one batch a single digest is sent.")
-    ] = 5
-    min_severity: Annotated[Severity, Field(description="Violations below this severity are not announced.")] = Severity.LOW
+    digest_above: Annotated[StrictInt, Field(ge=1, le=1000)] = 5
+    min_severity: Severity = Severity.LOW
 
 
 class Notifications(Strict):
@@ -547,15 +537,12 @@ class Policy(Strict):
     """A validated policy file."""
 
     version: Annotated[Literal[1], BeforeValidator(_version), Field(description="The version of this format.")]
-    preset: Annotated[Preset, Field(description="A policy to start from, which lies beneath what the file says.")] | None = None
-    mode: Annotated[Mode, Field(description="The upper bound of every rule's mode.")] = Mode.AUDIT
+    preset: Preset | None = None
+    mode: Mode = Mode.AUDIT
     naming: Naming | None = None
     namespaces: Annotated[
         dict[Annotated[StrictStr, AfterValidator(_prefix)], NamespaceSettings],
-        Field(
-            default_factory=dict,
-            description="Settings by repository name prefix, in whole path parts; the longest wins and completes itself from ROOT.",
-        ),
+        Field(default_factory=dict),
     ]
     owner_tag: Annotated[StrictStr, AfterValidator(_tag_key), Field(description="The tag that names a repository's owner.")] = "owner"
     rules: Annotated[
@@ -563,9 +550,7 @@ class Policy(Strict):
         Field(default_factory=dict, description="How far each rule goes; what is not named goes as far as mode."),
     ]
     exemptions: tuple[Exemption, ...] = ()
-    retirement: Annotated[Retirement, Field(description="What holds for all retirements; a namespace says whether there are any.")] = Field(
-        default_factory=Retirement
-    )
+    retirement: Retirement = Field(default_factory=Retirement)
     limits: Limits = Field(default_factory=Limits)
     notifications: Notifications = Field(default_factory=Notifications)
 

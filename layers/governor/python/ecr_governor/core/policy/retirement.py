@@ -46,12 +46,12 @@ class RetirementTerms(Strict):
     business_days: Annotated[StrictBool, Field(description="Whether days of grace count from Monday to Friday only.")] = False
     quarantine_days: Annotated[
         StrictInt,
-        Field(ge=0, le=3650, description="Days in quarantine, where push and pull are denied: at least 2, or 0 to leave the stage out."),
+        Field(ge=0, le=3650),
     ] = 7
     archive_days: Annotated[
         StrictInt, Field(ge=0, le=3650, description="Days in ECR's archive before the end; 0 leaves the stage out.")
     ] = 30
-    then: Annotated[Then, Field(description="The last stage: mark, quarantine, archive, or delete.")] = Then.MARK
+    then: Then = Then.MARK
 
     @model_validator(mode="after")
     def _stages_in_order(self) -> Self:
@@ -123,14 +123,12 @@ class Window(Strict):
 class Caps(Strict):
     """How much one run may take away. Over any of them the whole run takes nothing away; 0 means none."""
 
-    per_run: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories in one run.")] = 10
-    percent: Annotated[float, Field(strict=True, ge=0, le=100, description="Of all repositories in the registry, in one run.")] = 5.0
-    per_owner: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories of one owner, in one run.")] = 5
-    per_namespace: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories of one namespace, in one run.")] = 5
-    per_day: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories in 24 hours, over all runs.")] = 20
-    marks: Annotated[StrictInt, Field(ge=0, le=100_000, description="Repositories marked in one run; each is a message to its owner.")] = (
-        100
-    )
+    per_run: Annotated[StrictInt, Field(ge=0, le=100_000)] = 10
+    percent: Annotated[float, Field(strict=True, ge=0, le=100)] = 5.0
+    per_owner: Annotated[StrictInt, Field(ge=0, le=100_000)] = 5
+    per_namespace: Annotated[StrictInt, Field(ge=0, le=100_000)] = 5
+    per_day: Annotated[StrictInt, Field(ge=0, le=100_000)] = 20
+    marks: Annotated[StrictInt, Field(ge=0, le=100_000)] = 100
 
 
 class Source(StrEnum):
@@ -149,17 +147,14 @@ class Source(StrEnum):
 class Retirement(Strict):
     """What holds for all retirements."""
 
-    stop: Annotated[StrictBool, Field(description="true stops every step, at once. What is in quarantine is still released.")] = False
+    stop: StrictBool = False
     sources: Annotated[
         tuple[Source, ...],
         Field(description="Who is asked for use, besides ECR itself. One that does not answer keeps everything that it could speak for."),
     ] = (Source.ECS, Source.LAMBDA)
     caps: Caps = Field(default_factory=Caps)
     window: Window = Field(default_factory=Window)
-    pull_time_exclusions: Annotated[
-        tuple[StrictStr, ...],
-        Field(description="Role ARNs whose pulls ECR is told not to record and that are known to need no image."),
-    ] = ()
+    pull_time_exclusions: tuple[StrictStr, ...] = ()
 
     @model_validator(mode="after")
     def _asks_somebody(self) -> Self:
