@@ -72,3 +72,23 @@ def show(
     from cli.policy import showing  # noqa: PLC0415 - pydantic is heavy
 
     showing.run(file, output, name)
+
+
+@app.command("test")
+def try_cases(
+    cases: Annotated[list[Path], typer.Argument(help="Files of cases.")],
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="The policy file, instead of the one that the cases name.", show_default=False)
+    ] = None,
+    require_tests: Annotated[
+        bool, typer.Option("--require-tests", help="Every rule that is on, every namespace and every retirement must have a case.")
+    ] = False,
+    output: Annotated[str, typer.Option("--output", help="text, json, junit, markdown or github.")] = "text",
+) -> None:
+    """Try cases: repositories as you describe them, and what the policy should say of them. Exit code 1 if one does not come out so.
+
+    Example: ecr-governor policy test policy.cases.yaml --require-tests --output junit
+    """
+    from cli.policy import testing  # noqa: PLC0415 - pydantic is heavy
+
+    raise typer.Exit(testing.run(cases, policy, output, require_tests=require_tests))

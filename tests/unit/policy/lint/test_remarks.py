@@ -404,11 +404,11 @@ CASES: dict[str, tuple[str, list[str]]] = {
             unused: null
         """,
         [
-            "5:21: warning [retirement-waits] namespaces.ROOT.unused.after: asks for 180 days without use, retirement for 90 → write 90d or less, or remove unused: retirement asks for it by itself",
+            "5:21: warning [retirement-waits] namespaces.ROOT.unused.after: asks for 180 days without use, retirement for 90 → write 90d or less, or unused: null: retirement then asks for it by itself",
             "7:5: warning [retirement-archive-expires] namespaces.ROOT.lifecycle_policy: archived images expire after 90 days, archive_days is 120 → write archive_days below 90, or let archived images stay",
             "7:5: warning [retirement-emptied-first] namespaces.ROOT.lifecycle_policy: every image expires 60 days after its push, retirement waits for 90 days without use → write empty_after_days as well, or let images stay 90 days",
             "9:11: warning [lifecycle-expires-in-use] namespaces.ROOT.lifecycle_policy.rules[0]: rule 1 expires every image 60 days after its push → put rules before it that select what must stay by its tags; or archive by sinceImagePulled instead",
-            "18:21: warning [retirement-waits] namespaces.b.unused.after: asks for 365 days without use, retirement for 90 → write 90d or less, or remove unused: retirement asks for it by itself",
+            "18:21: warning [retirement-waits] namespaces.b.unused.after: asks for 365 days without use, retirement for 90 → write 90d or less, or unused: null: retirement then asks for it by itself",
             "20:47: warning [retirement-key-unused] namespaces.c.retirement.quarantine_days: has no effect with then: mark → remove it, or write then: quarantine",
             "20:64: warning [retirement-key-unused] namespaces.c.retirement.archive_days: has no effect with then: mark → remove it, or write then: archive",
         ],

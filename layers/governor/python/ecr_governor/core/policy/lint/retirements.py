@@ -90,7 +90,7 @@ def _terms(reading: Reading, prefix: str) -> Iterator[Found]:
         what = f"asks for {asked} days without use, retirement for {terms.after_days}"
         said = (*at, "unused", "after") if "unused" in own.model_fields_set else (*at, "retirement")
         yield Found(
-            "retirement-waits", said, what, f"write {terms.after_days}d or less, or remove unused: retirement asks for it by itself"
+            "retirement-waits", said, what, f"write {terms.after_days}d or less, or unused: null: retirement then asks for it by itself"
         )
     if "retirement" in own.model_fields_set:
         for key, stage in _REACHED_FROM.items():
