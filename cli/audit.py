@@ -64,6 +64,7 @@ class Wish:
     count_images: bool = False
     calls_per_second: int | None = None
     quiet: bool = False
+    facts: bool = False
 
 
 def run(wish: Wish) -> Exit:
@@ -112,6 +113,8 @@ def print_permissions(wish: Wish) -> None:
 def _run(wish: Wish) -> Exit:
     if wish.output not in OUTPUTS:
         raise Trouble(f"there is no output {wish.output}", f"an audit is printed as {', '.join(OUTPUTS)}", f"--output {'|'.join(OUTPUTS)}")
+    if wish.facts and wish.output != "jsonl":
+        raise Trouble("facts are kept in JSON Lines only", f"--output is {wish.output}", "--facts --output jsonl")
     policy = _auditing(wish.policy_path)
     session = _session(wish)
     regions = _regions(session, wish)
@@ -151,7 +154,7 @@ def _audit(
         console = writer.console if isinstance(writer, TableWriter) and sys.stdout.isatty() else None
         with shown(inventory, region, quiet=wish.quiet or not beside, console=console):
             try:
-                for repository in audit(inventory, policy, now, progress, count_images=wish.count_images):
+                for repository in audit(inventory, policy, now, progress, count_images=wish.count_images, keep_facts=wish.facts):
                     writer.repository(repository)
             except (ClientError, BotoCoreError) as error:
                 progress.missing(f"not every repository was looked at: {error}")

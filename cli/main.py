@@ -58,6 +58,7 @@ def audit(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    facts: Annotated[bool, typer.Option("--facts", help="Keep all that was read, for policy diff; only with --output jsonl.")] = False,
     permissions: Annotated[
         bool, typer.Option("--permissions", help="Only print the IAM policy that an audit by this policy needs.")
     ] = False,
@@ -70,11 +71,26 @@ def audit(
     """
     from cli import audit as auditing  # noqa: PLC0415 - botocore is heavy
 
-    wish = auditing.Wish(policy_path, regions or (), output, endpoint_url, profile, count_images, calls_per_second, quiet)
+    wish = auditing.Wish(policy_path, regions or (), output, endpoint_url, profile, count_images, calls_per_second, quiet, facts)
     if permissions:
         auditing.print_permissions(wish)
         return
     raise typer.Exit(auditing.run(wish))
+
+
+@app.command("check-name")
+def check_name(
+    names: Annotated[list[str], typer.Argument(help="Repository names.")],
+    policy_path: Annotated[Path, typer.Option("--policy", help="Policy file to judge by.")] = Path("policy.yaml"),
+    output: Annotated[str, typer.Option("--output", help="text, json or github.")] = "text",
+) -> None:
+    """Say before a push whether a name keeps the convention, and the nearest one that does. Exit code 1 if one does not.
+
+    Example: ecr-governor check-name payments/check_out --policy policy.yaml
+    """
+    from cli.policy import names as naming  # noqa: PLC0415 - pydantic is heavy
+
+    raise typer.Exit(naming.run(names, policy_path, output))
 
 
 @app.command()

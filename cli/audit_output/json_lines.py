@@ -44,7 +44,8 @@ class JsonLinesWriter:
 
     def repository(self, audited: AuditedRepository) -> None:
         """Write one repository."""
-        self._line({**self._place, **repository_as_data(audited)})
+        facts = {} if audited.facts is None else {"facts": dict(audited.facts)}
+        self._line({**self._place, **repository_as_data(audited), **facts})
 
     def end(self, summary: AuditSummary) -> None:
         """Write the summary."""

@@ -92,3 +92,23 @@ def try_cases(
     from cli.policy import testing  # noqa: PLC0415 - pydantic is heavy
 
     raise typer.Exit(testing.run(cases, policy, output, require_tests=require_tests))
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="The policy file as it is.")],
+    new: Annotated[Path, typer.Argument(help="The policy file as it would be.")],
+    against: Annotated[Path, typer.Option("--against", help="An inventory: audit --facts --output jsonl, or a sweep's lines.")],
+    max_new: Annotated[
+        int | None, typer.Option("--max-new", help="Exit code 1 if more repositories than this would be newly violating.")
+    ] = None,
+    output: Annotated[str, typer.Option("--output", help="text, json or markdown.")] = "text",
+    on: Annotated[datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Judge as of this day, in UTC; now without it.")] = None,
+) -> None:
+    """Tell what a change of the policy would do to a registry: who becomes violating, who is freed, what would be retired, who is told.
+
+    Example: ecr-governor policy diff main.yaml policy.yaml --against inventory.jsonl --max-new 20 --output markdown
+    """
+    from cli.policy import comparing  # noqa: PLC0415 - pydantic is heavy
+
+    raise typer.Exit(comparing.run(old, new, against, output, max_new, on))

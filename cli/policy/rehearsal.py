@@ -156,15 +156,16 @@ def _case(world: World, policy: Policy, at: datetime) -> Case:
 def _step(
     world: World, case: Case, decision: Decision, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]
 ) -> Iterator[Step]:
+    looked_at = _candidate(world, policy, at, repository)
+    if decision.in_use and looked_at:
+        world.used_at = at
     if decision.to is None:
         return
     if decision.to is Stage.OBSERVED:
-        if decision.in_use:
-            world.used_at = at
         _take_back(world, at, not_before=at + case.terms.after_days * _DAY if decision.vetoed and case.terms else None)
         yield Step(at, Stage.OBSERVED, decision)
         return
-    if any(_withheld(policy)) or not policy.retirement.window.contains(at) or not _candidate(world, policy, at, repository):
+    if any(_withheld(policy)) or not policy.retirement.window.contains(at) or not looked_at:
         return
     _go_on(world, case, decision.to, at)
     yield Step(at, decision.to, decision)

@@ -12,6 +12,7 @@ from ecr_governor.app.ports import Inventory
 from ecr_governor.core.audit import AuditedRepository, AuditFinding
 from ecr_governor.core.documents.names import ROOT
 from ecr_governor.core.evaluate import evaluate, facts_in_question
+from ecr_governor.core.facts_as_data import facts_as_data
 from ecr_governor.core.origin import AutomaticCreation, Provenance, classify
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.repository import NOT_FETCHED, Fact, Repository, Unreadable, Usage
@@ -67,11 +68,12 @@ _Begun: TypeAlias = tuple[Sequence[tuple[Repository, Wanted]], Callable[[], Sequ
 
 
 def audit(
-    inventory: Source, policy: Policy, now: datetime, progress: Progress, *, count_images: bool = False
+    inventory: Source, policy: Policy, now: datetime, progress: Progress, *, count_images: bool = False, keep_facts: bool = False
 ) -> Iterator[AuditedRepository]:
     """Judge every repository, in the order in which they are listed; `progress` tells how far it got.
 
     `count_images`: list all images of every repository, to tell how many there are and how large, whatever the rules need.
+    `keep_facts`: tell all that was read of each, so that another policy can be tried on it.
     What AWS denies or keeps throttling is no finding and no absence: it makes the audit incomplete.
     """
     wanted = wanted_by(policy, now, count_images=count_images)
@@ -85,7 +87,8 @@ def audit(
                 read, in_vain = _unread(group, str(trouble)), in_vain + 1
             for repository, what in group:
                 if found := read.get(repository.name):
-                    yield _judged(found, what, policy, now, progress)
+                    judged = _judged(found, what, policy, now, progress)
+                    yield replace(judged, facts=facts_as_data(found)) if keep_facts else judged
             if in_vain == IN_VAIN:
                 progress.missing("not every repository was looked at: AWS kept throttling, or could not be reached")
                 return

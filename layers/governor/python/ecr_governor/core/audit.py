@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from ecr_governor.core.severity import Severity
 
@@ -22,7 +22,7 @@ class AuditFinding:
 class AuditedRepository:
     """One repository as the audit saw it. `undetermined` says why, by rule; None is not known, or was not asked for.
 
-    `unused`: whether the rule of that name found that it is.
+    `unused`: whether the rule of that name found that it is. `facts` are all that was read, where they were to be kept.
     """
 
     name: str
@@ -35,6 +35,7 @@ class AuditedRepository:
     last_push: datetime | None
     last_pull: datetime | None
     unused: bool
+    facts: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
