@@ -94,7 +94,8 @@ def _line(data: Mapping[str, Any], judged_by: Mapping[tuple[str, str], str]) -> 
     if not is_repository_name(name):
         raise ValueError(f"{name!r} is no repository name")
     origin = Origin(data["origin"])
-    counted = data["images"] is not None
+    # How old a repository is, a line without facts tells only if a sweep wrote it.
+    counted = data["images"] is not None and data.get("created_at") is not None
     if "facts" in data:
         repository = repository_from_data(name, account, region, origin, data["facts"])
         counted = isinstance(repository.usage, Usage) and repository.usage.images is not None
@@ -116,8 +117,6 @@ def _without_facts(name: str, account: str, region: str, origin: Origin, data: M
     last_push, last_pull = (datetime.fromisoformat(data[key]) if data[key] else None for key in ("last_push", "last_pull"))
     known = data["images"] is not None or last_push is not None or last_pull is not None
     usage: Usage | Unreadable = Usage(last_push, last_pull, data["images"], data["size_bytes"]) if known else NOT_KEPT
-    if known and created_at is LONG_AGO and last_push is None and last_pull is None:
-        usage = NOT_KEPT  # nothing is known of its age
     # A finding on the name says that it is none; without one nobody can tell.
     told = any(finding["rule"] == naming.RULE.id for finding in data["findings"])
     may_be_cache = () if told else (Signal("the inventory does not say", (Origin.PULL_THROUGH_CACHE,), 0, cache_rules=True),)

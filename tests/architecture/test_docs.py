@@ -13,6 +13,7 @@ import typer.main
 import yaml
 
 from cli.main import app
+from cli.policy.cases import Case, CaseFile, Expect, Given, Happening
 from cli.policy.reference import parts, renewed
 from cli.trouble import Exit
 from ecr_governor.adapters.ecr import ACTION_OF, ACTION_OF_REMEDY
@@ -448,3 +449,22 @@ def test_the_page_on_events_names_every_key_and_action() -> None:
     }
     actions = {action.removeprefix("ecr:") for action in ACTION_OF_REMEDY.values()}
     assert [word for word in sorted(keys | actions) if f"`{word}`" not in told] == []
+
+
+# --- cases ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_key_of_a_file_of_cases_is_told() -> None:
+    told = set(re.findall(r"`([^`]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", text_of("docs/policy-as-code.md"), re.MULTILINE))))
+    keys = {
+        *(key for key in CaseFile.model_fields if key != "cases"),
+        *(f"cases[].{key}" for key in Case.model_fields),
+        *(key for model in (Given, Happening, Expect) for key in model.model_fields if key != "by"),
+    }
+    assert keys - told == set()
+
+
+def test_every_option_of_the_policy_commands_is_told() -> None:
+    told = set(re.findall(r"--[a-z-]+", text_of("docs/policy-as-code.md")))
+    options = {option for name, known in commands().items() if name.startswith("policy ") or name == "check-name" for option in known}
+    assert {option for option in options if option.startswith("--")} - {"--help"} - told == set()
