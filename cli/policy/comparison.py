@@ -16,7 +16,7 @@ from ecr_governor.core.policy.model import Expectation, Mode, Policy
 from ecr_governor.core.policy.retirement import Then
 from ecr_governor.core.remedy import describe
 from ecr_governor.core.repository import Repository, Usage
-from ecr_governor.core.rules import RULES, unused
+from ecr_governor.core.rules import RULES, naming, unused
 from ecr_governor.core.severity import Severity
 from ecr_governor.core.verdict import Undetermined, Violation
 
@@ -133,9 +133,18 @@ def said_of(line: Line, policy: Policy, known: tuple[Policy, ...], now: datetime
                     unknown.add(judgement.rule)
                 elif recorded:
                     into[judgement.rule] = recorded
-    terms = expectation.settings.retirement
-    retires = terms.then if terms is not None and policy.mode is not Mode.OFF and unused.RULE.id in open_ else None
+    retires = _retires(repository, policy, open_, exempt)
     return Said(open_, exempt, frozenset(unknown), tuple(map(describe, evaluation.remedies)), retires)
+
+
+def _retires(repository: Repository, policy: Policy, open_: Mapping[str, str], exempt: Mapping[str, str]) -> Then | None:
+    """Give the last stage that a run would take it to sooner or later, if nothing speaks against it by then; None for none."""
+    terms = policy.expectation_for(repository.name).settings.retirement
+    if terms is None or policy.mode is Mode.OFF or unused.RULE.id in exempt:
+        return None
+    blank = repository.holds_image is False and (terms.empty_after_days or terms.blank_after_days) is not None
+    misnamed = terms.misnamed_after_days is not None and naming.RULE.id in open_
+    return terms.then if unused.RULE.id in open_ or blank or misnamed else None
 
 
 def _as_far_as_known(line: Line, policy: Policy, now: datetime) -> Repository:

@@ -19,10 +19,12 @@ from ecr_governor.core.retirement.evidence import Evidence, Use
 from ecr_governor.core.retirement.quarantine import quarantined, released
 from ecr_governor.core.retirement.snapshot import ACTIVE, ARCHIVED, DELETE_AFTER, STATE, HeldImage, Snapshot
 from ecr_governor.core.retirement.state import Retirement, Stage
-from ecr_governor.core.rules import unused
+from ecr_governor.core.rules import naming, unused
 from ecr_governor.core.verdict import Violation
 
 _DAY: Final = timedelta(days=1)
+AT_BIRTH: Final = timedelta(hours=1)
+"""How soon after a repository's creation it must have been seen to know that no push came before; as the deployed steps have it."""
 
 
 @dataclass
@@ -37,6 +39,7 @@ class World:
     tags: dict[str, str] = field(default_factory=dict)
     images: tuple[HeldImage, ...] = ()
     running: bool = False
+    pushed: bool = False
     retirement: Retirement | None = None
     delivered_at: datetime | None = None
     used_at: datetime | None = None
@@ -82,7 +85,7 @@ def rehearse(
             steps += _happened(world, pending.pop(0))
         if world.stage is Stage.DELETED:
             break
-        case = _case(world, policy, run_at)
+        case = _case(world, policy, run_at, repository)
         decision = decide(case, run_at)
         # The last look only asks: the step that it leads to is the next night's.
         if run_at < now:
@@ -118,6 +121,7 @@ def _happened(world: World, event: Happening) -> Iterator[Step]:
         return
     match event.kind:
         case Kind.PUSHED:
+            world.pushed = True
             digest = f"sha256:{sha256(f'{event.at.isoformat()} {event.pushed}'.encode()).hexdigest()}"
             kept = tuple(replace(image, tags=image.tags - {event.pushed or ""}) for image in world.images)
             world.images = (*kept, HeldImage(digest, frozenset({event.pushed or ""}), event.at))
@@ -133,7 +137,7 @@ def _happened(world: World, event: Happening) -> Iterator[Step]:
             pass
 
 
-def _case(world: World, policy: Policy, at: datetime) -> Case:
+def _case(world: World, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]) -> Case:
     snapshot = world.snapshot()
     exemption = policy.exemption_for(world.name, unused.RULE.id, at)
     uses = (Use("a running task", repository=world.name),) if world.running else ()
@@ -150,6 +154,16 @@ def _case(world: World, policy: Policy, at: datetime) -> Case:
         delivered_at=world.delivered_at,
         world=world_of(snapshot, None),
         used_at=world.used_at,
+        never_pushed=not world.pushed and world.watched_since - world.created_at <= AT_BIRTH,
+        misnamed=_finds(naming.RULE.id, policy, at, repository),
+    )
+
+
+def _finds(rule: str, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]) -> bool:
+    """Whether a rule finds something that nobody is exempt from."""
+    return any(
+        judgement.rule == rule and judgement.exemption is None and isinstance(judgement.verdict, Violation)
+        for judgement in evaluate(repository(at), policy, at).judgements
     )
 
 
@@ -172,11 +186,12 @@ def _step(
 
 
 def _candidate(world: World, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]) -> bool:
-    """Whether a run would come to this repository: its retirement is under way, or a sweep found it unused, or empty."""
-    if world.retirement is not None and world.retirement.under_way:
+    """Whether a run would come to this repository: its retirement is under way, or a sweep found it unused, empty, or wrongly named."""
+    if (world.retirement is not None and world.retirement.under_way) or not world.images:
         return True
-    judged = {judgement.rule: judgement.verdict for judgement in evaluate(repository(at), policy, at).judgements}
-    return isinstance(judged.get(unused.RULE.id), Violation) or not world.images
+    terms = policy.expectation_for(world.name).settings.retirement
+    wanted = (unused.RULE.id, naming.RULE.id) if terms is not None and terms.misnamed_after_days is not None else (unused.RULE.id,)
+    return any(_finds(rule, policy, at, repository) for rule in wanted)
 
 
 def _go_on(world: World, case: Case, to: Stage, at: datetime) -> None:

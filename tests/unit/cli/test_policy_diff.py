@@ -301,6 +301,28 @@ def test_an_exemption_that_ends_and_a_policy_that_is_switched_on_are_changes() -
     assert len(opened(wanted, exempt).freed) == len(opened(wanted, off).freed) == 3
 
 
+def test_what_is_empty_or_wrongly_named_is_retired_where_the_policy_has_days_for_it() -> None:
+    def retiring(terms: str, *repositories: Repository) -> dict[str, str]:
+        text = f'naming: {{convention: "{{team}}/{{service}}"}}\nnamespaces: {{ROOT: {{retirement: {{{terms}}}}}}}\nmode: enforce'
+        found = compare(_lines_of(list(repositories)), a_policy("mode: enforce"), a_policy(text), NOW)
+        return {each.name: str(each.retires.value) for each in found.retiring if each.retires}
+
+    empty = a_repository("search/new", created_at=NOW - DAY)
+    wrong = a_repository("legacy", created_at=NOW - DAY, holds_image=True, usage=Usage(NOW - DAY, None, 1, 1))
+    assert retiring("then: quarantine", empty, wrong) == {}
+    assert retiring("then: quarantine, empty_after_days: 20", empty, wrong) == {"search/new": "quarantine"}
+    assert retiring("then: delete, blank_after_days: 20", empty, wrong) == {"search/new": "delete"}
+    assert retiring("then: mark, misnamed_after_days: 20", empty, wrong) == {"legacy": "mark"}
+
+
+def test_facts_are_kept_in_json_lines_only(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = run(capsys, monkeypatch, "audit", "--facts")
+
+    assert ended == Ended(
+        2, "", "error: facts are kept in JSON Lines only\n  why: --output is table\n  do:  --facts --output jsonl\n"
+    )  # fmt: skip
+
+
 def _lines_of(repositories: list[Repository]) -> Iterable[Line]:
     return [Line(each, None, {}, frozenset(), "", counted=True) for each in repositories]
 

@@ -11,16 +11,18 @@ import pytest
 from cli.policy.cases import Case, Happening, Kind
 from cli.policy.rehearsal import World, rehearse
 from cli.policy.trial import try_case
-from ecr_governor.app.retirement.carrying_out import OUTCOME, release
 from ecr_governor.app.retirement.cases import PEOPLE, Services
 from ecr_governor.app.retirement.planning import carry_out_plan, plan
+from ecr_governor.app.retirement.taking_back import release
+from ecr_governor.core.origin import Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.repository import Repository, Usage
 from ecr_governor.core.retirement.evidence import Use
+from ecr_governor.core.retirement.history import OUTCOME
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER, HeldImage
 from ecr_governor.core.retirement.state import Stage
 from tests.fakes import FixedPolicy, InMemoryLedger, a_policy, a_repository
-from tests.retiring import MemoryRegistry, MemoryRunBook, MemoryTombstones, MemoryWitnesses, watched
+from tests.retiring import CI, MemoryRegistry, MemoryRunBook, MemoryTombstones, MemoryWitnesses, watched
 
 NAME = "payments/api"
 BORN = datetime(2026, 1, 5, tzinfo=UTC)
@@ -70,6 +72,7 @@ class Deployed:
             digest = f"sha256:{sha256(event.at.isoformat().encode()).hexdigest()}"
             held.images = {one: replace(image, tags=image.tags - {event.pushed or ""}) for one, image in held.images.items()}
             held.images[digest] = HeldImage(digest, frozenset({event.pushed or ""}), event.at)
+            self.ledger.note_push(NAME, Push(digest, event.at, CI, event.pushed, digest))
         elif event.kind is Kind.PULLED:
             held.images = {one: replace(image, pulled_at=event.at) for one, image in held.images.items()}
         elif event.kind is Kind.TAGGED:
@@ -139,12 +142,23 @@ HISTORIES: dict[str, tuple[dict[str, Any], ...]] = {
 }
 
 
-@pytest.mark.parametrize("then", ["mark", "quarantine", "archive", "delete"])
+WITH_DAYS_OF_THEIR_OWN = POLICY.replace("after_days: 30", "after_days: 30, blank_after_days: 9, misnamed_after_days: 12", 1)
+POLICIES = {
+    **{then: POLICY.replace("THEN", then) for then in ("mark", "quarantine", "archive", "delete")},
+    "delete, blank and wrong names": f'naming: {{convention: "{{team}}/{{service}}-svc"}}\n{WITH_DAYS_OF_THEIR_OWN.replace("THEN", "delete")}',
+    "delete, blank, the name exempt": (
+        f'naming: {{convention: "{{team}}/{{service}}-svc"}}\n{WITH_DAYS_OF_THEIR_OWN.replace("THEN", "delete")}'
+        "exemptions: [{match: '*', rules: naming, reason: named before the convention, owner: me, expires: 2027-01-01}]\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("by", POLICIES)
 @pytest.mark.parametrize("history", HISTORIES)
-def test_a_rehearsal_goes_as_the_deployment_goes(history: str, then: str) -> None:
+def test_a_rehearsal_goes_as_the_deployment_goes(history: str, by: str) -> None:
     events = happenings(*(dict(event) for event in HISTORIES[history]))
-    policy = a_policy(POLICY.replace("THEN", then))
-    until = BORN + 120 * DAY
+    policy = a_policy(POLICIES[by])
+    until = BORN + 90 * DAY
 
     rehearsed = as_rehearsed(events, policy, until)
 
@@ -191,7 +205,7 @@ def test_a_failure_tells_the_steps_that_were_taken() -> None:
     assert outcome(DELETING, {"retirement": "observed", "because": "somebody objected"}, {"day": 0, "pushed": "v1"}, now=38) == (
         "retirement: expected observed; it is quarantined (marked on 2026-02-05, quarantined on 2026-02-09; until 2026-02-12)",
         (
-            "because: nothing says 'somebody objected'; the policy asks for it: up to delete; watched long enough: since 2026-01-05, 30 days "
+            "because: nothing says 'somebody objected'; the policy asks for it: up to delete, as one that is unused; watched long enough: since 2026-01-05, 30 days "
             "are asked for; unused: nothing happened since 2026-01-05, 30 days are asked for; nobody uses it: ecs named nobody; "
             "quarantined long enough: until 2026-02-12"
         ),

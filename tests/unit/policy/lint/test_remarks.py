@@ -413,6 +413,26 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "20:64: warning [retirement-key-unused] namespaces.c.retirement.archive_days: has no effect with then: mark → remove it, or write then: archive",
         ],
     ),
+    "days for wrong names that make no difference": (
+        """
+        namespaces:
+          a: {retirement: {misnamed_after_days: 14}}
+        """,
+        [
+            "4:41: warning [retirement-key-unused] namespaces.a.retirement.misnamed_after_days: has no effect: no name is judged → write a naming convention and turn the rule naming on, or remove it",
+        ],
+    ),
+    "days for wrong names that are no shorter": (
+        """
+        naming: {convention: "{team}/{service}"}
+        namespaces:
+          a: {retirement: {after_days: 60, misnamed_after_days: 60}}
+          b: {retirement: {after_days: 60, misnamed_after_days: 59}}
+        """,
+        [
+            "5:57: warning [retirement-key-unused] namespaces.a.retirement.misnamed_after_days: has no effect: after_days is 60, and the shorter counts → write less than 60, or remove it",
+        ],
+    ),
     "patterns beyond measure": (
         """
         naming:

@@ -101,6 +101,8 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "namespaces.<prefix>.auto_created.grace": "number with `m`, `h` or `d`, at most `365d`",
         "namespaces.<prefix>.unused.after": "number with `m`, `h` or `d`, at most `365d`",
         "namespaces.<prefix>.retirement.empty_after_days": "1 to 3,650 or `null`",
+        "namespaces.<prefix>.retirement.blank_after_days": "1 to 3,650 or `null`",
+        "namespaces.<prefix>.retirement.misnamed_after_days": "1 to 3,650 or `null`",
         "namespaces.<prefix>.retirement.quarantine_days": "0, or 2 to 3,650",
         "owner_tag": "tag key",
         "rules": "[rule id](rules.md) → mode, or mapping",

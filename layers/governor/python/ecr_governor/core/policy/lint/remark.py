@@ -159,7 +159,9 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             "A lifecycle policy that expires archived images within `archive_days`",
             "ECR deletes what was to be restorable, and the retirement stops because its images changed",
         ),
-        "retirement-key-unused": Check(_W, "Days of a stage that `then` does not reach", "they have no effect"),
+        "retirement-key-unused": Check(
+            _W, "Days of a stage that `then` does not reach, or for wrong names where that makes no difference", "they have no effect"
+        ),
         "retirement-nobody-told": Check(
             _W, "`retirement` while Slack is told nothing", "grace runs from the delivered notice, so nothing goes beyond the mark"
         ),

@@ -16,10 +16,10 @@ from ecr_governor.core.policy.lint.names import key_of
 from ecr_governor.core.policy.lint.remark import Found
 from ecr_governor.core.policy.lint.settings import effective
 from ecr_governor.core.policy.load import Reading
-from ecr_governor.core.policy.model import EVERY_RULE, Mode, NamespaceSettings
+from ecr_governor.core.policy.model import EVERY_RULE, Mode, NamespaceSettings, Policy
 from ecr_governor.core.policy.retirement import RetirementTerms, Then
 from ecr_governor.core.policy.yaml_text import holds
-from ecr_governor.core.rules import unused
+from ecr_governor.core.rules import naming, unused
 
 _ROLE: Final = re2.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/.+")
 _STAGES: Final = tuple(Then)
@@ -97,8 +97,21 @@ def _terms(reading: Reading, prefix: str) -> Iterator[Found]:
             if holds(reading.root, (*at, "retirement", key)) and _STAGES.index(terms.then) < _STAGES.index(stage):
                 what = f"has no effect with then: {terms.then.value}"
                 yield Found("retirement-key-unused", (*at, "retirement", key), what, f"remove it, or write then: {stage.value}")
+        yield from _misnamed(reading.policy, terms, (*at, "retirement", "misnamed_after_days"))
     said = (*at, "lifecycle_policy" if "lifecycle_policy" in own.model_fields_set else "retirement", KEY)
     yield from _emptied(settings, terms, said)
+
+
+def _misnamed(policy: Policy, terms: RetirementTerms, at: Path) -> Iterator[Found]:
+    """Tell where the days for wrongly named repositories make no difference."""
+    if terms.misnamed_after_days is None:
+        return
+    if policy.naming is None or policy.mode_of(naming.RULE.id) is Mode.OFF:
+        what = "has no effect: no name is judged"
+        yield Found("retirement-key-unused", at, what, "write a naming convention and turn the rule naming on, or remove it")
+    elif terms.misnamed_after_days >= terms.after_days:
+        what = f"has no effect: after_days is {terms.after_days}, and the shorter counts"
+        yield Found("retirement-key-unused", at, what, f"write less than {terms.after_days}, or remove it")
 
 
 def _emptied(settings: NamespaceSettings, terms: RetirementTerms, at: Path) -> Iterator[Found]:
