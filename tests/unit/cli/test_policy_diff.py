@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 from io import StringIO
 from itertools import product
@@ -10,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from cli.audit_output.json_lines import JsonLinesWriter, as_json, repository_as_data
-from cli.policy.comparison import Comparison, compare
+from cli.policy.comparison import Comparison, compare, said_of
 from cli.policy.inventory import Line, read
 from cli.trouble import Trouble
 from ecr_governor.app.audit import Progress, audit
 from ecr_governor.core.audit import AuditedRepository, AuditSummary
 from ecr_governor.core.evaluate import evaluate
-from ecr_governor.core.facts_as_data import facts_as_data, repository_from_data
+from ecr_governor.core.facts_as_data import NOT_KEPT, facts_as_data, repository_from_data
 from ecr_governor.core.origin import Origin
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.model import Policy
@@ -313,6 +314,17 @@ def test_what_is_empty_or_wrongly_named_is_retired_where_the_policy_has_days_for
     assert retiring("then: quarantine, empty_after_days: 20", empty, wrong) == {"search/new": "quarantine"}
     assert retiring("then: delete, blank_after_days: 20", empty, wrong) == {"search/new": "delete"}
     assert retiring("then: mark, misnamed_after_days: 20", empty, wrong) == {"legacy": "mark"}
+
+
+def test_what_was_recorded_as_undetermined_is_no_answer() -> None:
+    policy = a_policy("namespaces: {ROOT: {scan_frequency: MANUAL}}")
+    bare = replace(a_repository(), scan_frequency=NOT_KEPT, repository_policy=None)
+
+    def unknown(undetermined: frozenset[str]) -> frozenset[str]:
+        return said_of(Line(bare, None, {}, undetermined, policy.hash, counted=True), policy, (policy,), NOW).unknown
+
+    assert unknown(frozenset()) == frozenset()
+    assert unknown(frozenset({"scanning"})) == {"scanning"}
 
 
 def test_facts_are_kept_in_json_lines_only(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

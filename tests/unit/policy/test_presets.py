@@ -7,7 +7,7 @@ import pytest
 from ecr_governor.core.policy.lint import remarks
 from ecr_governor.core.policy.load import PolicyInvalid, load, read
 from ecr_governor.core.policy.model import Mode, Policy
-from ecr_governor.core.policy.presets import Preset, source_of, text_of
+from ecr_governor.core.policy.presets import Preset, over, source_of, text_of
 from ecr_governor.core.policy.retirement import Then
 from ecr_governor.core.severity import Severity
 
@@ -81,6 +81,16 @@ def test_sections_are_laid_over_key_by_key() -> None:
     assert made.notifications.slack.digest_above == 9
     sandbox = policy("preset: sandbox\nnotifications: {slack: {digest_above: 9}}").notifications.slack
     assert (sandbox.digest_above, sandbox.min_severity) == (9, Severity.MEDIUM)
+
+
+def test_caps_and_the_window_are_laid_over_one_by_one_too() -> None:
+    beneath = {"retirement": {"caps": {"per_day": 1}, "window": {"days": ["mon"]}}, "naming": {"ignore": ["a"]}}
+    above = {"retirement": {"caps": {"per_run": 3}, "window": {"from_hour": 7}}, "naming": {"convention": "{a}"}}
+
+    assert over(beneath, above) == {
+        "retirement": {"caps": {"per_day": 1, "per_run": 3}, "window": {"days": ["mon"], "from_hour": 7}},
+        "naming": {"convention": "{a}"},
+    }
 
 
 def test_audit_only_puts_nothing_right_under_enforce_until_a_rule_says_so() -> None:

@@ -117,6 +117,19 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "12:3: warning [namespace-unreachable] namespaces.payments/: every allowed name below it is in payments/api and payments/web → remove it, or one of the longer prefixes",
         ],
     ),
+    "a prefix behind which no name can go on": (
+        """
+        naming:
+          convention: "{team}/{path...}"
+          segments: {path: [api, "sub/-x"]}
+        namespaces:
+          payments/sub: {scan_frequency: MANUAL}
+        """,
+        [
+            "5:26: warning [naming-entry-impossible] naming.segments.path.one_of[1]: no repository name can have 'sub/-x' for {path...} → write it as it stands in the names: a-z, 0-9 and single . _ - between them",
+            '7:3: warning [namespace-unreachable] namespaces.payments/sub: no name that keeps {team}/{path...} is below it → correct the prefix, or add "payments/sub/*" to naming.ignore',
+        ],
+    ),
     "a prefix that leaves no room": (
         """
         namespaces:
