@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
-from cli.audit_output.words import tidy
+from cli.foreign_text import tidy
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.invalid import first_problem
 from ecr_governor.adapters.usage.references import REGISTRY, parsed

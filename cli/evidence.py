@@ -12,8 +12,8 @@ import re2
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
-from cli.audit_output.words import tidy
 from cli.deployment import Deployment, refused
+from cli.foreign_text import tidy
 from cli.trouble import Exit, Trouble, check_output
 from cli.whole_file import write_whole
 from ecr_governor.adapters.invalid import first_problem
