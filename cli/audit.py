@@ -31,7 +31,6 @@ from botocore.utils import validate_region_name
 from cli.audit_output import OUTPUTS, AuditWriter, writer_for
 from cli.audit_output.progress import shown
 from cli.audit_output.table import TableWriter
-from cli.audit_output.words import effort, repositories
 from cli.policy.files import in_source_tree
 from cli.policy.files import read as read_policy
 from cli.trouble import Exit, Trouble
@@ -42,6 +41,8 @@ from ecr_governor.adapters.signed import SignedClient
 from ecr_governor.app.audit import Progress, audit, wanted_by
 from ecr_governor.core.audit import AuditSummary
 from ecr_governor.core.policy.model import Mode, Policy
+from ecr_governor.core.report.words import repositories
+from ecr_governor.rendering.words import effort
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 BUNDLED = "default_policy.yaml"

@@ -2,14 +2,14 @@
 
 from typing import Protocol, TextIO
 
-from cli.audit_output.comma_separated import CsvWriter
-from cli.audit_output.json_document import JsonWriter
-from cli.audit_output.json_lines import JsonLinesWriter
-from cli.audit_output.markdown import MarkdownWriter
-from cli.audit_output.sarif import SarifWriter
 from cli.audit_output.table import TableWriter
 from cli.trouble import Trouble
 from ecr_governor.core.audit import AuditedRepository, AuditSummary
+from ecr_governor.rendering.comma_separated import CsvWriter
+from ecr_governor.rendering.json_document import JsonWriter
+from ecr_governor.rendering.json_lines import JsonLinesWriter
+from ecr_governor.rendering.markdown import MarkdownWriter
+from ecr_governor.rendering.sarif import SarifWriter
 
 OUTPUTS = ("table", "json", "jsonl", "csv", "markdown", "sarif")
 

@@ -6,9 +6,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from cli.audit_output.words import Tally, effort, known_facts, reasons, repositories
-from cli.foreign_text import tidy
 from ecr_governor.core.audit import AuditedRepository, AuditSummary
+from ecr_governor.core.report.words import repositories, tidy
+from ecr_governor.rendering.words import Tally, effort, known_facts, reasons
 
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "blue"}
 WIDTH = 80

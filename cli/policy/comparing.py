@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from cli.foreign_text import escaped, tidy
 from cli.policy import files, inventory
 from cli.policy.comparison import Changed, Comparison, compare
 from cli.trouble import Exit, Trouble, check_output
+from ecr_governor.core.foreign_text import escaped, tidy
 from ecr_governor.core.policy.model import Policy
 
 SHOWN: Final = 50

@@ -1,6 +1,6 @@
 """GitHub's workflow commands: lines by which a step marks lines of the files that it checked."""
 
-from cli.foreign_text import visible
+from ecr_governor.core.foreign_text import visible
 
 
 def annotation(level: str, message: str, **places: str | int) -> str:

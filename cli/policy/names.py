@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli.foreign_text import tidy
 from cli.policy import files
 from cli.policy.github import annotation
 from cli.trouble import Exit, check_output
 from ecr_governor.core.documents.names import is_repository_name
 from ecr_governor.core.evaluate import evaluate
+from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.origin import Origin, Provenance
 from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.repository import NOT_FETCHED, Repository

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from cli.foreign_text import escaped, tidy
 from cli.policy import files
 from cli.policy.cases import CASES, ReadCases
 from cli.policy.cases import read as read_cases
@@ -15,6 +14,7 @@ from cli.policy.github import annotation
 from cli.policy.trial import Tried, try_case
 from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.core.documents.names import ROOT
+from ecr_governor.core.foreign_text import escaped, tidy
 from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.policy.yaml_text import PolicyInvalid
 from ecr_governor.core.rules import RULES

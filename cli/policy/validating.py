@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from cli.foreign_text import tidy
 from cli.policy.files import in_source_tree, reading
 from cli.policy.github import annotation
 from cli.trouble import Exit, Trouble, check_output
+from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.policy.lint import CHECKS, Level, Remark, refusals, remarks
 from ecr_governor.core.policy.yaml_text import PolicyInvalid
 

@@ -21,16 +21,16 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from cli.audit_output import OUTPUTS, AuditWriter, writer_for
-from cli.audit_output.comma_separated import COLUMNS, cell
 from cli.audit_output.progress import Pulse, shown
-from cli.audit_output.sarif import LEVELS
 from cli.audit_output.table import TableWriter
-from cli.audit_output.words import Tally, known_facts
-from cli.foreign_text import escaped, tidy, visible
 from cli.trouble import Exit, Trouble
 from ecr_governor.core.audit import AuditedRepository, AuditFinding, AuditSummary
+from ecr_governor.core.foreign_text import escaped, tidy, visible
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.severity import Severity
+from ecr_governor.rendering.comma_separated import COLUMNS, cell
+from ecr_governor.rendering.sarif import LEVELS
+from ecr_governor.rendering.words import Tally, known_facts
 from tests.fakes import ACCOUNT, REGION, T0
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -148,9 +148,9 @@ def three_rules(monkeypatch: pytest.MonkeyPatch) -> None:
         rule: replace(RULES[rule], summary=f"Summary of {rule}.", why=f"Why {rule}.", fix=f"Fix {rule}.", severity=severity)
         for rule, severity in (("naming", Severity.LOW), ("scanning", Severity.MEDIUM), ("unused", Severity.CRITICAL))
     }
-    monkeypatch.setattr("cli.audit_output.markdown.RULES", rules)
-    monkeypatch.setattr("cli.audit_output.sarif.RULES", rules)
-    monkeypatch.setattr("cli.audit_output.sarif.INDEX", {rule: index for index, rule in enumerate(rules)})
+    monkeypatch.setattr("ecr_governor.rendering.markdown.RULES", rules)
+    monkeypatch.setattr("ecr_governor.rendering.sarif.RULES", rules)
+    monkeypatch.setattr("ecr_governor.rendering.sarif.INDEX", {rule: index for index, rule in enumerate(rules)})
 
 
 @pytest.mark.usefixtures("three_rules")
@@ -237,7 +237,7 @@ def test_markdown_tells_each_region_after_its_heading() -> None:
 
 def test_a_long_markdown_list_waits_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = written("markdown")
-    monkeypatch.setattr("cli.audit_output.markdown.IN_MEMORY", 1)
+    monkeypatch.setattr("ecr_governor.rendering.markdown.IN_MEMORY", 1)
     assert written("markdown") == whole
 
 

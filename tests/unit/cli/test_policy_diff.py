@@ -9,8 +9,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-
 from cli.audit_output.json_lines import JsonLinesWriter, as_json, repository_as_data
+
 from cli.policy.comparison import Comparison, compare, said_of
 from cli.policy.inventory import Line, read
 from cli.trouble import Trouble

@@ -3,8 +3,8 @@
 import json
 from typing import Any, TextIO
 
-from cli.audit_output.words import utc
 from ecr_governor.core.audit import AuditedRepository, AuditSummary
+from ecr_governor.core.report.words import utc
 
 
 def repository_as_data(audited: AuditedRepository) -> dict[str, Any]:

@@ -6,12 +6,11 @@ from collections import Counter
 from typing import Any, TextIO
 from urllib.parse import quote
 
-from cli.audit_output.json_lines import as_json
-from cli.audit_output.words import repositories
-from cli.foreign_text import tidy
-from ecr_governor.core.audit import AuditedRepository, AuditFinding, AuditSummary
+from ecr_governor.core.report.words import repositories, tidy
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.severity import Severity
+from ecr_governor.rendering.json_lines import as_json
+from ecr_governor.rendering.judged import Completeness, JudgedFinding, JudgedRepository
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Severity.LOW: "note", Severity.MEDIUM: "warning", Severity.HIGH: "error", Severity.CRITICAL: "error"}
@@ -44,14 +43,14 @@ class SarifWriter:
         self._stream.write(as_json(run).removesuffix("}") + ', "results": [')
         self._separator = "\n"
 
-    def repository(self, audited: AuditedRepository) -> None:
+    def repository(self, audited: JudgedRepository) -> None:
         """Write a result for each finding."""
         self._undetermined.update(audited.undetermined.keys())
         for finding in audited.findings:
             self._stream.write(self._separator + as_json(self._result(audited.name, finding)))
             self._separator = ",\n"
 
-    def end(self, summary: AuditSummary) -> None:
+    def end(self, summary: Completeness) -> None:
         """Close the run with what kept it from being complete, and after the last Region the log."""
         because = [{"level": "error", "message": {"text": _message(why)}} for why in summary.incomplete_because]
         unknown = [_unknown(rule, count) for rule, count in sorted(self._undetermined.items())]
@@ -60,7 +59,7 @@ class SarifWriter:
         if self._begun == self._regions:
             self._stream.write("\n]}\n")
 
-    def _result(self, name: str, finding: AuditFinding) -> dict[str, Any]:
+    def _result(self, name: str, finding: JudgedFinding) -> dict[str, Any]:
         return {
             "ruleId": finding.rule,
             **({"ruleIndex": INDEX[finding.rule]} if finding.rule in INDEX else {}),

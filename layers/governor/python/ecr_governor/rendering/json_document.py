@@ -2,8 +2,8 @@
 
 from typing import TextIO
 
-from cli.audit_output.json_lines import as_json, repository_as_data
 from ecr_governor.core.audit import AuditedRepository, AuditSummary
+from ecr_governor.rendering.json_lines import as_json, repository_as_data
 
 
 class JsonWriter:

@@ -1,19 +1,32 @@
 """Markdown, for a job's summary or a comment. Foreign text is text: it formats nothing, links nowhere and mentions nobody."""
 
 import shutil
+from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 from typing import TextIO
 
-from cli.audit_output.words import Tally, effort, known_facts, reasons, repositories
-from cli.foreign_text import escaped
-from ecr_governor.core.audit import AuditedRepository, AuditSummary
+from ecr_governor.core.audit import AuditSummary
+from ecr_governor.core.foreign_text import escaped
+from ecr_governor.core.report.words import repositories
 from ecr_governor.core.rules import RULES
+from ecr_governor.rendering.judged import JudgedRepository
+from ecr_governor.rendering.words import Tally, effort, known_facts, reasons
 
 IN_MEMORY = 1 << 20
 
 
+def list_of(repository: JudgedRepository) -> Iterator[str]:
+    """Give a repository as an item of a list, with what was found below it."""
+    yield f"- **{escaped(repository.name)}** ({escaped(known_facts(repository))})\n"
+    for finding in repository.findings:
+        exempt = ", exempt" if finding.state == "exempt" else ""
+        yield f"  - {finding.severity.value}, {escaped(finding.rule)}{exempt}: {escaped(finding.reason)}\n"
+    for rule, why in sorted(repository.undetermined.items()):
+        yield f"  - undetermined, {escaped(rule)}: {escaped(why)}\n"
+
+
 class MarkdownWriter:
-    """Writes Markdown. What comes first is known last, so that a Region's list waits in a file once it is long."""
+    """Writes an audit as Markdown. What comes first is known last, so that a Region's list waits in a file once it is long."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -28,17 +41,12 @@ class MarkdownWriter:
         gap = "\n" if self._begun > 1 else ""
         self._stream.write(f"{gap}## Amazon ECR, account {escaped(account)}, {escaped(region)}, policy {escaped(policy_hash[:12])}\n\n")
 
-    def repository(self, audited: AuditedRepository) -> None:
+    def repository(self, audited: JudgedRepository) -> None:
         """Put the repository on the list if there is anything to say of it."""
         self._tally.count(audited)
         if not audited.findings and not audited.undetermined:
             return
-        self._list.write(f"- **{escaped(audited.name)}** ({escaped(known_facts(audited))})\n")
-        for finding in audited.findings:
-            exempt = ", exempt" if finding.state == "exempt" else ""
-            self._list.write(f"  - {finding.severity.value}, {escaped(finding.rule)}{exempt}: {escaped(finding.reason)}\n")
-        for rule, why in sorted(audited.undetermined.items()):
-            self._list.write(f"  - undetermined, {escaped(rule)}: {escaped(why)}\n")
+        self._list.writelines(list_of(audited))
 
     def end(self, summary: AuditSummary) -> None:
         """Write the summary sentence, the counts by rule and then the list."""

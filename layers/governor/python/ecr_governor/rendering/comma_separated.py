@@ -2,11 +2,11 @@
 
 import csv
 import unicodedata
-from typing import TextIO
+from typing import Any, TextIO
 
-from cli.audit_output.words import utc
-from cli.foreign_text import tidy, visible
-from ecr_governor.core.audit import AuditedRepository, AuditFinding, AuditSummary
+from ecr_governor.core.audit import AuditSummary
+from ecr_governor.core.report.words import tidy, utc, visible
+from ecr_governor.rendering.judged import JudgedFinding, JudgedRepository
 
 COLUMNS = (
     "account",
@@ -42,11 +42,35 @@ def cell(value: object) -> str:
     return f"'{shown}" if text.startswith(LEADING) or first.startswith(TRIGGERS) else shown
 
 
+def rows_to(stream: TextIO) -> Any:
+    """Give what writes rows of cells."""
+    return csv.writer(stream, lineterminator="\n")
+
+
+def finding_cells(account: str, region: str, repository: JudgedRepository, finding: JudgedFinding | None) -> list[str]:
+    """Give one finding of a repository as cells below `COLUMNS`; None stands for a repository without any."""
+    values = (
+        account,
+        region,
+        repository.name,
+        repository.origin,
+        repository.owner,
+        *((finding.rule, finding.severity.value, finding.state, finding.reason) if finding else ("", "", "", "")),
+        "; ".join(f"{rule}: {tidy(why)}" for rule, why in sorted(repository.undetermined.items())),
+        repository.images,
+        repository.size_bytes,
+        utc(repository.last_push),
+        utc(repository.last_pull),
+        repository.unused,
+    )
+    return [cell(value) for value in values]
+
+
 class CsvWriter:
-    """Writes CSV. It has no room for a summary: that an audit is incomplete must be told elsewhere."""
+    """Writes an audit as CSV. It has no room for a summary: that an audit is incomplete must be told elsewhere."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._rows = csv.writer(stream, lineterminator="\n")
+        self._rows = rows_to(stream)
         self._headed = False
         self._place: tuple[str, str] = ("", "")
 
@@ -57,26 +81,10 @@ class CsvWriter:
             self._headed = True
         self._place = (account, region)
 
-    def repository(self, audited: AuditedRepository) -> None:
+    def repository(self, audited: JudgedRepository) -> None:
         """Write a row for each finding; a repository without any has one row without a rule."""
         for finding in audited.findings or (None,):
-            self._row(audited, finding)
+            self._rows.writerow(finding_cells(*self._place, audited, finding))
 
     def end(self, summary: AuditSummary) -> None:
         """Write nothing."""
-
-    def _row(self, audited: AuditedRepository, finding: AuditFinding | None) -> None:
-        values = (
-            *self._place,
-            audited.name,
-            audited.origin,
-            audited.owner,
-            *((finding.rule, finding.severity.value, finding.state, finding.reason) if finding else ("", "", "", "")),
-            "; ".join(f"{rule}: {tidy(why)}" for rule, why in sorted(audited.undetermined.items())),
-            audited.images,
-            audited.size_bytes,
-            utc(audited.last_push),
-            utc(audited.last_pull),
-            audited.unused,
-        )
-        self._rows.writerow([cell(value) for value in values])

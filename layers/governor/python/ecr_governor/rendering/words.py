@@ -1,32 +1,25 @@
-"""Words that the formats share, and foreign text made fit to be shown."""
+"""Words that the formats of an audit share."""
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from cli.foreign_text import tidy
-from ecr_governor.core.audit import AuditedRepository, AuditSummary
+from ecr_governor.core.audit import AuditSummary
+from ecr_governor.core.report.words import day, plural, size, tidy
 from ecr_governor.core.severity import Severity
-
-KIBI = 1024
-
-
-def utc(at: datetime | None) -> str | None:
-    """Give a time for machines, always in UTC."""
-    return at.astimezone(UTC).isoformat() if at else None
+from ecr_governor.rendering.judged import JudgedRepository
 
 
-def known_facts(audited: AuditedRepository) -> str:
+def known_facts(audited: JudgedRepository) -> str:
     """Say what is known of a repository; what is not known is left out, but for the owner."""
     said = [f"owner {tidy(audited.owner)}" if audited.owner else "no known owner"]
     if audited.images is not None:
-        said.append(f"{audited.images:,} image{_s(audited.images)}")
+        said.append(f"{audited.images:,} image{plural(audited.images)}")
     if audited.size_bytes is not None:
-        said.append(_size(audited.size_bytes))
+        said.append(size(audited.size_bytes))
     if audited.last_push:
-        said.append(f"last push {_day(audited.last_push)}")
+        said.append(f"last push {day(audited.last_push)}")
     if audited.last_pull:
-        said.append(f"last pull {_day(audited.last_pull)}")
+        said.append(f"last pull {day(audited.last_pull)}")
     if audited.unused:
         said.append("unused")
     return ", ".join(said)
@@ -41,7 +34,7 @@ class Tally:
     undetermined: int = 0
     rules: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def count(self, audited: AuditedRepository) -> None:
+    def count(self, audited: JudgedRepository) -> None:
         """Count one repository's findings, and what could not be determined."""
         for finding in audited.findings:
             self.rules.setdefault(finding.rule, Counter())[finding.state] += 1
@@ -63,37 +56,12 @@ class Tally:
         return ", ".join(parts)
 
 
-def repositories(count: int) -> str:
-    """Count repositories in words."""
-    return f"{count:,} repositor{'y' if count == 1 else 'ies'}"
-
-
 def effort(summary: AuditSummary) -> str:
     """Say what the audit took."""
     calls = sum(summary.calls.values())
-    return f"{calls:,} call{_s(calls)} in {summary.seconds:.1f} s"
+    return f"{calls:,} call{plural(calls)} in {summary.seconds:.1f} s"
 
 
 def reasons(summary: AuditSummary) -> list[str]:
     """Say what kept an audit from being complete."""
     return [tidy(why) for why in summary.incomplete_because] or ["no reason was recorded"]
-
-
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"
-
-
-def _day(at: datetime) -> str:
-    return at.astimezone(UTC).date().isoformat()
-
-
-def _size(size_bytes: int) -> str:
-    if size_bytes < KIBI:
-        return f"{size_bytes} B"
-    amount, unit = size_bytes / KIBI, "KiB"
-    for larger in ("MiB", "GiB", "TiB", "PiB"):
-        # What would be rounded to 1024.0 is one of the next unit.
-        if amount < KIBI - 0.05:
-            break
-        amount, unit = amount / KIBI, larger
-    return f"{amount:.1f} {unit}"

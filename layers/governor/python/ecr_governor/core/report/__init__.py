@@ -1,0 +1,1 @@
+"""The report that people read: what a sweep found, what goes next, and what nobody could find out."""
