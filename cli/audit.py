@@ -120,9 +120,8 @@ def _run(wish: Wish) -> Exit:
     session = _session(wish)
     regions = _regions(session, wish)
     account = _account(session, regions[0], wish.endpoint_url)
-    writer = writer_for(
-        wish.output, sys.stdout, regions=len(regions), policy_file=in_source_tree(wish.policy_path) if wish.policy_path else BUNDLED
-    )
+    policy_file = in_source_tree(wish.policy_path) if wish.policy_path else BUNDLED
+    writer = writer_for(wish.output, sys.stdout, len(regions), policy_file, policy.namespace_of, datetime.now(UTC))
     results = [_audit(wish, session, policy, account, region, writer) for region in regions]
     for summary, _ in results:
         for why in summary.incomplete_because:

@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
-from cli.foreign_text import tidy
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.invalid import first_problem
 from ecr_governor.adapters.usage.references import REGISTRY, parsed
+from ecr_governor.core.foreign_text import tidy
 
 DEFAULT_KUBECONFIG: Final = "~/.kube/config"
 PAGE: Final = 500

@@ -13,12 +13,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from cli.deployment import Deployment, refused
-from cli.foreign_text import tidy
 from cli.trouble import Exit, Trouble, check_output
 from cli.whole_file import write_whole
 from ecr_governor.adapters.invalid import first_problem
 from ecr_governor.adapters.usage.aws_usage import Unheard
 from ecr_governor.adapters.usage.files import LIMIT, EvidenceFile, read_file
+from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.retirement.evidence import Evidence
 
 if TYPE_CHECKING:

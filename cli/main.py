@@ -47,7 +47,7 @@ def audit(
         list[str] | None,
         typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="AWS Region; give it again for several."),
     ] = None,
-    output: Annotated[str, typer.Option("--output", help="table, json, jsonl, csv, markdown or sarif.")] = "table",
+    output: Annotated[str, typer.Option("--output", help="table, json, jsonl, csv, markdown, sarif or html.")] = "table",
     count_images: Annotated[
         bool, typer.Option("--count-images", help="List all images, to tell how many there are and how large.")
     ] = False,
@@ -212,6 +212,29 @@ def calendar(
     from cli import deployment, retirement  # noqa: PLC0415 - boto3 is heavy
 
     raise typer.Exit(retirement.show_calendar(deployment.Deployment(stack, endpoint_url, region, profile), days, output))
+
+
+@app.command()
+def report(
+    output: Annotated[str, typer.Option("--output", help="html, csv, json, markdown, sarif or ics.")] = "html",
+    out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead of stdout.", show_default=False)] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Only print the JSON Schema of the report as JSON.")] = False,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    stack: Stack = "ecr-governor",
+) -> None:
+    """Write the report: verdict, numbers, next steps, owners, rules, trends, and every repository with its reasons.
+
+    Example: ecr-governor report --out report.html
+    """
+    from cli import deployment  # noqa: PLC0415 - boto3 is heavy
+    from cli import report as reporting  # noqa: PLC0415 - boto3 is heavy
+
+    if schema:
+        reporting.print_schema()
+        return
+    raise typer.Exit(reporting.write_report(deployment.Deployment(stack, endpoint_url, region, profile), output, out))
 
 
 @app.command()

@@ -1,17 +1,22 @@
-"""The result of an audit in the format that was asked for, written as it comes: no format keeps the repositories in memory."""
+"""The result of an audit in the format that was asked for, written as it comes: only the page keeps the repositories in memory."""
 
-from typing import Protocol, TextIO
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Protocol, TextIO
 
+from cli.audit_output.page import PageWriter
 from cli.audit_output.table import TableWriter
 from cli.trouble import Trouble
 from ecr_governor.core.audit import AuditedRepository, AuditSummary
+from ecr_governor.core.documents.names import ROOT
 from ecr_governor.rendering.comma_separated import CsvWriter
 from ecr_governor.rendering.json_document import JsonWriter
 from ecr_governor.rendering.json_lines import JsonLinesWriter
 from ecr_governor.rendering.markdown import MarkdownWriter
 from ecr_governor.rendering.sarif import SarifWriter
 
-OUTPUTS = ("table", "json", "jsonl", "csv", "markdown", "sarif")
+OUTPUTS = ("table", "json", "jsonl", "csv", "markdown", "sarif", "html")
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class AuditWriter(Protocol):
@@ -27,8 +32,18 @@ class AuditWriter(Protocol):
         """End the Region. A Region that could not be audited to its end is ended all the same, as incomplete."""
 
 
-def writer_for(output: str, stream: TextIO, regions: int = 1, policy_file: str = "policy.yaml") -> AuditWriter:
-    """Make the writer of a format. `regions` is how many will be begun; `policy_file` is where SARIF says that results are."""
+def writer_for(
+    output: str,
+    stream: TextIO,
+    regions: int = 1,
+    policy_file: str = "policy.yaml",
+    namespace_of: Callable[[str], str] = lambda _: ROOT,
+    now: datetime = NEVER,
+) -> AuditWriter:
+    """Make the writer of a format. `regions` is how many will be begun; `policy_file` is where SARIF says that results are.
+
+    A page is of `now`, and counts by the prefixes that `namespace_of` gives.
+    """
     match output:
         case "table":
             return TableWriter(stream)
@@ -42,6 +57,12 @@ def writer_for(output: str, stream: TextIO, regions: int = 1, policy_file: str =
             return MarkdownWriter(stream)
         case "sarif":
             return SarifWriter(stream, regions, policy_file)
+        case "html" if regions == 1:
+            return PageWriter(stream, namespace_of, now)
+        case "html":
+            raise Trouble(
+                "a page holds one Region", f"{regions} were asked for", "audit one Region after the other, each into its own file"
+            )
         case _:
             raise Trouble(f"there is no output {output}", f"an audit is printed as {', '.join(OUTPUTS)}", f"--output {'|'.join(OUTPUTS)}")
 

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ecr_governor.core.audit import AuditedRepository, AuditSummary
-from ecr_governor.core.report.words import repositories, tidy
+from ecr_governor.core.foreign_text import tidy
+from ecr_governor.core.report.words import repositories
 from ecr_governor.rendering.words import Tally, effort, known_facts, reasons
 
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "blue"}

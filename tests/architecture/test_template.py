@@ -30,6 +30,7 @@ SETTINGS = {
     "RetireFunction": (settings.SweepSettings,),
     "ReleasesFunction": (settings.SweepSettings, settings.EventSettings),
     "ReapFunction": (settings.SweepSettings,),
+    "ReportFunction": (settings.ReportSettings,),
 }
 OPERATIONS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 FROM_LAMBDA = {"AWS_REGION"}

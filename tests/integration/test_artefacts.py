@@ -26,6 +26,7 @@ FUNCTIONS = (
     "SweepCheckFunction",
     "SweepDecideFunction",
     "SweepReportFunction",
+    "ReportFunction",
 )
 Run = Callable[..., str]
 

@@ -179,6 +179,9 @@ def test_every_output_is_whole_and_nothing_else_is_on_stdout(run: Run, policy: P
             assert {row["owner"] for row in rows} == {"alice", "'=cmd()", ""}
         case "markdown":
             assert out.startswith("## Amazon ECR")
+        case "html":
+            assert out.startswith("<!doctype html>")
+            assert "3 of 4 repositories need somebody" in out
         case "table":
             assert "3 of 4 repositories violating" in out
     assert ("3 of 4 repositories violating" in err) is (output not in {"table", "markdown"})

@@ -34,6 +34,7 @@ from ecr_governor.rendering.words import Tally, known_facts
 from tests.fakes import ACCOUNT, REGION, T0
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+STREAMED = [output for output in OUTPUTS if output != "html"]
 SUFFIXES = {"table": "txt", "json": "json", "jsonl": "jsonl", "csv": "csv", "markdown": "md", "sarif": "sarif"}
 HASH = "5f2c" * 16
 CLEAN = AuditedRepository("payments/worker", "api", "payments", (), {}, 3, 1_500_000, T0, T0, unused=False)
@@ -154,21 +155,21 @@ def three_rules(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("three_rules")
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", STREAMED)
 def test_the_same_input_gives_the_same_bytes(output: str) -> None:
     golden = (GOLDEN / f"audit.{SUFFIXES[output]}").read_bytes().decode()
     assert written(output) == golden
     assert written(output) == golden
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", STREAMED)
 def test_the_order_of_a_mapping_does_not_show(output: str) -> None:
     turned = replace(API, undetermined=dict(reversed(list(API.undetermined.items()))))
     summary = replace(SUMMARY, calls=dict(reversed(list(SUMMARY.calls.items()))))
     assert written(output, (turned,), summary) == written(output, (API,))
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", STREAMED)
 def test_the_machines_time_zone_does_not_show(output: str) -> None:
     east = timezone(timedelta(hours=14))
     moved = replace(API, last_push=T0.astimezone(east), last_pull=(T0 - timedelta(days=1)).astimezone(east))
@@ -181,7 +182,7 @@ def test_an_output_that_is_not_there_is_a_usage_error() -> None:
     assert caught.value.exit_code is Exit.USAGE
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", STREAMED)
 def test_an_audit_of_nothing_is_whole(output: str) -> None:
     text = written(output, (), replace(SUMMARY, complete=True, incomplete_because=(), repositories=0, violating=0, calls={}))
     if output in {"json", "sarif"}:

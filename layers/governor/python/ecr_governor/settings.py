@@ -57,6 +57,13 @@ class SweepSettings(JudgingSettings):
     reports_bucket: str = Field(alias="REPORTS_BUCKET", min_length=1)
 
 
+class ReportSettings(SweepSettings):
+    """What `report` is told: the name of the secret that holds Slack's webhook, and how many hours a link lasts; 0 for no link."""
+
+    slack_secret: str = Field("", alias="SLACK_SECRET")
+    link_hours: int = Field(0, alias="LINK_HOURS", ge=0, le=12)
+
+
 Model = TypeVar("Model", bound=Settings)
 
 

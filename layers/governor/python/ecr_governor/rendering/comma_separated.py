@@ -5,7 +5,8 @@ import unicodedata
 from typing import Any, TextIO
 
 from ecr_governor.core.audit import AuditSummary
-from ecr_governor.core.report.words import tidy, utc, visible
+from ecr_governor.core.foreign_text import tidy, visible
+from ecr_governor.core.report.words import utc
 from ecr_governor.rendering.judged import JudgedFinding, JudgedRepository
 
 COLUMNS = (

@@ -6,7 +6,8 @@ from collections import Counter
 from typing import Any, TextIO
 from urllib.parse import quote
 
-from ecr_governor.core.report.words import repositories, tidy
+from ecr_governor.core.foreign_text import tidy
+from ecr_governor.core.report.words import repositories
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.severity import Severity
 from ecr_governor.rendering.json_lines import as_json

@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ecr_governor.core.audit import AuditSummary
-from ecr_governor.core.report.words import day, plural, size, tidy
+from ecr_governor.core.foreign_text import tidy
+from ecr_governor.core.report.words import day, plural, size
 from ecr_governor.core.severity import Severity
 from ecr_governor.rendering.judged import JudgedRepository
 

@@ -1,0 +1,124 @@
+"""Gather what a report is made of, and on schedule: keep it, and tell people where it is."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from ecr_governor.app.ports import Chat, PolicySource
+from ecr_governor.app.retirement.runs import PLAN
+from ecr_governor.app.sweep.ports import RunStore, SweepBook
+from ecr_governor.core import standing as standings
+from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.report import message as messages
+from ecr_governor.core.report.build import Sources, report_of, wants_record
+from ecr_governor.core.report.message import Kept, Kind
+from ecr_governor.core.report.model import Report
+
+SWEEPS: Final = 30
+"""How many sweeps the trend goes back."""
+
+
+LATEST: Final = "reports/latest.html"
+FORMATS: Final = ("html", "json", "csv", "ics")
+"""In which a report is kept; the first is the one that people are sent to."""
+
+
+class Records(Protocol):
+    """The ledger, as far as a report asks it."""
+
+    def records(self, names: Sequence[str]) -> Mapping[str, RepositoryRecord]:
+        """Read many records as last written. Raises Throttled, Denied."""
+
+
+class ReportStore(Protocol):
+    """Where reports are kept."""
+
+    def put(self, key: str, body: bytes, kind: str) -> str:
+        """Keep a file of a media type, over the one that is there; give its address. Raises Throttled, Denied."""
+
+    def link(self, key: str, hours: int) -> str:
+        """Give an address by which anybody may read a file for so many hours at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A report in one format: how its file's name ends, its media type, and itself."""
+
+    suffix: str
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What it takes to report on schedule. `printed` writes a report in a format; without `chat` nobody is told."""
+
+    book: SweepBook
+    runs: RunStore
+    ledger: Records
+    store: ReportStore
+    policies: PolicySource
+    printed: Callable[[Report, str], Printed]
+    chat: Chat | None
+    link_hours: int
+
+
+def report_on_schedule(kind: Kind, services: Services, now: datetime) -> dict[str, Any]:
+    """Make the report, keep it under its day and as the latest, and tell people once. Raises Throttled, Denied, Undeliverable.
+
+    It may be repeated without harm: files are written anew, and what was told that day is not told again.
+    """
+    report = make_report(services.book, services.runs, services.ledger, now)
+    if report is None:
+        return {"reported": False, "why": "no sweep has ended yet"}
+    place = f"reports/{now.astimezone(UTC):%Y-%m-%d}/{kind.value}"
+    addresses = [_keep(report, output, place, services) for output in FORMATS]
+    page = services.printed(report, FORMATS[0])
+    latest = services.store.put(LATEST, page.body, page.kind)
+    told = _tell(report, kind, place, f"{place}.{page.suffix}", latest, services, now)
+    return {"reported": True, "files": [*addresses, latest], "told": told, "needing": report.needing}
+
+
+def _keep(report: Report, output: str, place: str, services: Services) -> str:
+    printed = services.printed(report, output)
+    return services.store.put(f"{place}.{printed.suffix}", printed.body, printed.kind)
+
+
+def _tell(report: Report, kind: Kind, place: str, page: str, latest: str, services: Services, now: datetime) -> bool:
+    if services.chat is None or not messages.worth_telling(report, kind):
+        return False
+    if not services.policies.current(now).policy.notifications.slack.enabled or services.runs.document(f"{place}-told"):
+        return False
+    link = services.store.link(page, services.link_hours) if services.link_hours else ""
+    services.chat.post(messages.message(report, kind, Kept(latest, link, services.link_hours)))
+    services.runs.put_document(f"{place}-told", {"at": now.isoformat()})
+    return True
+
+
+def make_report(book: SweepBook, runs: RunStore, ledger: Records, now: datetime) -> Report | None:
+    """Make the report of the last sweep; None before the first. Raises Throttled, Denied."""
+    ended = book.last_sweep()
+    summary = runs.document(_summary(ended.run)) if ended else None
+    if ended is None or summary is None:
+        return None
+    stood = [standings.from_line(line) for line in runs.lines(ended.inventory)]
+    plan = runs.document(PLAN)
+    planned = {item["repository"] for item in plan["items"]} if plan else set()
+    records = ledger.records([standing.name for standing in stood if wants_record(standing) or standing.name in planned])
+    return report_of(Sources(summary, stood, list(_before(summary, runs)), plan, records), now)
+
+
+def _before(summary: Mapping[str, Any], runs: RunStore) -> Iterator[Mapping[str, Any]]:
+    """The summaries of the sweeps before, newest first: each names the one that it was compared with."""
+    for _ in range(SWEEPS - 1):
+        former = summary["compared_with"]
+        found = runs.document(_summary(former)) if former else None
+        if found is None:
+            return
+        summary = found
+        yield summary
+
+
+def _summary(run: str) -> str:
+    return f"sweeps/{run}/summary"

@@ -1,0 +1,51 @@
+"""Where the function that reports on schedule is put together."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.config import Config
+
+from ecr_governor.adapters.aws import CLIENT_CONFIG
+from ecr_governor.adapters.report_store import S3ReportStore
+from ecr_governor.adapters.runs import S3RunStore
+from ecr_governor.adapters.slack import SlackWebhook
+from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
+from ecr_governor.app.reporting import Printed, Services, report_on_schedule
+from ecr_governor.bootstrap import started
+from ecr_governor.bootstrap.parts import client, ledger, now, policies, session
+from ecr_governor.core.report.message import Kind
+from ecr_governor.core.report.model import Report
+from ecr_governor.observability import count
+from ecr_governor.rendering.report import CONTENT_TYPES, SUFFIXES, rendered
+from ecr_governor.settings import ReportSettings, from_environment
+
+
+def report(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Report. The event holds `report`, which is `weekly` or `daily`."""
+    done = report_on_schedule(Kind(event["report"]), _services(), now())
+    count("ReportsMade", int(done["reported"]))
+    return done
+
+
+def _services() -> Services:
+    settings = from_environment(ReportSettings, os.environ)
+    s3 = client("s3")
+    signing = session().create_client("s3", config=CLIENT_CONFIG.merge(Config(signature_version="s3v4")))
+    return Services(
+        book=DynamoDbSweepBook(client("dynamodb"), settings.ledger_table),
+        runs=S3RunStore(s3, settings.reports_bucket),
+        ledger=ledger(),
+        store=S3ReportStore(signing, settings.reports_bucket),
+        policies=policies(),
+        printed=_printed,
+        chat=SlackWebhook(client("secretsmanager"), settings.slack_secret) if settings.slack_secret else None,
+        link_hours=settings.link_hours,
+    )
+
+
+def _printed(made: Report, output: str) -> Printed:
+    return Printed(SUFFIXES[output], CONTENT_TYPES[output], rendered(made, output))
+
+
+started()

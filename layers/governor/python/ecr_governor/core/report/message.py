@@ -1,0 +1,112 @@
+"""What people are told of a report in Slack: the verdict, four numbers, what goes next, and where to read the rest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from itertools import groupby
+from typing import Any, Final
+
+from ecr_governor.core.messages import code, plain
+from ecr_governor.core.report.model import Report, Step
+from ecr_governor.core.report.words import day, dollars, repositories
+
+HEADER_LIMIT: Final = 150
+SECTION_LIMIT: Final = 3000
+LINK_LIMIT: Final = 2500
+"""Characters of a link that a section has room for; a longer one is left out."""
+SHOWN: Final = 5
+NAMED: Final = 4
+
+
+class Kind(StrEnum):
+    """Which report it is."""
+
+    WEEKLY = "weekly"
+    DAILY = "daily"
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far ahead its message tells of steps."""
+        return timedelta(days=30) if self is Kind.WEEKLY else timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a report is: its `s3://` address, and a link that lasts for `hours` at most, or none."""
+
+    address: str
+    link: str = ""
+    hours: int = 0
+
+
+def worth_telling(report: Report, kind: Kind) -> bool:
+    """Whether people should hear of it: every week of the whole, on a day only if something changed or goes soon."""
+    news = report.opened or report.resolved or not report.method.complete or report.method.policy_problem
+    return kind is Kind.WEEKLY or bool(news or _soon(report, kind))
+
+
+def message(report: Report, kind: Kind, kept: Kept) -> dict[str, Any]:
+    """Tell of a report. Foreign text is text: it never mentions anybody and never becomes a link."""
+    headline, _, rest = report.verdict.partition(": ")
+    title = f":bar_chart: {kind.value.capitalize()} report: {headline}"
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": title[:HEADER_LIMIT], "emoji": True}},
+        *_section(plain(f"{rest[:1].upper()}{rest[1:]}")),
+        {"type": "section", "fields": [_text(f"*{label}*\n{value}") for label, value in _numbers(report)]},
+        *_section(_next(report, kind)),
+        *_section(_where(kept)),
+        {"type": "context", "elements": [_text(_context(report))]},
+    ]
+    return {"text": plain(f"{kind.value.capitalize()} report. {report.verdict}"), "blocks": blocks}
+
+
+def _numbers(report: Report) -> Sequence[tuple[str, str]]:
+    saved = f"{dollars(report.saving.least_usd)} to {dollars(report.saving.most_usd)} a month"
+    return (
+        ("Repositories", f"{report.total:,}"),
+        ("Violating", f"{report.violating:,} ({report.opened:,} opened, {report.resolved:,} resolved)"),
+        ("Unused", f"{report.unused:,}, {saved} could be saved" if report.unused else "none"),
+        ("Next steps", f"{len(report.steps):,} within {report.horizon_days} days"),
+    )
+
+
+def _soon(report: Report, kind: Kind) -> Sequence[Step]:
+    return [step for step in report.steps if step.at <= report.made_at + kind.ahead]
+
+
+def _next(report: Report, kind: Kind) -> str:
+    lines = [f":no_entry: nothing goes forward: {plain(why, 400)}" for why in report.method.withheld[:SHOWN]]
+    days = [(date, list(some)) for date, some in groupby(_soon(report, kind), key=lambda step: day(step.at))]
+    for date, some in days[:SHOWN]:
+        named = ", ".join(f"{code(step.repository)} {step.to.value}" for step in some[:NAMED])
+        more = f" and {len(some) - NAMED:,} more" if len(some) > NAMED else ""
+        lines.append(f":hourglass_flowing_sand: not before {date}: {named}{more}")
+    if len(days) > SHOWN:
+        lines.append(f"…and {len(days) - SHOWN:,} more days")
+    unowned = next((each for each in report.owners if each.owner is None), None)
+    if unowned and kind is Kind.WEEKLY:
+        lines.append(f":bust_in_silhouette: {repositories(unowned.repositories)} without a known owner")
+    return "\n".join([f"*The next {kind.ahead.days} days*", *lines]) if lines else ""
+
+
+def _where(kept: Kept) -> str:
+    command = f"`aws s3 cp {kept.address} .`"
+    if not kept.link or len(kept.link) > LINK_LIMIT:
+        return f"Read it: {command}"
+    link = kept.link.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C")
+    return f"<{link}|Read the report>. The link ends after {kept.hours} h, or before that with the function's credentials; then: {command}"
+
+
+def _context(report: Report) -> str:
+    return (
+        f"account {plain(report.account)} · {plain(report.region)} · policy {plain(report.policy_hash)} · seen {day(report.method.seen_at)}"
+    )
+
+
+def _section(text: str) -> list[dict[str, Any]]:
+    return [{"type": "section", "text": _text(text)}] if text else []
+
+
+def _text(text: str) -> Mapping[str, Any]:
+    return {"type": "mrkdwn", "verbatim": True, "text": text if len(text) <= SECTION_LIMIT else text[: SECTION_LIMIT - 1] + "…"}
