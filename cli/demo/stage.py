@@ -148,6 +148,10 @@ class Stage:
         retirement = self.record(repository).retirement
         return retirement.stage if retirement else Retired.OBSERVED
 
+    def report(self) -> bytes:
+        """The latest report, as it lies in the bucket."""
+        return bytes(self.client("s3").get_object(Bucket=self.names["reports_bucket"], Key="reports/latest.html")["Body"].read())
+
     @staticmethod
     def arn(repository: str) -> str:
         """A repository's ARN."""

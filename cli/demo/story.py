@@ -52,7 +52,7 @@ Play = Callable[[Stage], Iterator[str]]
 
 
 def tell(out: Path) -> None:
-    """Tell the story; write `summary.json`, `slack.html` and `ledger.jsonl`. Exit code 1 if anything did not come out as it should."""
+    """Tell the story; write `summary.json`, `slack.html`, `report.html` and `ledger.jsonl`. Exit code 1 if anything did not come out as it should."""
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     console.print(Text("ECR Governor, on an embedded AWS: no account, no Docker, nothing leaves this machine\n", style="bold"))
     with console.status("building the functions as AWS would run them"):
@@ -67,6 +67,7 @@ def tell(out: Path) -> None:
         summary = _summary(stage, scenes, time.monotonic() - begun)
         (out / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
         (out / "slack.html").write_text(aws.slack.export_html())
+        (out / "report.html").write_bytes(stage.report())
         with (out / "ledger.jsonl").open("w") as ledger:
             for record in sorted(stage.ledger.all_records(), key=lambda record: record.name):
                 for entry in stage.ledger.entries(record.name):
@@ -121,7 +122,7 @@ def _farewell(console: Console, out: Path, summary: dict[str, Any]) -> None:
         f"{summary['writes_in_ecr']} changes made in ECR, {summary['slack_messages']} Slack messages, in {summary['seconds']} s."
     )
     console.print(
-        f"\nLook at\n  {out}/slack.html     the messages as people see them\n  {out}/ledger.jsonl   every decision, with its reason"
+        f"\nLook at\n  {out}/report.html    the report of the last Monday\n  {out}/slack.html     the messages as people see them\n  {out}/ledger.jsonl   every decision, with its reason"
     )
     console.print(f"  {out}/summary.json   this story as data")
 
@@ -458,6 +459,20 @@ def deleted(stage: Stage) -> Iterator[str]:
     )
 
 
+def reported(stage: Stage) -> Iterator[str]:
+    today = stage.aws.clock.now()
+    # Sunday night is swept; the report is made on Monday at eight.
+    stage.night((6 - today.weekday()) % 7 + 1)
+    before = len(stage.messages())
+    stage.aws.advance(timedelta(hours=6))
+    stage.settle()
+    headline = next((block["text"]["text"] for message in stage.messages()[before:] for block in message["blocks"][:1]), "")
+    yield _expect("Weekly report" in headline, f"on Monday at eight Slack is told: {headline.partition(' ')[2]}")
+    page = stage.report()
+    yield _expect(page.startswith(b"<!doctype html>"), f"and the page lies in the reports bucket: one file of {len(page):,} bytes")
+    yield _expect(b"http:" not in page, "that asks nobody for anything, and reads without JavaScript, too")
+
+
 SCENES: tuple[tuple[str, Play], ...] = (
     ("A pipeline pushes to a name that does not exist yet", created_on_push),
     ("A repository that its template has set up well", in_good_order),
@@ -480,4 +495,5 @@ SCENES: tuple[tuple[str, Play], ...] = (
     ("Quarantine, and a pull that ends it", quarantined),
     ("The archive, and back", archived),
     ("The end of one repository", deleted),
+    ("Monday morning: the report", reported),
 )

@@ -62,7 +62,7 @@ def message(report: Report, kind: Kind, kept: Kept) -> dict[str, Any]:
 
 
 def _numbers(report: Report) -> Sequence[tuple[str, str]]:
-    saved = f"{dollars(report.saving.least_usd)} to {dollars(report.saving.most_usd)} a month"
+    saved = f"{dollars(report.saving.least_usd, report.saving.most_usd)} a month"
     return (
         ("Repositories", f"{report.total:,}"),
         ("Violating", f"{report.violating:,} ({report.opened:,} opened, {report.resolved:,} resolved)"),

@@ -39,6 +39,13 @@ def size(size_bytes: int) -> str:
     return f"{amount:.1f} {unit}"
 
 
-def dollars(amount: float) -> str:
-    """Give an amount of USD: cents below ten, whole dollars above."""
-    return f"${amount:,.2f}" if amount < 10 else f"${amount:,.0f}"  # noqa: PLR2004 - what a person reads at a glance
+def dollars(least: float, most: float) -> str:
+    """Give a range of USD: cents below ten, whole dollars above; what is less than a cent is nothing to count."""
+    if most < 0.01:  # noqa: PLR2004 - a cent
+        return "less than a cent"
+    first, last = _amount(least), _amount(most)
+    return f"${last}" if first == last else f"${first} to ${last}"
+
+
+def _amount(usd: float) -> str:
+    return f"{usd:,.2f}" if usd < 10 else f"{usd:,.0f}"  # noqa: PLR2004 - what a person reads at a glance

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -34,18 +35,23 @@ POLICY_FILE: Final = "policy.yaml"
 """Where SARIF says that results are: repositories have no lines."""
 
 
+@cache
+def _adapter() -> TypeAdapter[Report]:
+    return TypeAdapter(Report)
+
+
 def schema() -> dict[str, Any]:
     """Give the JSON Schema of a report as JSON."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A report of ECR Governor, version 1",
-        **TypeAdapter(Report).json_schema(mode="serialization"),
+        **_adapter().json_schema(mode="serialization"),
     }
 
 
 def as_json(report: Report) -> str:
     """Give the report as JSON, in ASCII: no encoding makes anything else of foreign text."""
-    return json.dumps(TypeAdapter(Report).dump_python(report, mode="json"), indent=1, ensure_ascii=True) + "\n"
+    return json.dumps(_adapter().dump_python(report, mode="json"), indent=1, ensure_ascii=True) + "\n"
 
 
 def as_csv(report: Report) -> str:
@@ -102,7 +108,7 @@ def _markdown(report: Report) -> Iterator[str]:
     yield f"## Amazon ECR, account {escaped(report.account)}, {escaped(report.region)}, {when(report.made_at)}"
     yield f"\n**{escaped(report.verdict)}**"
     yield "\n| Repositories | Violating | Unused | Could be saved | Next steps |\n| ---: | ---: | ---: | ---: | ---: |"
-    saved = f"{dollars(report.saving.least_usd)} to {dollars(report.saving.most_usd)} a month"
+    saved = f"{dollars(report.saving.least_usd, report.saving.most_usd)} a month" if report.unused else "nothing"
     yield f"| {report.total:,} | {report.violating:,} | {report.unused:,} | {escaped(saved)} | {len(report.steps):,} |"
     if report.unused:
         yield f"\n{escaped(report.saving.reason)}"
