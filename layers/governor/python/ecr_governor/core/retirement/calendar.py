@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from ecr_governor.core.retirement.state import Stage
@@ -53,11 +53,11 @@ def as_ics(found: Iterable[Date], account: str, region: str, made_at: datetime) 
         lines += ["BEGIN:VTIMEZONE", "TZID:UTC", "BEGIN:STANDARD", "DTSTART:19700101T000000", "TZOFFSETFROM:+0000", "TZOFFSETTO:+0000"]
         lines += ["END:STANDARD", "END:VTIMEZONE"]
     for each in listed:
-        day = each.at.date()
+        day = each.at.astimezone(UTC).date()
         lines += [
             "BEGIN:VEVENT",
             f"UID:{_identity(account, region, each)}@ecr-governor",
-            f"DTSTAMP:{made_at:%Y%m%dT%H%M%SZ}",
+            f"DTSTAMP:{made_at.astimezone(UTC):%Y%m%dT%H%M%SZ}",
             f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
             f"DTEND;VALUE=DATE:{day + timedelta(days=1):%Y%m%d}",
             _folded(f"SUMMARY:{_escaped(each.repository)} {_VERBS[each.to]}"),

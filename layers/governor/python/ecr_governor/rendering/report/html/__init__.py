@@ -27,6 +27,8 @@ LARGEST: Final = 5_000_000
 """Bytes of a page at most: a browser takes more, a mail does not."""
 RESERVED: Final = 700_000
 """Of these for all but the repositories."""
+BRIEF: Final = 450
+"""Bytes of a row without details, roughly."""
 OWNERS: Final = 250
 NAMESPACES: Final = 12
 GROUPS: Final = 60
@@ -46,15 +48,7 @@ def page(report: Report) -> bytes:
     It is ASCII: wherever it is kept, printed or mailed, no encoding makes anything else of it, and the hashes of its policy hold.
     """
     templates = _environment()
-    row = templates.get_template("row.html")
-    rows: list[str] = []
-    room = LARGEST - RESERVED
-    for repository in report.repositories:
-        text = row.render(one=repository, worst=worst(repository))
-        room -= len(_ascii(text))
-        if room < 0:
-            break
-        rows.append(text)
+    rows, brief = _rows(report.repositories)
     style, script = _text("page.css"), _text("page.js")
     groups = list(by_day(report.steps))
     headline, _, rest = report.verdict.partition(": ")
@@ -70,6 +64,7 @@ def page(report: Report) -> bytes:
         policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(EARLY)}' '{_hash(script)}'; base-uri 'none'; form-action 'none'",
         rows=Markup("").join(Markup(text) for text in rows),  # noqa: S704 - escaped by its template
         shown=len(rows),
+        brief=brief,
         groups=groups[:GROUPS],
         more_groups=len(groups) - GROUPS,
         owners=report.owners[:OWNERS],
@@ -79,7 +74,31 @@ def page(report: Report) -> bytes:
         lines=list(_lines(report.trend)),
         limits={"owners": OWNERS, "namespaces": NAMESPACES, "named": NAMED, "now": NOW},
     )
-    return _ascii(whole)
+    return _ascii(f"{whole}\n")
+
+
+def _rows(repositories: Sequence[ReportedRepository]) -> tuple[list[str], int]:
+    """Give a row for each repository as far as there is room, and how many had to do without details.
+
+    Details are given as long as that leaves the others a row each.
+    """
+    template = _environment().get_template("row.html")
+    room, rows, brief = LARGEST - RESERVED, list[str](), 0
+    for place, repository in enumerate(repositories):
+        left = len(repositories) - place - 1
+        text = template.render(one=repository, worst=worst(repository), brief=False)
+        if len(_ascii(text)) > room - left * BRIEF:
+            text = template.render(one=repository, worst=worst(repository), brief=True)
+            brief += _has_details(repository)
+        room -= len(_ascii(text))
+        if room < 0:
+            return rows, brief - _has_details(repository)
+        rows.append(text)
+    return rows, brief
+
+
+def _has_details(repository: ReportedRepository) -> bool:
+    return bool(repository.findings or repository.undetermined or repository.retirement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +156,7 @@ def _environment() -> Environment:
         "plural": words.plural,
         "anchor": _anchor,
         "flags": _flags,
+        "has_details": _has_details,
         "long_day": _long_day,
         "share": _share,
         "facts": _facts,
