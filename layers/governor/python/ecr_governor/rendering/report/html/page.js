@@ -18,13 +18,19 @@
     return text.get(row);
   };
 
+  // The header stays where it is: what has the focus keeps it.
+  const put = (bodies) => {
+    for (const body of [...list.tBodies]) body.remove();
+    list.append(...bodies);
+  };
+
   // Only what is shown is in the document, of much the beginning: a browser lays out a few hundred rows at once, not thousands.
   const refresh = () => {
     const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
     const flag = show.value;
     matching = rows.filter((row) => row.dataset.f.includes(flag) && words.every((word) => textOf(row).includes(word)));
     const visible = all ? matching : matching.slice(0, FEW);
-    list.replaceChildren(list.caption, list.tHead, ...visible);
+    put(visible);
     const number = (count) => count.toLocaleString("en");
     told.textContent = matching.length === rows.length ? `${number(rows.length)} repositories` : `${number(matching.length)} of ${number(rows.length)} repositories`;
     rest.hidden = visible.length === matching.length;
@@ -129,7 +135,7 @@
 
   let closed = [];
   addEventListener("beforeprint", () => {
-    list.replaceChildren(list.caption, list.tHead, ...matching);
+    put(matching);
     closed = [...document.querySelectorAll("details:not([open])")];
     for (const each of closed) each.open = true;
   });

@@ -1,0 +1,44 @@
+"""The documentation's pictures of reports, of a made-up registry: `python -m benchmarks.pictures FOLDER`. Needs Chromium."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.reports import NOW, sources
+from ecr_governor.core.report.build import report_of
+from ecr_governor.rendering.report import rendered
+
+WIDTH, HEIGHT = 1240, 1160
+
+
+def main() -> None:
+    """Take the pictures."""
+    folder = Path(sys.argv[1])
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as place:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+        _open(page, Path(place) / "report.html", 431)
+        page.screenshot(path=folder / "report-light.png")
+        page.emulate_media(color_scheme="dark")
+        page.screenshot(path=folder / "report-dark.png")
+        page.emulate_media(color_scheme="light")
+        _open(page, Path(place) / "large.html", 5_000)
+        page.fill("#find", "payments")
+        page.locator("#list summary").nth(2).click()
+        page.locator("#repositories").evaluate("section => section.scrollIntoView()")
+        page.mouse.move(0, 0)
+        page.locator("h2", has_text="Repositories").focus()
+        page.screenshot(path=folder / "report-large.png")
+        browser.close()
+
+
+def _open(page: Page, path: Path, repositories: int) -> None:
+    path.write_bytes(rendered(report_of(sources(repositories), NOW), "html"))
+    page.goto(path.as_uri())
+
+
+if __name__ == "__main__":
+    main()
