@@ -26,6 +26,8 @@ ROLES = (
     "SweepCheckRole",
     "SweepDecideRole",
     "SweepReportRole",
+    "ReportRole",
+    "ReportScheduleRole",
 )
 Use = tuple[str, str, str]
 
@@ -59,14 +61,15 @@ def everything_happens(stage: Stage) -> None:
     stage.push("payments/check_out:v1.0.0", CI)
     stage.settle()
     sweep(stage)
+    step(stage, "ReportFunction", {"report": "daily"})
     # The sweep is the first to see the mended one.
     upload_policy(aws, everything())
     aws.advance(timedelta(minutes=1))
     sweep(stage)
     # A shard that is not finished: the steps after it find nothing of it.
-    laid = json.loads(step(stage, "List", {"execution": "by-hand", "input": {"everything": True}}))
+    laid = json.loads(step(stage, "SweepListFunction", {"execution": "by-hand", "input": {"everything": True}}))
     for name in ("Decide", "Report"):
-        report = step(stage, name, {"run": laid["run"]})
+        report = step(stage, f"Sweep{name}Function", {"run": laid["run"]})
     assert "was not finished" in report
     # Slack stays down for longer than the stream keeps records.
     # … and so does the event bus.
@@ -102,8 +105,8 @@ def everything_happens(stage: Stage) -> None:
 
 
 def step(stage: Stage, name: str, event: object) -> str:
-    """One step of the sweep by itself; give what it answers."""
-    result = stage.aws.lambdas.invoke(stage.aws.function_name(f"Sweep{name}Function"), event)
+    """One function by itself; give what it answers."""
+    result = stage.aws.lambdas.invoke(stage.aws.function_name(name), event)
     assert result.error is None, result.payload
     return result.payload.decode()
 

@@ -1,13 +1,20 @@
 """The deployed sweep: the built functions, the transformed state machine, the embedded AWS."""
 
 import json
+import re
+import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from cli.demo.stage import Stage
-from cli.embedded import running
+from cli.deployment import Deployment
+from cli.embedded import STACK, running
+from cli.report import write_report
+from cli.trouble import Exit
+from ecr_governor.rendering.report import CONTENT_TYPES
 from local.ecr import faults
 from tests.integration.sweeps import AUDITING, HOUR, QUICK, lines, populate, summary, swept, without_times
 
@@ -26,7 +33,7 @@ def auditing() -> Iterator[Stage]:
         yield Stage(aws)
 
 
-def test_a_first_sweep_finds_everything_and_changes_nothing(stage: Stage) -> None:
+def test_a_first_sweep_finds_everything_and_changes_nothing_and_can_be_reported(stage: Stage, tmp_path: Path) -> None:
     names = populate(stage, 8)
     execution = swept(stage)
     told = summary(stage, execution)
@@ -41,6 +48,20 @@ def test_a_first_sweep_finds_everything_and_changes_nothing(stage: Stage) -> Non
     assert lines(stage, execution)["payments/service_0"].origin == "api"
     assert json.dumps(stage.messages()).count("First sweep") == 2
     assert len(stage.messages()) == 1
+    # And it can be reported: by the command line in every format, and on schedule as a page behind a link.
+    deployment = Deployment(STACK, stage.aws.endpoint, None, None)
+    for output in CONTENT_TYPES:
+        assert write_report(deployment, output, tmp_path / output) is Exit.CLEAN
+    document = json.loads((tmp_path / "json").read_text())
+    assert {each["name"]: each["creator"] for each in document["repositories"] if each["findings"]} == dict.fromkeys(
+        (each["name"] for each in document["repositories"] if each["findings"]), "operator"
+    )
+    stage.aws.lambdas.invoke(stage.aws.function_name("ReportFunction"), {"report": "weekly"})
+    told = stage.messages()[-1]
+    link = re.findall(r"<(http[^|]+)\|Read the report>", json.dumps(told))[0].replace("&amp;", "&")
+    with urllib.request.urlopen(link) as answer:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert answer.read() == stage.report()
 
 
 def test_with_a_third_of_all_events_lost_a_sweep_finds_every_violation_and_says_how_many_were_lost(stage: Stage) -> None:
