@@ -23,7 +23,8 @@ from ecr_governor.settings import ReportSettings, from_environment
 
 def report(event: Mapping[str, Any]) -> dict[str, Any]:
     """Report. The event holds `report`, which is `weekly` or `daily`."""
-    done = report_on_schedule(Kind(event["report"]), _services(), now())
+    services = _services()
+    done = report_on_schedule(Kind(event["report"]), services, now())
     count("ReportsMade", int(done["reported"]))
     return done
 
