@@ -169,6 +169,9 @@ class NoLedger:
     def entries(self, name: str) -> Iterator[Entry]:
         return iter(())
 
+    def recent(self, name: str, limit: int) -> Sequence[Entry]:
+        return ()
+
     def retiring(self) -> Iterator[str]:
         return iter(())
 

@@ -54,7 +54,7 @@ def running(
     )
     aws.start()
     try:
-        aws.client("secretsmanager").create_secret(Name=SLACK_SECRET, SecretString=aws.slack.webhook_url)
+        aws.client("secretsmanager").create_secret(Name=SLACK_SECRET, SecretString=aws.slack.secret)
         wanted = {
             "Mode": mode,
             "SlackSecretName": SLACK_SECRET,

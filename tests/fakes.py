@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ecr_governor.app.errors import Contended, Throttled, Undeliverable
+from ecr_governor.app.errors import ChannelRefused, Contended, Throttled, Undeliverable, Vanished
 from ecr_governor.app.ports import PolicyInForce
+from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
 from ecr_governor.core.origin import AutomaticCreation, Push
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.model import Policy
@@ -203,6 +204,9 @@ class InMemoryLedger:
     def entries(self, name: str) -> Iterator[Entry]:
         return iter([entry for entry in self.all_entries if entry.repository == name])
 
+    def recent(self, name: str, limit: int) -> Sequence[Entry]:
+        return list(self.entries(name))[-limit:]
+
     def retiring(self) -> Iterator[str]:
         return iter(sorted(name for name, each in self.records_by_name.items() if each.retirement and each.retirement.under_way))
 
@@ -232,15 +236,105 @@ class FixedPolicy:
 
 @dataclass
 class FakeChat:
-    """A channel that keeps what it is told, and refuses as long as `refusals` last."""
+    """A webhook's channel that keeps what it is told, and refuses as long as `refusals` last."""
 
     posted: list[Mapping[str, Any]] = field(default_factory=list)
     refusals: list[Undeliverable] = field(default_factory=list)
 
-    def post(self, message: Mapping[str, Any]) -> None:
+    def editable(self) -> bool:
+        return False
+
+    def post(self, message: Mapping[str, Any], channel: str = "", thread: str = "") -> Posted | None:
         if self.refusals:
             raise self.refusals.pop(0)
         self.posted.append(message)
+        return None
+
+    def edit(self, posted: Posted, message: Mapping[str, Any]) -> None:
+        raise AssertionError("a webhook cannot edit")
+
+
+@dataclass
+class Shown:
+    """One message as it stands in a channel: what it shows now, how often it was edited, what was answered to it."""
+
+    channel: str
+    ts: str
+    message: Mapping[str, Any]
+    edits: int = 0
+    replies: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class FakeBot:
+    """A bot's channels. `before` is asked before each call, and may raise; `closed` channels refuse."""
+
+    shown: list[Shown] = field(default_factory=list)
+    closed: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+    before: Callable[[str, str], None] = lambda _method, _channel: None
+
+    def editable(self) -> bool:
+        return True
+
+    def post(self, message: Mapping[str, Any], channel: str = "", thread: str = "") -> Posted | None:
+        self._call("reply" if thread else "post", channel)
+        if channel in self.closed:
+            raise ChannelRefused(f"Slack refuses channel {channel}: not_in_channel")
+        if thread:
+            self.find(Posted(channel, thread)).replies.append(message)
+            return Posted(channel, f"{thread}-{len(self.calls)}")
+        shown = Shown(channel, f"{1_700_000_000 + len(self.shown)}.000100", message)
+        self.shown.append(shown)
+        return Posted(shown.channel, shown.ts)
+
+    def edit(self, posted: Posted, message: Mapping[str, Any]) -> None:
+        self._call("edit", posted.channel)
+        shown = self.find(posted)
+        shown.message, shown.edits = message, shown.edits + 1
+
+    def find(self, posted: Posted) -> Shown:
+        for shown in self.shown:
+            if (shown.channel, shown.ts) == (posted.channel, posted.ts):
+                return shown
+        raise Vanished("message_not_found")
+
+    def _call(self, method: str, channel: str) -> None:
+        self.before(method, channel)
+        self.calls.append(method)
+
+
+class InMemoryConversations:
+    """What stands in Slack where, in memory, with the conditional writes of the real one."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, Conversation] = {}
+        self.bursts: dict[str, RunningBurst] = {}
+        self.outdated: set[str] = set()
+
+    def read(self, name: str) -> Conversation | None:
+        return self.messages.get(name)
+
+    def write(self, name: str, conversation: Conversation) -> None:
+        self.messages[name] = conversation
+
+    def burst(self, channel: str) -> RunningBurst | None:
+        return self.bursts.get(channel)
+
+    def write_burst(self, channel: str, running: RunningBurst) -> None:
+        stored = self.bursts.get(channel)
+        if (stored.version if stored else 0) != running.version:
+            raise Contended(channel)
+        self.bursts[channel] = replace(running, version=running.version + 1)
+
+    def note_stale(self, names: Sequence[str]) -> None:
+        self.outdated |= set(names)
+
+    def stale(self, limit: int) -> Sequence[str]:
+        return sorted(self.outdated)[:limit]
+
+    def note_fresh(self, names: Sequence[str]) -> None:
+        self.outdated -= set(names)
 
 
 @dataclass

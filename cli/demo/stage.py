@@ -188,8 +188,16 @@ class Stage:
         ]
 
     def messages(self) -> list[Mapping[str, Any]]:
-        """What Slack was told."""
-        return [message["payload"] for message in self.aws.slack.messages]
+        """What stands in Slack's channels now, answers left out."""
+        return [message["payload"] for message in self.aws.slack.posted]
+
+    def message_of(self, repository: str) -> dict[str, Any]:
+        """The newest message of a repository, as Slack has it. Raises LookupError."""
+        for message in reversed(self.aws.slack.posted):
+            header = (message["payload"].get("blocks") or [{}])[0].get("text", {}).get("text", "")
+            if header.endswith(f": {repository}"):
+                return dict(message)
+        raise LookupError(f"Slack has no message of {repository}")
 
     def dead_letters(self) -> Iterable[tuple[str, str]]:
         """Give queue and reason of each message that could not be decided."""

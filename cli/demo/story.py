@@ -215,6 +215,11 @@ def bad_tag(stage: Stage) -> Iterator[str]:
     stage.client("ecr", "alice").batch_delete_image(repositoryName="payments/api", imageIds=[{"imageTag": "latest"}])
     stage.settle()
     yield _expect("image-tag" not in stage.open_findings("payments/api"), "alice removes the tag, and the finding is resolved")
+    message = stage.message_of("payments/api")
+    yield _expect(
+        message["edits"] and "In good order" in message["payload"]["text"],
+        "payments/api has one message in Slack: it was edited, and says what happened",
+    )
 
 
 def drift(stage: Stage) -> Iterator[str]:
@@ -456,6 +461,12 @@ def deleted(stage: Stage) -> Iterator[str]:
     yield _expect(
         stages == ["marked", "quarantined", "archived", "deleted"] and not broken,
         f"its ledger tells it all: {', '.join(stages)}, each with its reasons",
+    )
+    message = stage.message_of(UNWANTED)
+    said = [reply["payload"]["text"] for reply in stage.aws.slack.replies_to(message)]
+    yield _expect(
+        "Deleted for good" in message["payload"]["text"] and any("In quarantine" in text for text in said),
+        f"so does its message in Slack: edited {message['edits']} times, with {len(said)} words in its thread",
     )
 
 

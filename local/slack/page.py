@@ -1,4 +1,4 @@
-"""The channel as one self-contained HTML page: own styles, light and dark, nothing loaded from anywhere."""
+"""The workspace as one self-contained HTML page: own styles, light and dark, nothing loaded from anywhere."""
 
 from __future__ import annotations
 
@@ -25,44 +25,83 @@ AVATAR = (
 )
 
 Message = Mapping[str, Any]
+ChannelRow = tuple[str, str, str]
+"""Id, name and topic of a channel."""
 
 
-def render(messages: Sequence[Message], *, channel: str, app_name: str, topic: str = "") -> str:
-    """The whole page."""
-    days = "".join(_day(day, list(group), app_name) for day, group in groupby(messages, key=lambda message: str(message["time"])[:10]))
-    body = days or '<p class="empty">Nothing was posted to this channel yet.</p>'
-    count = f"{len(messages)} message{'' if len(messages) == 1 else 's'}"
+def render(messages: Sequence[Message], *, channels: Sequence[ChannelRow], app_name: str, workspace: str = "Embedded") -> str:
+    """The whole page: every channel, one of them in view."""
+    counts = {channel: sum(message["channel"] == channel and not message["deleted"] for message in messages) for channel, _, _ in channels}
+    links = "".join(
+        f'<a href="#{html.escape(channel)}"><span class="hash">#</span>{html.escape(name)}<span class="unread">{counts[channel] or ""}</span></a>'
+        for channel, name, _ in channels
+    )
+    rooms = "".join(_channel(row, [message for message in messages if message["channel"] == row[0]], app_name) for row in channels)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-        f"<title>#{html.escape(channel)}</title><style>{STYLES}</style></head><body>"
-        f'<header class="bar"><h1><span class="hash">#</span>{html.escape(channel)}</h1><p class="topic">{html.escape(topic)}</p>'
-        f'<p class="count">{count}</p></header><main>{body}</main></body></html>'
+        f"<title>#{html.escape(channels[0][1])}</title><style>{STYLES}</style></head><body>"
+        f'<nav aria-label="Channels"><p class="workspace">{html.escape(workspace)}</p>{links}</nav><div class="rooms">{rooms}</div></body></html>'
     )
 
 
-def _day(day: str, messages: Sequence[Message], app_name: str) -> str:
+def _channel(row: ChannelRow, messages: Sequence[Message], app_name: str) -> str:
+    channel, name, topic = row
+    shown = [message for message in messages if message["thread_ts"] is None]
+    days = "".join(
+        _day(day, list(group), messages, app_name) for day, group in groupby(shown, key=lambda message: str(message["time"])[:10])
+    )
+    body = days or '<p class="empty">Nothing was posted to this channel yet.</p>'
+    there = sum(not message["deleted"] for message in shown)
+    count = f"{there} message{'' if there == 1 else 's'}"
+    return (
+        f'<section class="room" id="{html.escape(channel)}"><header class="bar"><h1><span class="hash">#</span>{html.escape(name)}</h1>'
+        f'<p class="topic">{html.escape(topic)}</p><p class="count">{count}</p></header><main>{body}</main></section>'
+    )
+
+
+def _day(day: str, messages: Sequence[Message], everything: Sequence[Message], app_name: str) -> str:
     date = datetime.fromisoformat(day)
     parts = [f'<section class="day"><h2><span>{date:%A, %-d %B %Y}</span></h2>']
     previous = ""
     for message in messages:
         author = str(message["payload"].get("username") or app_name)
         minute = str(message["time"])[:16]
-        parts.append(_message(message, author, follows=f"{author} {minute}" == previous))
-        previous = f"{author} {minute}"
+        replies = [each for each in everything if each["thread_ts"] == message["ts"]]
+        parts.append(_message(message, author, replies, follows=f"{author} {minute}" == previous))
+        previous = "" if replies else f"{author} {minute}"
     return "".join([*parts, "</section>"])
 
 
-def _message(message: Message, author: str, *, follows: bool) -> str:
-    payload, time = message["payload"], str(message["time"])
+def _message(message: Message, author: str, replies: Sequence[Message], *, follows: bool = False) -> str:
+    time = str(message["time"])
+    clock = f'<time datetime="{html.escape(time)}">{html.escape(time[11:16])}</time>'
+    content = '<p class="gone">This message was deleted.</p>' if message["deleted"] else _content(message)
+    thread = _thread(replies, author) if replies else ""
+    if follows:
+        return f'<article class="message follows"><div class="gutter">{clock}</div><div class="content">{content}{thread}</div></article>'
+    head = f'<div class="head"><span class="author">{plain(author)}</span><span class="badge">APP</span>{clock}</div>'
+    return f'<article class="message"><div class="gutter">{AVATAR}</div><div class="content">{head}{content}{thread}</div></article>'
+
+
+def _content(message: Message) -> str:
+    payload = message["payload"]
     blocks = payload.get("blocks")
     body = "".join(_block(block) for block in blocks) if blocks else f'<div class="text">{to_html(str(payload.get("text", "")))}</div>'
     body += "".join(_attachment(attachment) for attachment in payload.get("attachments") or [])
-    clock = f'<time datetime="{html.escape(time)}">{html.escape(time[11:16])}</time>'
-    if follows:
-        return f'<article class="message follows"><div class="gutter">{clock}</div><div class="content">{body}</div></article>'
-    head = f'<div class="head"><span class="author">{plain(author)}</span><span class="badge">APP</span>{clock}</div>'
-    return f'<article class="message"><div class="gutter">{AVATAR}</div><div class="content">{head}{body}</div></article>'
+    if message["edited"]:
+        when = html.escape(str(message["edited"]).replace("T", " ")[:16])
+        body += f'<p class="edited" title="{when} UTC">(edited)</p>'
+    return body
+
+
+def _thread(replies: Sequence[Message], app_name: str) -> str:
+    count = f"{len(replies)} {'reply' if len(replies) == 1 else 'replies'}"
+    last = str(replies[-1]["time"])
+    date = datetime.fromisoformat(last)
+    inner = "".join(_message(reply, str(reply["payload"].get("username") or app_name), ()) for reply in replies)
+    summary = f'<summary>{AVATAR}<span class="replies">{count}</span><span class="last">Last reply {date:%-d %b %Y, %H:%M}</span></summary>'
+    return f'<details class="thread" open>{summary}{inner}</details>'
 
 
 def _attachment(attachment: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A Slack that takes incoming webhooks: checks them as Slack does, keeps them in order, and can be in trouble."""
+"""A Slack for one app: takes its webhook and its bot, checks them as Slack does, keeps messages in order, and can be in trouble."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
 
 from local.slack.page import render
-from local.slack.validation import refusal
+from local.slack.validation import MAX_MESSAGE, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-Mode = Literal["ok", "slow", "down", "rate_limited"]
-MODES = ("ok", "slow", "down", "rate_limited")
+Mode = Literal["ok", "slow", "down", "rate_limited", "refuse"]
+MODES = ("ok", "slow", "down", "rate_limited", "refuse")
 WEBHOOK = "/services/T0LOCAL000/B0LOCAL000/embeddedaws"
 SERVICES = "/services/"
+API = "/api/"
+BOT_TOKEN = "xoxb-local-embedded-aws"  # noqa: S105 -- a dummy
+SIGNING_SECRET = "local-signing-secret"  # noqa: S105 -- a dummy
+MAIN = "C0LOCAL0001"
+"""The channel of the webhook."""
 DEFAULT_DELAY = 2.0
 POLL = 0.1
 """Seconds within which the server notices that it is to stop."""
@@ -34,6 +39,7 @@ class Behaviour:
     delay: float = DEFAULT_DELAY
     retry_after: str | None = "1"
     times: int | None = None
+    error: str = "internal_error"
 
 
 @dataclass(frozen=True)
@@ -46,27 +52,53 @@ class Refused:
     body: str = ""
 
 
+@dataclass
+class Channel:
+    """One channel. `member`: whether the bot was invited."""
+
+    id: str
+    name: str
+    topic: str = ""
+    member: bool = True
+    archived: bool = False
+
+
+class _Refusal(Exception):
+    """Slack says no, by this code."""
+
+    def __init__(self, code: str, reasons: list[str] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.reasons = reasons or [code]
+
+
 class Slack:
-    """One channel with one app. `url` is the page; `webhook_url` is where messages are posted."""
+    """One workspace with one app. `url` is the page; `webhook_url` is where messages are posted, `api_url` where its bot calls."""
 
     def __init__(self, port: int = 0, *, channel: str = "container-registry", app_name: str = "ECR Governor", topic: str = "") -> None:
-        self.channel = channel
         self.app_name = app_name
-        self.topic = topic
+        self.channels = {MAIN: Channel(MAIN, channel, topic)}
+        self.bot_token = BOT_TOKEN
         self.messages: list[dict[str, Any]] = []
         self.refused: list[Refused] = []
         self.attempts = 0
+        self._number = 0
         self._behaviour = Behaviour()
         self._lock = threading.Lock()
         self._port = port
         self._server: ThreadingHTTPServer | None = None
+        self._methods: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "auth.test": lambda _: {"team": "Embedded", "user": "ecr_governor", "bot_id": "B0LOCAL000"},
+            "chat.postMessage": self._post_message,
+            "chat.update": self._update,
+        }
 
     def start(self) -> None:
         """Begin to serve on 127.0.0.1."""
         slack = self
 
         class Handler(_Handler):
-            channel = slack
+            workspace = slack
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._server.daemon_threads = True
@@ -91,19 +123,59 @@ class Slack:
         """Where messages are posted; any path below `/services/` does."""
         return self.url.rstrip("/") + WEBHOOK
 
+    @property
+    def api_url(self) -> str:
+        """Where the bot calls Slack's methods."""
+        return self.url.rstrip("/") + API
+
+    @property
+    def secret(self) -> str:
+        """What the app is told: its token, its signing secret, and where Slack is."""
+        return json.dumps({"bot_token": self.bot_token, "signing_secret": SIGNING_SECRET, "channel": MAIN, "api_url": self.api_url})
+
+    @property
+    def posted(self) -> list[dict[str, Any]]:
+        """Messages that are no answers, as they stand now."""
+        with self._lock:
+            return [message for message in self.messages if message["thread_ts"] is None and not message["deleted"]]
+
+    def replies_to(self, message: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What was answered to a message."""
+        with self._lock:
+            return [each for each in self.messages if each["thread_ts"] == message["ts"] and each["channel"] == message["channel"]]
+
+    def add_channel(self, channel_id: str, name: str, topic: str = "") -> None:
+        """Make a channel to which the bot is invited."""
+        with self._lock:
+            self.channels[channel_id] = Channel(channel_id, name, topic)
+
+    def delete(self, ts: str) -> None:
+        """Have a person delete a message. Raises LookupError."""
+        with self._lock:
+            found = next((message for message in self.messages if message["ts"] == ts), None)
+            if found is None:
+                raise LookupError(f"there is no message {ts}")
+            found["deleted"] = True
+
     def behave(
-        self, mode: Mode = "ok", *, delay: float = DEFAULT_DELAY, retry_after: str | float | None = "1", times: int | None = None
+        self,
+        mode: Mode = "ok",
+        *,
+        delay: float = DEFAULT_DELAY,
+        retry_after: str | float | None = "1",
+        times: int | None = None,
+        error: str = "internal_error",
     ) -> None:
         """Meet the next requests in another way: all, or as many as `times`.
 
         `slow` answers after `delay` seconds, `down` answers 500, `rate_limited` answers 429 with `Retry-After` as given
-        (Slack sends seconds; clients have met dates, nonsense and nothing at all).
+        (Slack sends seconds; clients have met dates, nonsense and nothing at all), `refuse` answers `ok: false` with the `error`.
         """
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}")
         with self._lock:
             self._behaviour = Behaviour(
-                mode, float(delay), None if retry_after is None else str(retry_after), None if times is None else int(times)
+                mode, float(delay), None if retry_after is None else str(retry_after), None if times is None else int(times), error
             )
 
     def clear(self) -> None:
@@ -117,11 +189,61 @@ class Slack:
     def export_html(self) -> str:
         """The page as it is now, to be saved."""
         with self._lock:
-            messages = list(self.messages)
-        return render(messages, channel=self.channel, app_name=self.app_name, topic=self.topic)
+            channels = [(channel.id, channel.name, channel.topic) for channel in self.channels.values()]
+            messages = [dict(message) for message in self.messages]
+        return render(messages, channels=channels, app_name=self.app_name)
 
     def receive(self, path: str, body: bytes, content_type: str) -> tuple[int, str, dict[str, str]]:
-        """Take one post: status, text and headers of the answer."""
+        """Take one post to a webhook: status, text and headers of the answer."""
+        behaviour = self._meet()
+        if behaviour.mode == "down":
+            return 500, "server_error", {}
+        if behaviour.mode == "rate_limited":
+            return 429, "rate_limited", {} if behaviour.retry_after is None else {"Retry-After": behaviour.retry_after}
+        if behaviour.mode == "refuse":
+            return 403, behaviour.error, {}
+        payload = _payload(body, content_type)
+        with self._lock:
+            if refused := refusal(payload):
+                self.refused.append(Refused(_now(), refused[0], refused[1], body.decode(errors="replace")))
+                return 400, refused[0], {}
+            self._keep(MAIN, payload, None, webhook=path)
+        return 200, "ok", {}
+
+    def call(self, method: str, body: bytes, content_type: str, authorization: str) -> tuple[int, str, dict[str, str]]:
+        """Take one call of the bot: status, JSON and headers of the answer. What is wrong with a call is told with status 200, as Slack does."""
+        behaviour = self._meet()
+        if behaviour.mode == "down":
+            return 500, "server_error", {}
+        if behaviour.mode == "rate_limited":
+            headers = {} if behaviour.retry_after is None else {"Retry-After": behaviour.retry_after}
+            return 429, json.dumps({"ok": False, "error": "ratelimited"}), headers
+        try:
+            answer = self._answer(method, body, content_type, authorization, behaviour)
+        except _Refusal as refused:
+            self.refused.append(Refused(_now(), refused.code, refused.reasons, body.decode(errors="replace")))
+            answer = {"ok": False, "error": refused.code}
+            if refused.reasons != [refused.code]:
+                answer["response_metadata"] = {"messages": [f"[ERROR] {reason}" for reason in refused.reasons]}
+        return 200, json.dumps(answer), {}
+
+    def _answer(self, method: str, body: bytes, content_type: str, authorization: str, behaviour: Behaviour) -> dict[str, Any]:
+        refused = behaviour.error if behaviour.mode == "refuse" else self._unknown(method, authorization)
+        if refused:
+            raise _Refusal(refused)
+        arguments = _arguments(body, content_type)
+        with self._lock:
+            return {"ok": True, **self._methods[method](arguments)}
+
+    def _unknown(self, method: str, authorization: str) -> str:
+        """The code for a caller or a method that Slack does not know; "" for those that it knows."""
+        if not authorization.startswith("Bearer "):
+            return "not_authed"
+        if authorization.removeprefix("Bearer ") != self.bot_token:
+            return "invalid_auth"
+        return "" if method in self._methods else "unknown_method"
+
+    def _meet(self) -> Behaviour:
         with self._lock:
             self.attempts += 1
             behaviour = self._behaviour
@@ -131,19 +253,96 @@ class Slack:
                     self._behaviour = Behaviour()
         if behaviour.mode == "slow":
             time.sleep(behaviour.delay)
-        elif behaviour.mode == "down":
-            return 500, "server_error", {}
-        elif behaviour.mode == "rate_limited":
-            return 429, "rate_limited", {} if behaviour.retry_after is None else {"Retry-After": behaviour.retry_after}
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        payload = _payload(body, content_type)
-        refused = refusal(payload)
-        with self._lock:
-            if refused:
-                self.refused.append(Refused(now, refused[0], refused[1], body.decode(errors="replace")))
-                return 400, refused[0], {}
-            self.messages.append({"time": now, "webhook": path, "payload": payload})
-        return 200, "ok", {}
+        return behaviour
+
+    def _post_message(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        channel = self._channel(arguments)
+        if not channel.member:
+            raise _Refusal("not_in_channel")
+        if channel.archived:
+            raise _Refusal("is_archived")
+        thread = arguments.get("thread_ts")
+        if thread is not None:
+            # UNCONFIRMED: by which word Slack refuses an answer to what is not there.
+            self._find(str(thread), channel.id, "thread_not_found")
+        payload = _message(arguments)
+        message = self._keep(channel.id, payload, thread)
+        return {"channel": channel.id, "ts": message["ts"], "message": payload}
+
+    def _update(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        channel = self.channels.get(str(arguments.get("channel")))
+        if channel is None:
+            raise _Refusal("channel_not_found")
+        if channel.archived:
+            raise _Refusal("is_archived")
+        message = self._find(str(arguments.get("ts")), channel.id)
+        if message["webhook"]:
+            raise _Refusal("cant_update_message")
+        payload = _message(arguments, edit=True)
+        if "blocks" not in payload:
+            # An edit that says nothing of blocks keeps them.
+            payload = {**payload, "blocks": message["payload"].get("blocks", [])}
+        message["payload"], message["edited"] = payload, _now()
+        message["edits"] += 1
+        return {"channel": channel.id, "ts": message["ts"], "text": payload.get("text", "")}
+
+    def _channel(self, arguments: Mapping[str, Any]) -> Channel:
+        wanted = str(arguments.get("channel", ""))
+        for channel in self.channels.values():
+            if wanted in {channel.id, channel.name, f"#{channel.name}"}:
+                return channel
+        raise _Refusal("channel_not_found")
+
+    def _find(self, ts: str, channel: str | None = None, otherwise: str = "message_not_found") -> dict[str, Any]:
+        for message in self.messages:
+            if message["ts"] == ts and channel in {None, message["channel"]} and not message["deleted"]:
+                return message
+        raise _Refusal(otherwise)
+
+    def _keep(self, channel: str, payload: Mapping[str, Any], thread: Any, webhook: str = "") -> dict[str, Any]:
+        self._number += 1
+        now = datetime.now(UTC)
+        message = {
+            "time": now.isoformat(timespec="seconds"),
+            "channel": channel,
+            "ts": f"{int(now.timestamp())}.{self._number:06}",
+            "thread_ts": None if thread is None else str(thread),
+            "payload": dict(payload),
+            "edited": None,
+            "edits": 0,
+            "deleted": False,
+            "webhook": webhook,
+        }
+        self.messages.append(message)
+        return message
+
+
+def _message(arguments: Mapping[str, Any], *, edit: bool = False) -> dict[str, Any]:
+    """What a call says, if Slack has nothing against it."""
+    payload = {name: arguments[name] for name in ("text", "blocks", "attachments", "username") if name in arguments}
+    if refused := refusal(payload, edit=edit):
+        raise _Refusal(*refused)
+    if isinstance(payload.get("text"), str):
+        payload["text"] = payload["text"][:MAX_MESSAGE]
+    return payload
+
+
+def _arguments(body: bytes, content_type: str) -> Mapping[str, Any]:
+    try:
+        text = body.decode()
+        if content_type.startswith("application/x-www-form-urlencoded"):
+            flat: dict[str, Any] = {name: values[-1] for name, values in parse_qs(text).items()}
+            return {name: json.loads(value) if name in {"blocks", "attachments", "view"} else value for name, value in flat.items()}
+        arguments = json.loads(text)
+    except ValueError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise _Refusal("invalid_json")
+    return arguments
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _payload(body: bytes, content_type: str) -> Any:
@@ -160,23 +359,27 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
-    channel: Slack
+    workspace: Slack
 
     def do_GET(self) -> None:
         if self.path == "/":
-            self._send(200, self.channel.export_html(), "text/html; charset=utf-8")
+            self._send(200, self.workspace.export_html(), "text/html; charset=utf-8")
         elif self.path == "/messages":
-            self._send(200, json.dumps(self.channel.messages), "application/json")
+            self._send(200, json.dumps(self.workspace.messages), "application/json")
         else:
             self._send(404, "not found")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if not self.path.startswith(SERVICES):
+        kind = self.headers.get("Content-Type", "")
+        if self.path.startswith(API):
+            status, text, headers = self.workspace.call(self.path.removeprefix(API), body, kind, self.headers.get("Authorization", ""))
+            self._send(status, text, "application/json; charset=utf-8", headers)
+        elif self.path.startswith(SERVICES):
+            status, text, headers = self.workspace.receive(self.path, body, kind)
+            self._send(status, text, "text/html; charset=utf-8", headers)
+        else:
             self._send(404, "no_service")
-            return
-        status, text, headers = self.channel.receive(self.path, body, self.headers.get("Content-Type", ""))
-        self._send(status, text, "text/html; charset=utf-8", headers)
 
     def _send(self, status: int, text: str, kind: str = "text/plain; charset=utf-8", headers: Mapping[str, str] | None = None) -> None:
         body = text.encode()

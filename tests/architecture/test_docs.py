@@ -273,7 +273,7 @@ def test_names_in_the_operations_page_are_resources(template: Mapping[str, Any])
 
 # --- policy file ----------------------------------------------------------------------------------------------------------------------
 
-_NAMED = {"namespaces": "<prefix>", "segments": "<segment>", "required_tags": "<key>", "rules": "<rule>"}
+_NAMED = {"namespaces": "<prefix>", "segments": "<segment>", "required_tags": "<key>", "rules": "<rule>", "tags": "<key>"}
 _MATCHER = {"one_of", "glob", "regex"}
 
 

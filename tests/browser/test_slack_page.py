@@ -13,7 +13,7 @@ import pytest
 
 from ecr_governor.core.announcement import Told, announce
 from ecr_governor.core.finding import Finding, FindingState
-from ecr_governor.core.messages import message
+from ecr_governor.core.messages.news import message
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import Change, Trigger, change_as_data
 from ecr_governor.core.severity import Severity

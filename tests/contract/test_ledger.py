@@ -128,6 +128,15 @@ def test_the_entries_of_a_repository_are_its_own_and_come_in_order_as_an_unbroke
     assert [entry.body["name"] for entry in entries] == ["payments/api"] * 12
 
 
+def test_the_newest_entries_come_oldest_first_and_no_more_than_asked_for(bench: Bench) -> None:
+    record = RepositoryRecord("payments/api")
+    for number in range(12):
+        record = bench.ledger.write(*append(record, "change", {"number": number}))
+    assert [entry.number for entry in bench.ledger.recent("payments/api", 3)] == [10, 11, 12]
+    assert bench.ledger.recent("payments/api", 100) == list(bench.entries("payments/api"))
+    assert bench.ledger.recent("payments/web", 3) == []
+
+
 def test_of_many_who_write_at_once_one_wins(bench: Bench) -> None:
     record = bench.ledger.write(RepositoryRecord("payments/api"))
 

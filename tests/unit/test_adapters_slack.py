@@ -9,7 +9,8 @@ import pytest
 import urllib3
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.slack import PATIENCE, SlackWebhook
+from ecr_governor.adapters.slack.webhook import PATIENCE, SlackWebhook
+from ecr_governor.adapters.slack.wire import SlackSecret
 from ecr_governor.app.errors import Undeliverable
 
 URL = "https://hooks.slack.com/services/T000/B000/verysecret"
@@ -60,7 +61,7 @@ class World:
         self.pool = Pool(*answers)
         self.secrets = secrets or Secrets(URL)
         self.slept: list[float] = []
-        self.webhook = SlackWebhook(self.secrets, "slack", pool=self.pool, sleep=self.slept.append)  # type: ignore[arg-type]  # stand-ins
+        self.webhook = SlackWebhook(SlackSecret(self.secrets, "slack"), pool=self.pool, sleep=self.slept.append)  # type: ignore[arg-type]  # stand-ins
 
     def refused(self) -> Undeliverable:
         with pytest.raises(Undeliverable) as refused:

@@ -1,25 +1,31 @@
 """Telling people and programs: one message per change, one digest for a burst, nothing lost, nothing told twice."""
 
 import json
-import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ecr_governor.app.errors import Undeliverable, Unintelligible
 from ecr_governor.app.notify import People, tell_people, tell_programs
 from ecr_governor.app.reconcile import Services, reconcile
-from ecr_governor.core import messages
-from ecr_governor.core.announcement import Told, announce
-from ecr_governor.core.finding import Finding, FindingState
+from ecr_governor.core.announcement import Told
 from ecr_governor.core.origin import News
-from ecr_governor.core.policy.model import Mode
-from ecr_governor.core.record import Change, Trigger, change_as_data
-from ecr_governor.core.remedy import Outcome, OutcomeStatus, PutLifecyclePolicy
-from ecr_governor.core.severity import Severity
-from tests.fakes import ACCOUNT, ENFORCING, REGION, T0, FakeBus, FakeChat, FakeRegistry, FixedPolicy, InMemoryLedger, a_policy, a_repository
+from ecr_governor.core.record import Trigger
+from tests.fakes import (
+    ACCOUNT,
+    ENFORCING,
+    REGION,
+    T0,
+    FakeBus,
+    FakeChat,
+    FakeRegistry,
+    FixedPolicy,
+    InMemoryConversations,
+    InMemoryLedger,
+    a_policy,
+    a_repository,
+)
+from tests.slack_limits import check_slack_limits
 
 
 class World:
@@ -44,7 +50,7 @@ class World:
     def tell(self, entries: list[Told] | None = None) -> frozenset[tuple[str, int]]:
         told = self.entries if entries is None else entries
         programs = tell_programs(told, self.bus, self.ledger, ACCOUNT, REGION, T0)
-        return programs | tell_people(told, People(self.ledger, self.policies, self.chat, ACCOUNT, REGION), T0)
+        return programs | tell_people(told, People(self.ledger, self.policies, self.chat, InMemoryConversations(), ACCOUNT, REGION), T0)
 
 
 def test_one_change_is_one_message_however_often_it_comes() -> None:
@@ -98,7 +104,7 @@ def test_what_was_delivered_before_slack_refused_is_not_told_again() -> None:
     world = World("paymets/one", "paymets/two")
     original, count = world.chat.post, iter(range(99))
 
-    def second_fails(message: Any) -> None:
+    def second_fails(message: Any, *_where: str) -> None:
         if next(count) == 1:
             raise Undeliverable("Slack answered 500")
         original(message)
@@ -131,67 +137,6 @@ def test_violations_below_the_wanted_severity_are_not_announced() -> None:
     world = World("paymets/api", policy=ENFORCING + "notifications: {slack: {min_severity: critical}}\n")
     world.tell()
     assert all("naming" not in message["text"] for message in world.chat.posted)
-
-
-hostile = st.one_of(
-    st.text(max_size=400),
-    st.sampled_from(
-        [
-            "<!channel>",
-            "`x`",
-            "*b* _i_ ~s~",
-            "<http://evil|click>",
-            "\u202egnp.exe",
-            "a\nb\r\tc",
-            "&amp;<script>",
-            ":rotating_light:",
-            "=cmd()",
-        ]
-    ),
-)
-
-
-def texts(value: object) -> list[str]:
-    if isinstance(value, dict):
-        own = [value["text"]] if isinstance(value.get("text"), str) else []
-        return own + [text for child in value.values() for text in texts(child)]
-    return [text for child in value for text in texts(child)] if isinstance(value, list) else []
-
-
-@settings(max_examples=200, derandomize=True, deadline=None)
-@given(name=hostile, reason=hostile, actor=hostile, number=st.integers(0, 30))
-def test_foreign_text_is_text_and_every_message_keeps_slacks_limits(name: str, reason: str, actor: str, number: int) -> None:
-    findings = tuple(
-        Finding(name, f"rule-{index}", Severity.HIGH, FindingState.OPEN, Mode.AUDIT, reason, (), T0) for index in range(number)
-    )
-    outcome = Outcome(PutLifecyclePolicy(None, "{}"), OutcomeStatus.FAILED, reason)
-    change = Change(name, T0, Trigger("PutImage", actor), "abc", discovered=True, opened=findings, outcomes=(outcome,) * number)
-    announcement = announce([Told(name, 1, "change", change_as_data(change))], None, Severity.LOW)
-    for message in (messages.message(announcement, ACCOUNT, REGION), messages.digest([announcement] * 7, ACCOUNT, REGION)):
-        check_slack_limits(message)
-        for text in texts(message):
-            assert not [character for character in text if unicodedata.category(character) in {"Cf", "Cc"} and character != "\n"]
-        mrkdwn = [text for text in texts(message) if "rule-" in text or "PutImage" in text]
-        assert all("<" not in text and ">" not in text and "://" not in text for text in mrkdwn)
-
-
-def check_slack_limits(message: dict[str, Any]) -> None:
-    assert 1 <= len(message["text"]) <= 4000
-    assert len(message["blocks"]) <= 50
-    assert len(json.dumps(message["blocks"])) <= 13_000
-    for block in message["blocks"]:
-        match block["type"]:
-            case "header":
-                assert 1 <= len(block["text"]["text"]) <= 150
-            case "section":
-                assert "text" not in block or 1 <= len(block["text"]["text"]) <= 3000
-                assert len(block.get("fields", ())) <= 10
-                assert all(1 <= len(field["text"]) <= 2000 for field in block.get("fields", ()))
-            case "context":
-                assert 1 <= len(block["elements"]) <= 10
-                assert all(1 <= len(element["text"]) <= 3000 for element in block["elements"])
-            case kind:
-                pytest.fail(f"unexpected block {kind}")
 
 
 def test_a_message_that_slack_refuses_keeps_no_other_waiting() -> None:
@@ -238,7 +183,7 @@ def _step(number: int, to: str = "marked", **more: Any) -> Told:
 
 
 def people(chat: FakeChat, ledger: InMemoryLedger) -> People:
-    return People(ledger, FixedPolicy(a_policy("mode: audit")), chat, ACCOUNT, REGION)
+    return People(ledger, FixedPolicy(a_policy("mode: audit")), chat, InMemoryConversations(), ACCOUNT, REGION)
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 40])
@@ -258,7 +203,7 @@ def test_every_repository_that_is_marked_is_named_to_its_end_in_blocks_and_in_th
 
 def test_where_slack_is_switched_off_nobody_was_told_of_a_mark() -> None:
     chat, ledger = FakeChat(), InMemoryLedger()
-    told = People(ledger, FixedPolicy(a_policy("notifications: {slack: {enabled: false}}")), chat, ACCOUNT, REGION)
+    told = People(ledger, FixedPolicy(a_policy("notifications: {slack: {enabled: false}}")), chat, InMemoryConversations(), ACCOUNT, REGION)
     tell_people([_step(1)], told, T0)
     assert chat.posted == []
     assert ledger.delivered(_step(1).repository, 1) == frozenset()

@@ -133,7 +133,7 @@ def test_the_page_shows_all_and_escapes_everything(slack: Slack, post: Post) -> 
         "&lt;script&gt;",
     ):
         assert piece in page
-    assert not re.search(r'(src|href)="(?!https://example\.com|data:,)', page)
+    assert not re.search(r'(src|href)="(?!https://example\.com|data:,|#)', page)
     assert slack.export_html() == page
 
 

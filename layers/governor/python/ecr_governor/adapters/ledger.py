@@ -232,14 +232,22 @@ class DynamoDbLedger(LedgerTable):
         )
         for page in pages:
             for item in page["Items"]:
-                yield Entry(
-                    repository=item["repository"]["S"],
-                    number=int(item["number"]["N"]),
-                    kind=item["kind"]["S"],
-                    body=json.loads(item["body"]["S"]),
-                    previous=item["previous"]["S"],
-                    hash=item["hash"]["S"],
-                )
+                yield _entry_of(item)
+
+    def recent(self, name: str, limit: int) -> Sequence[Entry]:
+        """A repository's newest entries, at most so many, oldest first. Raises Throttled, Denied."""
+        try:
+            answer = self._dynamodb.query(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :entry)",
+                ExpressionAttributeValues={":pk": {"S": f"repository#{name}"}, ":entry": {"S": "entry#"}},
+                ConsistentRead=True,
+                ScanIndexForward=False,
+                Limit=limit,
+            )
+        except ClientError as error:
+            raise_translated(error, "dynamodb:Query")
+        return [_entry_of(item) for item in reversed(answer["Items"])]
 
     def _put_record(self, record: RepositoryRecord, read_at: int) -> dict[str, Any]:
         item = {
@@ -263,6 +271,17 @@ def told_from_image(image: Mapping[str, Any]) -> Told:
         number=int(image["number"]["N"]),
         kind=image["kind"]["S"],
         body=json.loads(image["body"]["S"]),
+    )
+
+
+def _entry_of(item: Mapping[str, Any]) -> Entry:
+    return Entry(
+        repository=item["repository"]["S"],
+        number=int(item["number"]["N"]),
+        kind=item["kind"]["S"],
+        body=json.loads(item["body"]["S"]),
+        previous=item["previous"]["S"],
+        hash=item["hash"]["S"],
     )
 
 

@@ -6,11 +6,14 @@
 | `repository#NAME` | `entry#000000000007` | one entry of the hash chain; never overwritten |
 | `repository#NAME` | `push` | the newest push that an event told of |
 | `repository#NAME` | `told#000000000007` | the channels that were told of that entry |
+| `repository#NAME` | `message#slack` | where in Slack its message is, and what it shows |
 | `repository#@policy` | `record` | the policy versions last judged and last good; `@` occurs in no ECR name |
 | `repository#@sweep` | `lease` | who sweeps now, until when, and the fencing token |
 | `repository#@sweep` | `retirement-lease` | who retires now, in the same form |
 | `repository#@sweep` | `record`, `entry#…` | how the last sweep ended; one entry for each |
 | `repository#@retirement` | `taken#TIME#NAME` | one repository that was taken a stage further, for the caps |
+| `repository#@slack` | `burst#CHANNEL` | the channel's digest of a burst, as long as it grows |
+| `repository#@slack` | `stale` | repositories whose messages show less than the ledger says |
 
 `touched`/`touched_at` index the records by when a look has last changed them, for the next sweep; `retiring`/`retiring_since` those
 whose retirement is under way.

@@ -37,6 +37,20 @@ class Undeliverable(GovernorError):
         self.only_this_one = only_this_one
 
 
+class ChannelRefused(Undeliverable):
+    """The receiver takes messages, but none in this channel: it is not there, or we are not in it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, only_this_one=True)
+
+
+class Vanished(Undeliverable):
+    """A message cannot be edited or answered any more: somebody has deleted it, or its channel is closed to us."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, only_this_one=True)
+
+
 class Rejected(GovernorError):
     """An event that can never be decided, however often it is tried: it belongs in the dead-letter queue with the reason."""
 

@@ -4,16 +4,19 @@ Programs and people are told by two functions, so that trouble with the one neve
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ecr_governor.app.errors import GovernorError, Undeliverable, Unintelligible
-from ecr_governor.app.ports import Chat, EventBus, Ledger, PolicySource
-from ecr_governor.core import messages
+from ecr_governor.app.living import Delivery, Teller, deliveries, freshen
+from ecr_governor.app.ports import Chat, Conversations, EventBus, Ledger, PolicySource
 from ecr_governor.core.announcement import Announcement, Told, announce, bus_events
-from ecr_governor.core.policy.model import SlackNotifications
+from ecr_governor.core.messages import news, steps
+from ecr_governor.core.messages.burst import Burst, digest
+from ecr_governor.core.messages.living import REMINDER
+from ecr_governor.core.policy.notifications import SlackNotifications
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.sweep import worth_telling
 
@@ -21,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 BUS = "event-bus"
 CHAT = "slack"
+NOT_NOTED = frozenset({"swept"})
+"""Kinds of entries of which people are told by editing alone: it does no harm to do that again."""
 
 Failed = frozenset[tuple[str, int]]
 """Entries, by repository and number, that could not be told of and must come again."""
@@ -49,29 +54,51 @@ class People:
     ledger: Ledger
     policies: PolicySource
     chat: Chat
+    conversations: Conversations
     account: str
     region: str
 
 
 def tell_people(entries: Sequence[Told], people: People, now: datetime) -> Failed:
-    """Post the news of each repository, or one digest of a burst; what was posted is not posted again when the entry comes again."""
-    pending = list(_messages(_untold(entries, CHAT, people.ledger), people, now))
+    """Tell people of each entry once, in order; what was told is not told again when the entry comes again.
+
+    A bot keeps one message for each repository; a webhook posts the news of each, or one digest of a burst.
+    """
     failed: set[tuple[str, int]] = set()
-    for position, (message, told) in enumerate(pending):
+    try:
+        pending = list(_deliveries(_untold(entries, CHAT, people.ledger), people, now))
+    except GovernorError as trouble:
+        logger.warning("nothing told", extra={"why": str(trouble), "waiting": len(entries)})
+        return frozenset((entry.repository, entry.number) for entry in entries)
+    for position, delivery in enumerate(pending):
         try:
-            if message is not None:
-                people.chat.post(message)
-            for entry in told:
-                people.ledger.mark_delivered(entry.repository, entry.number, CHAT, now)
+            delivery.say()
+            for entry in delivery.told:
+                if entry.kind not in NOT_NOTED:
+                    people.ledger.mark_delivered(entry.repository, entry.number, CHAT, now)
         except GovernorError as trouble:
             only_this_one = isinstance(trouble, Undeliverable) and trouble.only_this_one
             # Slack takes about one message a second: once it refuses, the rest waits its turn in order.
             waiting = pending[position : position + 1] if only_this_one else pending[position:]
-            failed |= {(entry.repository, entry.number) for _, rest in waiting for entry in rest}
+            failed |= {(entry.repository, entry.number) for rest in waiting for entry in rest.told}
             logger.warning("message not delivered", extra={"why": str(trouble), "waiting": len(waiting)})
             if not only_this_one:
-                break
+                return frozenset(failed)
+    _freshen(people, now)
     return frozenset(failed)
+
+
+def _freshen(people: People, now: datetime) -> None:
+    try:
+        if (slack := people.policies.current(now).policy.notifications.slack).enabled and people.chat.editable():
+            freshen(_teller(people, slack))
+    except GovernorError as trouble:
+        # Nobody waits for it: it is tried again after the next news.
+        logger.info("messages not brought up to date", extra={"why": str(trouble)})
+
+
+def _teller(people: People, slack: SlackNotifications) -> Teller:
+    return Teller(people.ledger, people.conversations, people.chat, slack, people.account, people.region)
 
 
 def _record(ledger: Ledger, name: str) -> RepositoryRecord | None:
@@ -84,50 +111,65 @@ def _record(ledger: Ledger, name: str) -> RepositoryRecord | None:
 
 
 def _untold(entries: Iterable[Told], channel: str, ledger: Ledger) -> list[Told]:
-    return [entry for entry in entries if channel not in ledger.delivered(entry.repository, entry.number)]
+    return [entry for entry in entries if entry.kind in NOT_NOTED or channel not in ledger.delivered(entry.repository, entry.number)]
 
 
-def _messages(entries: Sequence[Told], people: People, now: datetime) -> Iterable[tuple[Mapping[str, Any] | None, list[Told]]]:
-    """Give each message with the entries it tells of: one per repository, or one digest where many came at once."""
+def _deliveries(entries: Sequence[Told], people: People, now: datetime) -> Iterator[Delivery]:
+    """Give what is to be said, with the entries that it tells of."""
     slack = people.policies.current(now).policy.notifications.slack
+    living = slack.enabled and people.chat.editable()
+
+    def post(message: Mapping[str, Any], *told: Told) -> Delivery:
+        return Delivery(lambda: people.chat.post(message, slack.channel or ""), told)
+
     for entry in entries:
         if entry.kind == "policy" and slack.enabled:
             body = entry.body
-            yield messages.policy_problem(body["problem"], body["version"], people.account, people.region), [entry]
+            yield post(news.policy_problem(body["problem"], body["version"], people.account, people.region), entry)
         if entry.kind == "sweep":
             loud_enough = slack.enabled and worth_telling(entry.body)
-            yield messages.sweep_digest(entry.body) if loud_enough else None, [entry]
-    yield from _retirements([entry for entry in entries if entry.kind == "retirement"], people, slack)
+            yield post(news.sweep_digest(entry.body), entry) if loud_enough else _nothing(entry)
+    of_repositories = [entry for entry in entries if entry.kind in {"change", "retirement", REMINDER, "swept"}]
+    if living:
+        yield from deliveries(of_repositories, _teller(people, slack), now)
+        return
+    yield from _steps([entry for entry in of_repositories if entry.kind in {"retirement", REMINDER}], people, slack, post)
+    yield from _changes([entry for entry in of_repositories if entry.kind == "change"], people, slack, post)
+
+
+def _nothing(*told: Told) -> Delivery:
+    return Delivery(lambda: None, told)
+
+
+def _changes(entries: Sequence[Told], people: People, slack: SlackNotifications, post: Callable[..., Delivery]) -> Iterator[Delivery]:
+    """Tell the news of each repository by a message of its own, or by one digest where many came at once."""
     by_repository: dict[str, list[Told]] = {}
     for entry in entries:
-        if entry.kind == "change":
-            by_repository.setdefault(entry.repository, []).append(entry)
-    news = [(announce(told, _record(people.ledger, name), slack.min_severity), told) for name, told in by_repository.items()]
+        by_repository.setdefault(entry.repository, []).append(entry)
     loud: list[tuple[Announcement, list[Told]]] = []
-    for announcement, told in news:
+    for name, told in by_repository.items():
+        announcement = announce(told, _record(people.ledger, name), slack.min_severity)
         if slack.enabled and announcement.worth_a_message:
             loud.append((announcement, told))
         else:
-            yield None, told
+            yield _nothing(*told)
     if len(loud) > slack.digest_above:
-        summed_up = [announcement for announcement, _ in loud]
-        yield messages.digest(summed_up, people.account, people.region), [entry for _, told in loud for entry in told]
+        summed_up = Burst().plus(announcement for announcement, _ in loud)
+        yield post(digest(summed_up, people.account, people.region), *(entry for _, told in loud for entry in told))
     else:
         for announcement, told in loud:
-            yield messages.message(announcement, people.account, people.region), told
+            yield post(news.message(announcement, people.account, people.region), *told)
 
 
-def _retirements(
-    entries: Sequence[Told], people: People, slack: SlackNotifications
-) -> Iterable[tuple[Mapping[str, Any] | None, list[Told]]]:
+def _steps(entries: Sequence[Told], people: People, slack: SlackNotifications, post: Callable[..., Delivery]) -> Iterator[Delivery]:
     """Tell every step of a retirement by a message of its own, or, where many came at once, by lists that name each: a mark is a notice."""
     if not slack.enabled:
         # What nobody is told of has not been told: no grace begins by it.
         return
     if len(entries) <= slack.digest_above:
         for entry in entries:
-            yield messages.retirement(entry, people.account, people.region), [entry]
+            yield post(steps.retirement(entry, people.account, people.region), entry)
         return
-    for start in range(0, len(entries), messages.NAMED_AT_ONCE):
-        some = list(entries[start : start + messages.NAMED_AT_ONCE])
-        yield messages.retirements(some, people.account, people.region), some
+    for start in range(0, len(entries), steps.NAMED_AT_ONCE):
+        some = list(entries[start : start + steps.NAMED_AT_ONCE])
+        yield post(steps.retirements(some, people.account, people.region), *some)

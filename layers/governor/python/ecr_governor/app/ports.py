@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
 from ecr_governor.core.origin import AutomaticCreation, Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import Entry, RepositoryRecord
@@ -82,6 +83,9 @@ class Ledger(Protocol):
     def entries(self, name: str) -> Iterator[Entry]:
         """A repository's entries, oldest first."""
 
+    def recent(self, name: str, limit: int) -> Sequence[Entry]:
+        """A repository's newest entries, at most so many, oldest first."""
+
     def retiring(self) -> Iterator[str]:
         """Names of repositories whose retirement is under way. The newest seconds may be missing."""
 
@@ -114,8 +118,39 @@ class PolicySource(Protocol):
 class Chat(Protocol):
     """Where people are told."""
 
-    def post(self, message: Mapping[str, Any]) -> None:
-        """Post one message. Raises Undeliverable."""
+    def editable(self) -> bool:
+        """Whether what was posted can be edited and answered, in any channel. Raises Undeliverable."""
+
+    def post(self, message: Mapping[str, Any], channel: str = "", thread: str = "") -> Posted | None:
+        """Post one message, in a thread if there is one; say where it is, if that is known. Raises ChannelRefused, Vanished, Undeliverable."""
+
+    def edit(self, posted: Posted, message: Mapping[str, Any]) -> None:
+        """Put another message in the place of one that was posted. Raises Vanished, Undeliverable."""
+
+
+class Conversations(Protocol):
+    """What stands in Slack where: known only to those who tell people. Raises Throttled, Denied throughout."""
+
+    def read(self, name: str) -> Conversation | None:
+        """Where a repository's message is; None if it has none."""
+
+    def write(self, name: str, conversation: Conversation) -> None:
+        """Keep where a repository's message is, and what it shows."""
+
+    def burst(self, channel: str) -> RunningBurst | None:
+        """The channel's last digest."""
+
+    def write_burst(self, channel: str, running: RunningBurst) -> None:
+        """Keep a channel's digest over the version that it was read at. Raises Contended."""
+
+    def note_stale(self, names: Sequence[str]) -> None:
+        """Remember that messages show less than the ledger says."""
+
+    def stale(self, limit: int) -> Sequence[str]:
+        """Some of the repositories whose messages show less than the ledger says."""
+
+    def note_fresh(self, names: Sequence[str]) -> None:
+        """Remember that messages show all."""
 
 
 class EventBus(Protocol):

@@ -5,7 +5,7 @@ ECR. So duplicates, reordering, replays and forgeries change nothing that the tr
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -153,6 +153,7 @@ def _concluded(
         created_at=repository.created_at,
         provenance=repository.provenance,
         owner=_owner(repository, policy, before.owner),
+        tags=_tags_told(repository, policy, before.tags),
         findings=remaining,
         undetermined={
             judgement.rule: judgement.verdict.why for judgement in left.evaluation.judgements if isinstance(judgement.verdict, Undetermined)
@@ -260,6 +261,14 @@ def _owner(repository: Repository, policy: Policy, known: str | None) -> str | N
     if isinstance(repository.tags, Unreadable):
         return known
     return repository.tags.get(policy.owner_tag)
+
+
+def _tags_told(repository: Repository, policy: Policy, known: Mapping[str, str]) -> Mapping[str, str]:
+    """The tags by which the policy says where people are told of the repository."""
+    if isinstance(repository.tags, Unreadable):
+        return known
+    wanted = policy.notifications.slack.tag_keys
+    return {key: value for key, value in sorted(repository.tags.items()) if key in wanted}
 
 
 def _is_news(outcome: Outcome, before: RepositoryRecord) -> bool:

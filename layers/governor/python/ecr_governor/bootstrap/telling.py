@@ -3,24 +3,35 @@
 import os
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ecr_governor.adapters.bus import EventBridgeBus
+from ecr_governor.adapters.conversations import DynamoDbConversations
 from ecr_governor.adapters.ledger import told_from_image
-from ecr_governor.adapters.slack import SlackWebhook
+from ecr_governor.adapters.slack.bot import SlackBot
+from ecr_governor.adapters.slack.chat import SlackChat
+from ecr_governor.adapters.slack.webhook import SlackWebhook
+from ecr_governor.adapters.slack.wire import SlackSecret, new_pool
 from ecr_governor.app import notify as telling
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ledger, now, policies
-from ecr_governor.observability import count
+from ecr_governor.observability import count, logger
 from ecr_governor.settings import NotifySettings, PublishSettings, from_environment
 
 if TYPE_CHECKING:
     from ecr_governor.core.announcement import Told
 
 
-def tell_people(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+class Context(Protocol):
+    """As much of Lambda's context as is used."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the invocation is ended."""
+
+
+def tell_people(event: Mapping[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
     """Answer a batch of the ledger's stream with the entries that Slack could not be told of: Lambda goes on from the first."""
-    people = _people()
+    people = _people(context)
     return _told(event, lambda entries: telling.tell_people(entries, people, now()) if people else frozenset())
 
 
@@ -48,13 +59,31 @@ def _bus() -> EventBridgeBus:
     return EventBridgeBus(client("events"), from_environment(PublishSettings, os.environ).event_bus)
 
 
-@cache
-def _people() -> telling.People | None:
+def _people(context: Context) -> telling.People | None:
     settings = from_environment(NotifySettings, os.environ)
     if not settings.slack_secret:
         return None
-    chat = SlackWebhook(client("secretsmanager"), settings.slack_secret)
-    return telling.People(ledger(), policies(), chat, settings.account, settings.region)
+    # What an invocation has learned of Slack's troubles, the next one in the same process need not learn anew.
+    secret, webhook, bot = _slack(settings.slack_secret)
+    chat = SlackChat(secret, webhook, bot, lambda: context.get_remaining_time_in_millis() / 1000)
+    return telling.People(ledger(), policies(), chat, _conversations(), settings.account, settings.region)
+
+
+@cache
+def _conversations() -> DynamoDbConversations:
+    return DynamoDbConversations(client("dynamodb"), from_environment(NotifySettings, os.environ).ledger_table)
+
+
+@cache
+def _slack(name: str) -> tuple[SlackSecret, SlackWebhook, SlackBot]:
+    secret = SlackSecret(client("secretsmanager"), name)
+    pool = new_pool()
+
+    def refused(why: str) -> None:
+        logger.error("Slack refuses", extra={"why": why})
+        count("SlackRefused")
+
+    return secret, SlackWebhook(secret, pool=pool), SlackBot(secret, pool=pool, refused=refused)
 
 
 started()

@@ -47,6 +47,11 @@ class Announcement:
         return bool(self.opened or self.resolved or self.put_right or self.not_put_right)
 
     @property
+    def mended(self) -> tuple[Finding, ...]:
+        """Resolved findings that no remedy in the same news explains."""
+        return () if self.put_right else self.resolved
+
+    @property
     def severity(self) -> Severity | None:
         """The worst severity among what opened."""
         return min((finding.severity for finding in self.opened), key=ORDER.index, default=None)

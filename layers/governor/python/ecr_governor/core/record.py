@@ -29,7 +29,8 @@ class RepositoryRecord:
     an event told of it. `swept_by` is the sweep that wrote the record, "" for a look; `looked_at` is when a look last changed it. `due_at` is when a verdict may change by time alone; `policy_hash` and `mode` are the policy that it was last judged by, and how
     far that went; `head` is the hash of the newest ledger entry, `entries` their number. `watched_since` is when we first saw this very
     repository; `retirement` is how far its retirement is, or was when it ended. `used_at` is when somebody
-    was last seen to use it by other signs than ECR's own times: a running task, a refused pull.
+    was last seen to use it by other signs than ECR's own times: a running task, a refused pull. `tags` are those by which the policy
+    says where people are told of it; `reminded` is the last reminder of its mark's end.
     """
 
     name: str
@@ -56,6 +57,8 @@ class RepositoryRecord:
     watched_since: datetime | None = None
     retirement: Retirement | None = None
     used_at: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    reminded: str = ""
 
     def same_but_for_version(self, other: "RepositoryRecord") -> bool:
         """Whether two records say the same."""

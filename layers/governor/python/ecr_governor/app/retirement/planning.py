@@ -191,7 +191,7 @@ def _one(name: str, to: Stage, hearing: Hearing, services: Services, now: dateti
     return done
 
 
-def _following(item: Item) -> Stage | None:
+def following(item: Item) -> Stage | None:
     """The stage that comes next if nothing speaks against it."""
     terms = item.case.terms
     return next_stage(item.stage, terms, empty=item.case.empty) if terms else None
@@ -211,7 +211,7 @@ def plan_as_data(made: Plan) -> dict[str, Any]:
                 "kind": item.case.kind.value,
                 "stage": item.stage.value,
                 "next": item.decision.to.value if item.decision.to else None,
-                "then": following.value if (following := _following(item)) else None,
+                "then": comes.value if (comes := following(item)) else None,
                 "next_at": item.decision.next_at.isoformat() if item.decision.next_at else None,
                 "owner": item.case.owner,
                 "namespace": item.namespace,

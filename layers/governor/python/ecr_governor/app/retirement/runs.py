@@ -9,6 +9,7 @@ from ecr_governor.app.retirement.cases import Services
 from ecr_governor.app.retirement.planning import Item, Plan, carry_out_plan, plan, plan_as_data
 from ecr_governor.app.retirement.ports import DeletingRegistry
 from ecr_governor.app.retirement.recording import Done
+from ecr_governor.app.retirement.reminding import remind
 from ecr_governor.app.sweep.ports import RunStore, SweepBook
 from ecr_governor.core import standing as standings
 from ecr_governor.core.policy.model import Policy
@@ -52,6 +53,7 @@ def retire(execution: str, services: RunServices, now: datetime) -> dict[str, An
         names, repositories = (*retiring, *new[:NEW_AT_ONCE]), ended.repositories if ended else 0
         made = plan(names, repositories, REVERSIBLE, services.steps, now, doubts)
         done = carry_out_plan(made, REVERSIBLE, services.steps, now)
+        remind(made, services.steps, now)
         # The plan is told as it was made; what came of it is in the ledger.
         where = {"account": services.account, "region": services.region}
         services.runs.put_document(PLAN, {**where, **plan_as_data(made), "done": [_done_as_data(each) for each in done]})

@@ -36,6 +36,7 @@ from ecr_governor.core.documents.names import ROOT, is_template_prefix
 from ecr_governor.core.documents.problem import KEY, DocumentProblem, suggestion
 from ecr_governor.core.origin import Origin
 from ecr_governor.core.policy.naming import Convention, ConventionInvalid, Segment, parts_of
+from ecr_governor.core.policy.notifications import Notifications
 from ecr_governor.core.policy.patterns import Glob, Matcher, glob_matches
 from ecr_governor.core.policy.presets import Preset
 from ecr_governor.core.policy.retirement import Retirement, RetirementTerms
@@ -403,7 +404,7 @@ def _prefix(text: str) -> str:
     return text
 
 
-# --- rules, exemptions, notifications -------------------------------------------------------------------------------------------------
+# --- rules, exemptions, limits -------------------------------------------------------------------------------------------------------
 
 
 class RuleSetting(_WithShortForm):
@@ -491,20 +492,6 @@ class Limits(Strict):
         StrictInt,
         Field(ge=0, le=100_000),
     ] = 200
-
-
-class SlackNotifications(Strict):
-    """What Slack is told, where a Slack is configured."""
-
-    enabled: StrictBool = True
-    digest_above: Annotated[StrictInt, Field(ge=1, le=1000)] = 5
-    min_severity: Severity = Severity.LOW
-
-
-class Notifications(Strict):
-    """Who is told of what."""
-
-    slack: SlackNotifications = Field(default_factory=SlackNotifications)
 
 
 # --- the policy -----------------------------------------------------------------------------------------------------------------------

@@ -76,7 +76,19 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "notifications": "Who is told of what",
         "notifications.slack": "What Slack is told, where the stack has a Slack secret",
         "notifications.slack.enabled": "Whether Slack is told at all. What is not told while `false` is not told later",
-        "notifications.slack.digest_above": "When more repositories than this have news in one batch, a single digest is sent",
+        "notifications.slack.digest_above": "When more repositories than this ask for attention in one batch and channel, a digest is sent",
+        "notifications.slack.channel": "The id of the channel for everything that no route takes; without it the secret's",
+        "notifications.slack.routes": "Other channels for some repositories. The first that matches counts",
+        "notifications.slack.routes[].owner": "The owner, as the tag `owner_tag` has it",
+        "notifications.slack.routes[].namespace": "The beginning of the name, in whole path parts; `ROOT` is every name",
+        "notifications.slack.routes[].tags": "Globs of tags' values, by key. All must match",
+        "notifications.slack.routes[].actor": "Who pushed first, or who created the repository",
+        "notifications.slack.routes[].channel": "The id of the channel where these go; without it the channel above",
+        "notifications.slack.routes[].mention": "The id of a user or a user group who is mentioned where attention is asked for. Nobody else "
+        "ever is",
+        "notifications.slack.unowned": "Where repositories go whose owner is not known and that no route takes",
+        "notifications.slack.unowned.channel": "The id of their channel; without it the channel above",
+        "notifications.slack.unowned.mention": "The id of a user or a user group who is mentioned there",
         "notifications.slack.min_severity": "Violations below it are not announced. They are findings all the same",
     }
 )

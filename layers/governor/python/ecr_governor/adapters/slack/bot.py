@@ -1,0 +1,217 @@
+"""Slack by a bot: posts to any channel that it was invited to, edits what it posted, answers in threads.
+
+Slack knows no idempotency key: whoever dies between a post and the note of it posts again. (docs.slack.dev: chat.postMessage,
+chat.update, web API rate limits.)
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import urllib3
+
+from ecr_governor.adapters.slack.wire import Bot, SlackSecret, new_pool, retry_after
+from ecr_governor.app.errors import ChannelRefused, Undeliverable, Vanished
+from ecr_governor.core.conversation import Posted
+
+logger = logging.getLogger(__name__)
+
+MARGIN = 10.0
+"""Seconds of an invocation that are kept for one call's time-outs and for the note of what it did."""
+LONGEST_WAIT = 30.0
+"""Seconds that are waited at once; what asks for more comes again later."""
+ATTEMPTS = 6
+PAUSE_AFTER_REFUSED_TOKEN = 300.0
+PAUSE_AFTER_REFUSED_CHANNEL = 60.0
+PAUSE_AFTER_RATE = 30.0
+"""Where Slack refuses for the rate and does not say for how long."""
+PAUSE_AFTER_FAILURES = 60.0
+FAILURES = 3
+"""Failures in a row after which Slack is left alone for a while."""
+
+_TOKEN = frozenset(
+    {
+        "access_denied",
+        "account_inactive",
+        "ekm_access_denied",
+        "enterprise_is_restricted",
+        "invalid_auth",
+        "missing_scope",
+        "no_permission",
+        "not_allowed_token_type",
+        "not_authed",
+        "org_login_required",
+        "team_access_not_granted",
+        "team_added_to_org",
+        "token_expired",
+        "token_revoked",
+    }
+)
+_CHANNEL = frozenset(
+    {
+        "channel_not_found",
+        "is_archived",
+        "messages_tab_disabled",
+        "method_not_supported_for_channel_type",
+        "not_in_channel",
+        "restricted_action",
+        "restricted_action_non_threadable_channel",
+        "restricted_action_read_only_channel",
+        "restricted_action_thread_only_channel",
+    }
+)
+_VANISHED = frozenset(
+    {
+        "cannot_reply_to_message",
+        "cant_update_message",
+        "edit_window_closed",
+        "message_not_found",
+        "restricted_action_thread_locked",
+        "thread_not_found",
+    }
+)
+_CONTENT = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "no_text"})
+_RATE = frozenset({"rate_limited", "ratelimited"})
+
+
+class SlackBot:
+    """The bot of one workspace. Its token is in no log and no error.
+
+    `refused` is told of each refusal that a person has to do something about. After a refused token, a rate limit or several failures Slack
+    is left alone for a while: a circuit breaker, kept as long as the process lives.
+    """
+
+    def __init__(
+        self,
+        secret: SlackSecret,
+        *,
+        pool: urllib3.PoolManager | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        refused: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._secret = secret
+        self._pool = pool or new_pool()
+        self._sleep = sleep
+        self._clock = clock
+        self._refused = refused
+        self._open_until = 0.0
+        self._open_because = ""
+        self._failures = 0
+        self._closed: dict[str, tuple[float, str]] = {}
+
+    def post(self, message: Mapping[str, Any], channel: str, thread: str, time_left: Callable[[], float]) -> Posted:
+        """Post to a channel, or in a thread there. Raises Vanished if there is no such thread, ChannelRefused, Undeliverable."""
+        to = {"channel": channel or self._bot().channel, "unfurl_links": False, "unfurl_media": False}
+        if not to["channel"]:
+            raise Undeliverable("neither the policy file (notifications.slack.channel) nor the secret names a channel")
+        answer = self._say("chat.postMessage", {**to, **({"thread_ts": thread} if thread else {})}, message, time_left)
+        return Posted(str(answer.get("channel", to["channel"])), str(answer["ts"]))
+
+    def edit(self, posted: Posted, message: Mapping[str, Any], time_left: Callable[[], float]) -> None:
+        """Put another message in the place of one. Raises Vanished if that one cannot be edited any more, Undeliverable."""
+        try:
+            self._say("chat.update", {"channel": posted.channel, "ts": posted.ts}, message, time_left)
+        except ChannelRefused as refused:
+            # Archived, or the bot was put out: what stands there stays as it is.
+            raise Vanished(str(refused)) from refused
+
+    def _say(
+        self, method: str, arguments: Mapping[str, Any], message: Mapping[str, Any], time_left: Callable[[], float]
+    ) -> Mapping[str, Any]:
+        try:
+            return self._call(method, {**arguments, **message}, time_left)
+        except _ContentRefused as refused:
+            self._refused(str(refused))
+            # Too long, or blocks that Slack does not like: the text alone says what matters. An edit keeps the former blocks unless told so.
+            alone = {"text": message["text"], **({"blocks": []} if method == "chat.update" else {})}
+            try:
+                return self._call(method, {**arguments, **alone}, time_left)
+            except _ContentRefused as again:
+                raise Undeliverable(str(again), only_this_one=True) from again
+
+    def _call(self, method: str, payload: Mapping[str, Any], time_left: Callable[[], float]) -> Mapping[str, Any]:
+        body = json.dumps(payload, ensure_ascii=False).encode()
+        fresh_token = False
+        for _ in range(ATTEMPTS):
+            self._look_at_breaker(payload["channel"], time_left)
+            bot = self._bot()
+            status, headers, document = self._send(bot, method, body)
+            error = "" if status == 200 and document.get("ok") is True else str(document.get("error", ""))  # noqa: PLR2004
+            if status == 200 and not error and document.get("ok") is True:  # noqa: PLR2004
+                self._failures = 0
+                return document
+            if status == 429 or error in _RATE:  # noqa: PLR2004
+                self._wait(retry_after(headers), time_left)
+                continue
+            if error in _TOKEN or status in {401, 403}:
+                # The token may have been replaced: read the secret again, once.
+                self._secret.forget()
+                if not fresh_token and self._bot() != bot:
+                    fresh_token = True
+                    continue
+                self._refused(f"{method}: {error or status}")
+                raise self._opened(PAUSE_AFTER_REFUSED_TOKEN, f"Slack refuses the token: {error or status}")
+            if error in _CONTENT:
+                raise _ContentRefused(f"Slack refuses the message: {error}")
+            if error in _VANISHED:
+                raise Vanished(f"{method}: {error}")
+            if error in _CHANNEL:
+                self._refused(f"{method}: {error}")
+                why = f"Slack refuses channel {payload['channel']}: {error}"
+                self._closed[payload["channel"]] = (self._clock() + PAUSE_AFTER_REFUSED_CHANNEL, why)
+                raise ChannelRefused(why)
+            raise self._failed(f"Slack answered {status} {error[:80]}".strip())
+        raise Undeliverable("Slack kept refusing for the rate of calls", PAUSE_AFTER_RATE)
+
+    def _send(self, bot: Bot, method: str, body: bytes) -> tuple[int, Mapping[str, str], Mapping[str, Any]]:
+        headers = {"Content-Type": "application/json; charset=utf-8", "Authorization": f"Bearer {bot.token}"}
+        try:
+            answer = self._pool.request("POST", bot.api + method, body=body, headers=headers)
+        except (urllib3.exceptions.HTTPError, UnicodeError) as error:
+            # A token of other characters than a header takes is a wrong token; neither error is shown, since it may hold it.
+            raise self._failed(f"Slack could not be reached: {type(error).__name__}") from None
+        try:
+            document = json.loads(answer.data)
+        except ValueError:
+            document = {}
+        return answer.status, answer.headers, document if isinstance(document, dict) else {}
+
+    def _wait(self, seconds: float | None, time_left: Callable[[], float]) -> None:
+        """Wait as long as Slack asks for, if there is time; otherwise nothing is said until then."""
+        if seconds is not None and seconds <= min(LONGEST_WAIT, time_left() - MARGIN):
+            self._sleep(seconds)
+            return
+        raise self._opened(PAUSE_AFTER_RATE if seconds is None else seconds, "Slack refuses for the rate of calls")
+
+    def _look_at_breaker(self, channel: str, time_left: Callable[[], float]) -> None:
+        closed_until, why = self._closed.get(channel, (0.0, ""))
+        if closed_until > self._clock():
+            raise ChannelRefused(why)
+        left = self._open_until - self._clock()
+        if left > 0:
+            raise Undeliverable(f"Slack is left alone for another {left:.0f} s: {self._open_because}", left)
+        if time_left() < MARGIN:
+            raise Undeliverable("there is no time left for another call")
+
+    def _failed(self, why: str) -> Undeliverable:
+        self._failures += 1
+        return self._opened(PAUSE_AFTER_FAILURES, why) if self._failures >= FAILURES else Undeliverable(why)
+
+    def _opened(self, seconds: float, why: str) -> Undeliverable:
+        self._failures = 0
+        self._open_until, self._open_because = self._clock() + seconds, why
+        logger.warning("Slack is left alone", extra={"why": why, "seconds": seconds})
+        return Undeliverable(why, seconds)
+
+    def _bot(self) -> Bot:
+        bot = self._secret.current()
+        if not isinstance(bot, Bot):
+            raise Undeliverable("the secret was replaced by a webhook's address while a message was under way")
+        return bot
+
+
+class _ContentRefused(Exception):
+    """Slack takes messages, but not one of this form."""

@@ -1,0 +1,34 @@
+"""Slack by whatever its secret holds."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ecr_governor.adapters.slack.bot import SlackBot
+from ecr_governor.adapters.slack.webhook import SlackWebhook
+from ecr_governor.adapters.slack.wire import Bot, SlackSecret
+from ecr_governor.core.conversation import Posted
+
+
+class SlackChat:
+    """People's channel for the time of one invocation, of which `time_left` gives the seconds that are left."""
+
+    def __init__(self, secret: SlackSecret, webhook: SlackWebhook, bot: SlackBot, time_left: Callable[[], float]) -> None:
+        self._secret = secret
+        self._webhook = webhook
+        self._bot = bot
+        self._time_left = time_left
+
+    def editable(self) -> bool:
+        """Whether what was posted can be edited and answered. Raises Undeliverable."""
+        return isinstance(self._secret.current(), Bot)
+
+    def post(self, message: Mapping[str, Any], channel: str = "", thread: str = "") -> Posted | None:
+        """Post a message; a webhook has one channel, knows no threads, and does not say where the message is."""
+        if self.editable():
+            return self._bot.post(message, channel, thread, self._time_left)
+        self._webhook.post(message)
+        return None
+
+    def edit(self, posted: Posted, message: Mapping[str, Any]) -> None:
+        """Put another message in the place of one. Raises Vanished, Undeliverable."""
+        self._bot.edit(posted, message, self._time_left)

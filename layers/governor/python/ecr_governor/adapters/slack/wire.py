@@ -1,0 +1,107 @@
+"""What every way to Slack shares: the secret, time-outs, and how long Slack asks to wait."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ecr_governor.adapters.aws import code_of
+from ecr_governor.app.errors import Undeliverable
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+TIMEOUT = urllib3.Timeout(connect=3, read=7)
+LOOPBACK = "http://127.0.0.1:"
+"""The one address without TLS that is taken: a Slack on this machine."""
+API = "https://slack.com/api/"
+_SHAPES = 'neither an https address, {"webhook_url": "https://..."} nor {"bot_token": "xoxb-...", "signing_secret": "..."}'
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An incoming webhook. Its address is a secret."""
+
+    url: str
+
+    def __repr__(self) -> str:
+        return "Webhook(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """An app's bot. `channel` is where it posts if the policy file names no channel; `api` is Slack's address, ending in a slash."""
+
+    token: str
+    signing_secret: str
+    channel: str = ""
+    api: str = API
+
+    def __repr__(self) -> str:
+        return "Bot(…)"
+
+
+class SlackSecret:
+    """The secret in Secrets Manager. What it holds is in no log and no error."""
+
+    def __init__(self, secrets: "SecretsManagerClient", name: str) -> None:
+        self._secrets = secrets
+        self._name = name
+        self._read: Webhook | Bot | None = None
+
+    def current(self) -> Webhook | Bot:
+        """What the secret holds, as last read. Raises Undeliverable."""
+        if self._read is None:
+            try:
+                value = self._secrets.get_secret_value(SecretId=self._name).get("SecretString", "").strip()
+            except ClientError as error:
+                raise Undeliverable(f"secret {self._name} cannot be read: {code_of(error)}") from error
+            except BotoCoreError as error:
+                raise Undeliverable(f"secret {self._name} cannot be read: {type(error).__name__}") from error
+            self._read = _parse(value)
+            if self._read is None:
+                # Whatever it holds instead may be a secret too.
+                raise Undeliverable(f"secret {self._name} is {_SHAPES}")
+        return self._read
+
+    def forget(self) -> None:
+        """Have it read again: it may have been replaced."""
+        self._read = None
+
+
+def new_pool() -> urllib3.PoolManager:
+    """Make the connections to Slack. What failed is tried again where it came from, never down here."""
+    return urllib3.PoolManager(retries=False, timeout=TIMEOUT)
+
+
+def _parse(secret: str) -> Webhook | Bot | None:
+    if not secret.startswith("{"):
+        return Webhook(secret) if _is_address(secret) else None
+    try:
+        document = json.loads(secret)
+    except ValueError:
+        return None
+    values: dict[str, Any] = {key: document.get(key, "") for key in ("bot_token", "signing_secret", "webhook_url", "channel")}
+    api = document.get("api_url", API)
+    if not all(isinstance(value, str) for value in (*values.values(), api)) or not _is_address(api):
+        return None
+    if values["bot_token"] and values["signing_secret"]:
+        return Bot(values["bot_token"], values["signing_secret"], values["channel"], api.rstrip("/") + "/")
+    return Webhook(values["webhook_url"]) if _is_address(values["webhook_url"]) else None
+
+
+def _is_address(text: str) -> bool:
+    return text.startswith(("https://", LOOPBACK))
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how many seconds Slack asks to wait; None if it does not say so in seconds."""
+    try:
+        seconds = float(headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

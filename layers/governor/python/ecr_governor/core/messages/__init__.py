@@ -1,0 +1,1 @@
+"""Slack messages as plain data, within Slack's limits."""

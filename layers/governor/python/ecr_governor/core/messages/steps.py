@@ -1,0 +1,105 @@
+"""Messages of the steps of retirements: one for each, or lists in which each repository is named, since to be named is to be told."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ecr_governor.core.announcement import Told
+from ecr_governor.core.messages.text import TEXT_LIMIT, code, counted, cut, fields, header, in_header, listed, plain, section, where
+from ecr_governor.core.retirement.snapshot import DELETE_AFTER
+
+KEEP = f"*To keep it*: remove its tag `{DELETE_AFTER}`, use it, or ask for an exemption."
+NAMED_AT_ONCE = 9
+"""Names that a section and a message's bare text can hold at their greatest length of 256."""
+
+
+STEPS = {
+    "marked": (":hourglass_flowing_sand:", "Marked as unused"),
+    "quarantined": (":no_entry:", "In quarantine"),
+    "archived": (":file_cabinet:", "Archived"),
+    "deleted": (":wastebasket:", "Deleted for good"),
+    "observed": (":leftwards_arrow_with_hook:", "Kept"),
+    "held up": (":warning:", "Step not completed"),
+}
+
+
+def retirement(entry: Told, account: str, region: str) -> dict[str, Any]:
+    """Tell one step of a repository's retirement: what happened, why, what comes next, and how to stop it."""
+    body, name = entry.body, entry.repository
+    mark, words = named(body)
+    title = f"{mark} {words}: {in_header(name)}"
+    shown = [("Repository", code(name)), ("Owner", code(body["owner"]) if body.get("owner") else "not known")]
+    if step(body) in {"marked", "reminder"}:
+        shown.append(("Not before", plain(body["delete_after"])))
+    blocks: list[dict[str, Any]] = [
+        header(title),
+        *section(what_it_means(body)),
+        *section(listed("Why", "•", why(body))),
+        fields(shown),
+        where(f"retirement, entry {entry.number}", account, region, str(body.get("policy_hash") or "not known")),
+    ]
+    return {"text": cut(plain(f"{words}: {name}. {'; '.join(why(body))}"), TEXT_LIMIT), "blocks": blocks}
+
+
+def retirements(entries: Sequence[Told], account: str, region: str) -> dict[str, Any]:
+    """Tell many steps at once; every repository is named, since to be named is to be told."""
+    title = f":hourglass_flowing_sand: {counted(len(entries), 'step')} of retirements"
+    lines: dict[str, list[str]] = {}
+    for entry in entries:
+        mark, words = named(entry.body)
+        after = f", not before {entry.body['delete_after']}" if step(entry.body) in {"marked", "reminder"} else ""
+        lines.setdefault(f"{mark} *{words}*", []).append(f"{code(entry.repository)}{plain(after)}")
+    blocks: list[dict[str, Any]] = [
+        header(title),
+        *(block for words, names in sorted(lines.items()) for block in section("\n".join([words, *names]))),
+        *section(f"Who still needs one of them removes its tag `{DELETE_AFTER}`, or asks for an exemption."),
+        where("sent as one message because many came at once", account, region, str(entries[0].body.get("policy_hash") or "not known")),
+    ]
+    names = ", ".join(entry.repository for entry in entries)
+    return {"text": cut(plain(f"{len(entries)} steps of retirements: {names}"), TEXT_LIMIT), "blocks": blocks}
+
+
+def named(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Give an entry's emoji and its words."""
+    if step(body) == "reminder":
+        return ":bell:", f"{working_days(body)} left"
+    return STEPS.get(step(body), (":grey_question:", "Retirement"))
+
+
+def working_days(body: Mapping[str, Any]) -> str:
+    """Say how many working days are left, by a reminder's entry."""
+    return counted(int(body["working_days"]), "working day")
+
+
+def step(body: Mapping[str, Any]) -> str:
+    """Name the step that an entry tells of: the stage that was reached, that one was not completed, or that one is to come."""
+    if "working_days" in body:
+        return "reminder"
+    return "held up" if body.get("intended") else str(body["to"])
+
+
+def why(body: Mapping[str, Any]) -> list[str]:
+    """Give the reasons of a step."""
+    if body.get("why"):
+        return [str(body["why"])]
+    reasons = body.get("reasons", ())
+    against = [reason["seen"] for reason in reasons if reason["weight"] == "contrary"]
+    return against or [f"{reason['check']}: {reason['seen']}" for reason in reasons]
+
+
+def what_it_means(body: Mapping[str, Any]) -> str:
+    """Say what a step means for people, and what they can do."""
+    match step(body):
+        case "marked":
+            return f"Nobody seems to use it. It goes on *not before {plain(body['delete_after'])}*; until then nothing changes.\n{KEEP}"
+        case "reminder":
+            return f"Nobody seems to use it. It goes on *not before {plain(body['delete_after'])}*.\n{KEEP}"
+        case "quarantined":
+            return "Push and pull are refused now. *Whoever tries gets it back at once*: a refused call releases the repository."
+        case "archived":
+            return "Its images are in ECR's archive. A refused pull, or `ecr-governor restore`, brings them back within 20 minutes."
+        case "observed":
+            return "It is *no longer retiring*: its policy and its images are as they were."
+        case "deleted":
+            return "It is gone. What it held is listed in its tombstone; images themselves do not come back."
+        case _:
+            return "A step was not completed. The next run goes on, or takes it back."

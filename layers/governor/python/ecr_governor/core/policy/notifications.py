@@ -1,0 +1,117 @@
+"""What a policy file may say of notifications: who is told of what, and where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import re2
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, model_validator
+
+from ecr_governor.core.documents.names import ROOT, is_template_prefix
+from ecr_governor.core.documents.problem import DocumentProblem
+from ecr_governor.core.policy.patterns import Glob, glob_matches
+from ecr_governor.core.policy.strict import Strict, fault, problems_error
+from ecr_governor.core.severity import Severity
+
+MAX_TAG_KEY: Final = 128
+_CHANNEL: Final = re2.compile(r"[CG][A-Z0-9]{8,20}")
+_PERSON: Final = re2.compile(r"[UW][A-Z0-9]{6,20}")
+_MENTION: Final = re2.compile(r"[UWS][A-Z0-9]{6,20}")
+
+
+def _channel(text: str) -> str:
+    if not (text.isascii() and _CHANNEL.fullmatch(text)):
+        raise fault(f"{text!r} is no id of a Slack channel", "copy it from the channel's details in Slack, for example C0123456789")
+    return text
+
+
+def _mention(text: str) -> str:
+    if not (text.isascii() and _MENTION.fullmatch(text)):
+        raise fault(f"{text!r} is no id of a Slack user or user group", "copy it from the profile in Slack, for example U0123456789")
+    return text
+
+
+def _namespace(text: str) -> str:
+    if not is_template_prefix(text):
+        raise fault(f"{text!r} is neither ROOT nor a prefix of ECR repository names", "write whole path parts in lower case")
+    return text.removesuffix("/")
+
+
+Channel = Annotated[StrictStr, AfterValidator(_channel)]
+Mention = Annotated[StrictStr, AfterValidator(_mention)]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one repository's messages go, and who is mentioned in those that deserve attention. "" where the file says nothing."""
+
+    channel: str = ""
+    mention: str = ""
+
+
+class Queue(Strict):
+    """A channel, and who is mentioned there."""
+
+    channel: Channel | None = None
+    mention: Mention | None = None
+
+    def over(self, default: str) -> Place:
+        """Where that is, if `default` is the channel of whatever is not said."""
+        return Place(self.channel or default, self.mention or "")
+
+
+class Route(Queue):
+    """Where the messages of some repositories go: of those that are all that it says."""
+
+    owner: Glob | None = None
+    namespace: Annotated[StrictStr, AfterValidator(_namespace)] | None = None
+    tags: Annotated[dict[Annotated[StrictStr, Field(min_length=1, max_length=MAX_TAG_KEY)], Glob], Field(default_factory=dict)]
+    actor: Glob | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Route":
+        if self.owner is None and self.namespace is None and self.actor is None and not self.tags:
+            raise fault("is a route for everything", "give one of owner, namespace, tags or actor, or write its channel above")
+        if self.channel is None and self.mention is None:
+            raise problems_error(DocumentProblem(("channel",), "the route leads nowhere", "give a channel, a mention, or both"))
+        return self
+
+    def takes(self, name: str, owner: str, tags: Mapping[str, str], actors: tuple[str, ...]) -> bool:
+        """Whether a repository's messages go this way."""
+        if self.namespace not in {None, ROOT} and not name.startswith(f"{self.namespace}/"):
+            return False
+        if self.owner is not None and not (owner and glob_matches(self.owner, owner)):
+            return False
+        if any(key not in tags or not glob_matches(glob, tags[key]) for key, glob in self.tags.items()):
+            return False
+        return self.actor is None or any(glob_matches(self.actor, actor) for actor in actors)
+
+
+class SlackNotifications(Strict):
+    """What Slack is told, where a Slack is configured."""
+
+    enabled: StrictBool = True
+    digest_above: Annotated[StrictInt, Field(ge=1, le=1000)] = 5
+    min_severity: Severity = Severity.LOW
+    channel: Channel | None = None
+    routes: tuple[Route, ...] = ()
+    unowned: Queue | None = None
+
+    @property
+    def tag_keys(self) -> frozenset[str]:
+        """The tags that routes look at."""
+        return frozenset(key for route in self.routes for key in route.tags)
+
+    def place_of(self, name: str, owner: str | None, tags: Mapping[str, str], actors: tuple[str, ...]) -> Place:
+        """Where a repository's messages go: by the first route that takes it, else to the unowned ones' queue, else to the channel."""
+        default = self.channel or ""
+        for route in self.routes:
+            if route.takes(name, owner or "", tags, actors):
+                return route.over(default)
+        return self.unowned.over(default) if self.unowned and not owner else Place(default)
+
+
+class Notifications(Strict):
+    """Who is told of what."""
+
+    slack: SlackNotifications = Field(default_factory=SlackNotifications)

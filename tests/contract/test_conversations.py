@@ -1,0 +1,77 @@
+"""What stands in Slack where: the memory that tests believe, and the items on DynamoDB that it stands for."""
+
+from dataclasses import replace
+
+import pytest
+
+from ecr_governor.adapters.conversations import DynamoDbConversations
+from ecr_governor.adapters.ledger import DynamoDbLedger
+from ecr_governor.app.errors import Contended
+from ecr_governor.app.ports import Conversations
+from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
+from ecr_governor.core.messages.burst import Burst, Opened
+from ecr_governor.core.record import RepositoryRecord, append
+from ecr_governor.core.severity import Severity
+from local.server import EmbeddedAws
+from tests.fakes import T0, InMemoryConversations
+
+POSTED = Posted("C0123456789", "1700000000.000100")
+TALK = Conversation(POSTED, "C0123456789", T0, "f" * 64)
+BURST = RunningBurst(
+    POSTED,
+    T0,
+    Burst(3, ("a", "b"), {"naming": Opened(Severity.HIGH, 3, ("a",))}, {"set the tags": 2}, {"scanning": 1}, ("„x“",), 1, "abc"),
+    "batch-1",
+)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def conversations(request: pytest.FixtureRequest) -> Conversations:
+    if request.param == "memory":
+        return InMemoryConversations()
+    aws: EmbeddedAws = request.getfixturevalue("aws")
+    return DynamoDbConversations(aws.client("dynamodb"), request.getfixturevalue("ledger_table"))
+
+
+def test_where_a_message_is_comes_back_as_it_was_kept(conversations: Conversations) -> None:
+    assert conversations.read("payments/api") is None
+    conversations.write("payments/api", TALK)
+    conversations.write("payments/api", replace(TALK, birth=None, shown="other"))
+    assert conversations.read("payments/api") == replace(TALK, birth=None, shown="other")
+    assert conversations.read("payments/web") is None
+
+
+def test_a_digest_is_kept_over_the_version_that_it_was_read_at(conversations: Conversations) -> None:
+    assert conversations.burst("C0123456789") is None
+    conversations.write_burst("C0123456789", BURST)
+    with pytest.raises(Contended):
+        conversations.write_burst("C0123456789", BURST)
+    read = conversations.burst("C0123456789")
+    assert read == replace(BURST, version=1)
+    conversations.write_burst("C0123456789", replace(BURST, last="batch-2", version=1))
+    assert conversations.burst("C0123456789") == replace(BURST, last="batch-2", version=2)
+    assert conversations.burst("") is None
+
+
+def test_what_is_out_of_date_is_remembered_until_it_is_not(conversations: Conversations) -> None:
+    assert conversations.stale(10) == []
+    conversations.note_stale([])
+    conversations.note_stale(["b", "a"])
+    conversations.note_stale(["a", "c"])
+    assert conversations.stale(2) == ["a", "b"]
+    conversations.note_fresh(["a", "never"])
+    conversations.note_fresh([])
+    assert conversations.stale(10) == ["b", "c"]
+    conversations.note_fresh(["b", "c"])
+    assert conversations.stale(10) == []
+
+
+def test_none_of_it_is_a_record_or_an_entry(aws: EmbeddedAws, ledger_table: str) -> None:
+    client = aws.client("dynamodb")
+    ledger, conversations = DynamoDbLedger(client, ledger_table), DynamoDbConversations(client, ledger_table)
+    ledger.write(*append(RepositoryRecord("payments/api"), "change", {"a": 1}))
+    conversations.write("payments/api", TALK)
+    conversations.write_burst("C0123456789", BURST)
+    conversations.note_stale(["payments/api"])
+    assert [record.name for record in ledger.all_records()] == ["payments/api"]
+    assert [entry.kind for entry in ledger.entries("payments/api")] == ["change"]

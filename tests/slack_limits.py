@@ -1,0 +1,55 @@
+"""What Slack takes: our own validator, and the limits that we keep below Slack's."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import slackblocks
+
+from local.slack.validation import refusal
+
+BUDGET = 12_000
+"""Characters of all blocks together, by JSON: Slack's limit is undocumented, and about 13,000."""
+ADVISED = 4_000
+"""Characters of the bare text: more is cut off by some of Slack's methods."""
+
+
+def check_slack_limits(message: Mapping[str, Any]) -> None:
+    """Hold a message against every limit of Slack's, as it is posted and as it is edited."""
+    for edit in (False, True):
+        assert refusal(message, edit=edit) is None
+    assert 1 <= len(message["text"]) <= ADVISED
+    assert len(json.dumps(message["blocks"], ensure_ascii=False)) <= BUDGET, "beyond the budget"
+
+
+def texts(value: object) -> Iterator[str]:
+    """Every text that a message shows."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("text"), str):
+            yield value["text"]
+        for child in value.values():
+            yield from texts(child)
+    elif isinstance(value, list | tuple):
+        for child in value:
+            yield from texts(child)
+
+
+def second_opinion(message: Mapping[str, Any]) -> None:
+    """Have the package slackblocks build the same message. It raises for what it thinks is beyond Slack's limits."""
+    blocks = [_actions(block) if block["type"] == "actions" else slackblocks.Block.from_dict(dict(block)) for block in message["blocks"]]
+    rebuilt = slackblocks.Message(channel="C0123456789", text=message["text"], blocks=blocks).to_dict()
+    assert len(rebuilt["blocks"]) == len(message["blocks"])
+
+
+def _actions(block: Mapping[str, Any]) -> slackblocks.ActionsBlock:
+    """It reads no buttons from JSON yet, but builds them."""
+    buttons = []
+    for element in block["elements"]:
+        assert element["type"] == "button"
+        values = {name: element[name] for name in ("action_id", "url", "value", "style", "accessibility_label") if name in element}
+        if asked := element.get("confirm"):
+            values["confirm"] = slackblocks.ConfirmationDialogue(
+                **{name: asked[name]["text"] for name in ("title", "text", "confirm", "deny")}
+            )
+        buttons.append(slackblocks.Button(element["text"]["text"], **values))
+    return slackblocks.ActionsBlock(elements=buttons)

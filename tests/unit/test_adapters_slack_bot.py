@@ -1,0 +1,268 @@
+"""Slack's bot: what is waited for, what comes again, what is told to a person, and a token that nobody gets to see."""
+
+import json
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import urllib3
+
+from ecr_governor.adapters.slack.bot import (
+    FAILURES,
+    MARGIN,
+    PAUSE_AFTER_FAILURES,
+    PAUSE_AFTER_RATE,
+    PAUSE_AFTER_REFUSED_CHANNEL,
+    PAUSE_AFTER_REFUSED_TOKEN,
+    SlackBot,
+)
+from ecr_governor.adapters.slack.chat import SlackChat
+from ecr_governor.adapters.slack.webhook import SlackWebhook
+from ecr_governor.adapters.slack.wire import SlackSecret
+from ecr_governor.app.errors import ChannelRefused, Undeliverable, Vanished
+from ecr_governor.core.conversation import Posted
+
+TOKEN = "xoxb-verysecret"
+SECRET = json.dumps({"bot_token": TOKEN, "signing_secret": "alsosecret", "channel": "C0DEFAULT0"})
+MESSAGE = {"text": "Nähe → 日本", "blocks": [{"type": "divider"}]}
+POSTED = Posted("C0TEAM0001", "1.2")
+
+
+class Answer:
+    def __init__(self, status: int, data: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.status = status
+        self.data = data
+        self.headers = urllib3.HTTPHeaderDict(headers or {})
+
+
+def ok(**more: Any) -> Answer:
+    return Answer(200, json.dumps({"ok": True, "channel": "C0TEAM0001", "ts": "1.2", **more}).encode())
+
+
+def no(error: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, json.dumps({"ok": False, "error": error}).encode(), headers)
+
+
+class World:
+    """A bot, a Slack that answers in turn (the last answer for ever), and a clock that only moves by itself when the bot waits."""
+
+    def __init__(self, *answers: Answer | Exception, secrets: tuple[str, ...] = (SECRET,), time_left: float = 60.0) -> None:
+        self.answers = list(answers)
+        self.secrets = list(secrets)
+        self.time_left = time_left
+        self.requests: list[tuple[str, Any, Mapping[str, str]]] = []
+        self.slept: list[float] = []
+        self.now = 1000.0
+        self.refused: list[str] = []
+        self.reads = 0
+        secret = SlackSecret(self, "slack")  # type: ignore[arg-type]
+        bot = SlackBot(secret, pool=self, sleep=self.sleep, clock=lambda: self.now, refused=self.refused.append)  # type: ignore[arg-type]
+        self.chat = SlackChat(secret, SlackWebhook(secret, pool=self), bot, lambda: self.time_left)  # type: ignore[arg-type]
+
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803 - AWS's parameter
+        self.reads += 1
+        return {"SecretString": self.secrets.pop(0) if len(self.secrets) > 1 else self.secrets[0]}
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        self.time_left -= seconds
+
+    def request(self, method: str, url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
+        assert method == "POST"
+        self.requests.append((url, json.loads(body), headers))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def undeliverable(self) -> Undeliverable:
+        with pytest.raises(Undeliverable) as refused:
+            self.chat.post(MESSAGE, "C0TEAM0001")
+        return refused.value
+
+
+def test_a_message_is_posted_with_the_token_in_a_header_and_says_where_it_is() -> None:
+    world = World(ok())
+    assert world.chat.editable()
+    assert world.chat.post(MESSAGE, "C0TEAM0001") == POSTED
+    ((url, body, headers),) = world.requests
+    assert url == "https://slack.com/api/chat.postMessage"
+    assert headers["Authorization"] == f"Bearer {TOKEN}"
+    assert body == {"channel": "C0TEAM0001", "unfurl_links": False, "unfurl_media": False, **MESSAGE}
+    assert TOKEN not in json.dumps(body)
+
+
+def test_an_answer_goes_to_its_thread_and_an_edit_to_its_message() -> None:
+    world = World(ok())
+    world.chat.post(MESSAGE, POSTED.channel, POSTED.ts)
+    world.chat.edit(POSTED, MESSAGE)
+    (_, reply, _), (url, edit, _) = world.requests
+    assert reply["thread_ts"] == "1.2"
+    assert (url, edit) == ("https://slack.com/api/chat.update", {"channel": POSTED.channel, "ts": POSTED.ts, **MESSAGE})
+
+
+def test_where_the_policy_names_no_channel_the_secrets_counts() -> None:
+    world = World(ok())
+    world.chat.post(MESSAGE)
+    assert world.requests[0][1]["channel"] == "C0DEFAULT0"
+    nowhere = World(ok(), secrets=(json.dumps({"bot_token": TOKEN, "signing_secret": "s"}),))
+    with pytest.raises(Undeliverable, match=r"notifications\.slack\.channel"):
+        nowhere.chat.post(MESSAGE)
+    assert nowhere.requests == []
+
+
+@pytest.mark.parametrize("refusal", [no("ratelimited", 429, {"Retry-After": "1"}), no("rate_limited", 200, {"Retry-After": "1"})])
+def test_a_short_wait_is_waited_for_as_often_as_asked(refusal: Answer) -> None:
+    world = World(refusal, refusal, ok())
+    world.chat.post(MESSAGE, "C0TEAM0001")
+    assert world.slept == [1.0, 1.0]
+    assert len(world.requests) == 3
+
+
+def test_a_wait_of_no_time_is_tried_again_at_once_but_not_for_ever() -> None:
+    world = World(no("ratelimited", 429, {"Retry-After": "0"}))
+    assert world.undeliverable().retry_after == PAUSE_AFTER_RATE
+    assert 1 < len(world.requests) < 20
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [
+        ({"Retry-After": "3600"}, 3600.0),
+        ({"Retry-After": "NaN"}, PAUSE_AFTER_RATE),
+        ({"Retry-After": "-1"}, PAUSE_AFTER_RATE),
+        ({"Retry-After": "soon"}, PAUSE_AFTER_RATE),
+        ({}, PAUSE_AFTER_RATE),
+    ],
+)
+def test_a_long_or_unreadable_wait_sends_the_message_back_and_slack_is_let_alone(headers: dict[str, str], pause: float) -> None:
+    world = World(no("ratelimited", 429, headers), ok())
+    assert world.undeliverable().retry_after == pause
+    assert world.slept == []
+    world.now += pause - 1
+    assert "left alone" in str(world.undeliverable())
+    assert len(world.requests) == 1
+    world.now += 1
+    world.chat.post(MESSAGE, "C0TEAM0001")
+
+
+def test_no_more_is_waited_than_the_invocation_has_left() -> None:
+    world = World(no("ratelimited", 429, {"Retry-After": "9"}), time_left=MARGIN + 8)
+    assert world.undeliverable().retry_after == 9.0
+    assert world.slept == []
+    ending = World(ok(), time_left=MARGIN - 1)
+    assert "no time left" in str(ending.undeliverable())
+    assert ending.requests == []
+
+
+@pytest.mark.parametrize("error", ["invalid_auth", "token_revoked", "account_inactive", "missing_scope"])
+def test_a_refused_token_is_told_and_not_tried_again_for_a_while(error: str) -> None:
+    world = World(no(error))
+    assert error in str(world.undeliverable())
+    assert (world.reads, len(world.requests)) == (2, 1)
+    assert world.refused == [f"chat.postMessage: {error}"]
+    for _ in range(50):
+        world.undeliverable()
+    assert len(world.requests) == 1
+    world.now += PAUSE_AFTER_REFUSED_TOKEN
+    world.undeliverable()
+    assert len(world.requests) == 2
+
+
+def test_a_token_that_was_replaced_is_taken_at_once() -> None:
+    new = SECRET.replace("verysecret", "new")
+    world = World(no("token_revoked"), ok(), secrets=(SECRET, new))
+    world.chat.post(MESSAGE, "C0TEAM0001")
+    assert [headers["Authorization"] for _, _, headers in world.requests] == [f"Bearer {TOKEN}", "Bearer xoxb-new"]
+    assert world.refused == []
+
+
+@pytest.mark.parametrize("error", ["channel_not_found", "not_in_channel", "is_archived"])
+def test_a_refused_channel_is_told_and_left_alone_while_others_go_on(error: str) -> None:
+    world = World(no(error), ok())
+    with pytest.raises(ChannelRefused, match=error):
+        world.chat.post(MESSAGE, "C0TEAM0001")
+    assert world.refused == [f"chat.postMessage: {error}"]
+    world.chat.post(MESSAGE, "C0OTHER001")
+    with pytest.raises(ChannelRefused):
+        world.chat.post(MESSAGE, "C0TEAM0001")
+    assert len(world.requests) == 2
+    world.now += PAUSE_AFTER_REFUSED_CHANNEL + 1
+    world.chat.post(MESSAGE, "C0TEAM0001")
+
+
+@pytest.mark.parametrize("error", ["message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_archived"])
+def test_what_cannot_be_edited_any_more_has_vanished(error: str) -> None:
+    world = World(no(error))
+    with pytest.raises(Vanished):
+        world.chat.edit(POSTED, MESSAGE)
+
+
+@pytest.mark.parametrize("error", ["invalid_blocks", "msg_too_long", "msg_blocks_too_long"])
+def test_blocks_that_slack_refuses_are_left_out_and_a_person_is_told(error: str) -> None:
+    world = World(no(error), ok())
+    world.chat.post(MESSAGE, "C0TEAM0001")
+    assert "blocks" not in world.requests[1][1]
+    assert world.requests[1][1]["text"] == MESSAGE["text"]
+    assert error in world.refused[0]
+    edited = World(no(error), ok())
+    edited.chat.edit(POSTED, MESSAGE)
+    assert edited.requests[1][1]["blocks"] == []
+    refused = World(no(error)).undeliverable()
+    assert refused.only_this_one
+
+
+@pytest.mark.parametrize("answer", [Answer(500, b"server_error"), Answer(200, b"not json"), Answer(200, b"[]"), no("internal_error")])
+def test_a_slack_in_trouble_is_undeliverable_and_after_some_failures_left_alone(answer: Answer) -> None:
+    world = World(answer)
+    for _ in range(FAILURES):
+        assert not world.undeliverable().only_this_one
+    assert len(world.requests) == FAILURES
+    assert "left alone" in str(world.undeliverable())
+    world.now += PAUSE_AFTER_FAILURES
+    world.answers = [ok()]
+    world.chat.post(MESSAGE, "C0TEAM0001")
+    world.answers = [answer]
+    world.undeliverable()
+    assert "left alone" not in str(world.undeliverable()), "a success counts failures anew"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        urllib3.exceptions.ReadTimeoutError(None, TOKEN, TOKEN),  # type: ignore[arg-type]
+        urllib3.exceptions.ProtocolError(TOKEN),
+        UnicodeEncodeError("latin-1", TOKEN, 0, 1, TOKEN),
+    ],
+)
+def test_a_slack_that_hangs_is_undeliverable_and_the_token_stays_secret(trouble: Exception) -> None:
+    refused = World(trouble).undeliverable()
+    assert type(trouble).__name__ in str(refused)
+    assert "verysecret" not in "".join(traceback.format_exception(refused))
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        '{"bot_token": "xoxb-verysecret"}',
+        '{"bot_token": ["xoxb-verysecret"], "signing_secret": "s"}',
+        '{"bot_token": "xoxb-verysecret", "signing_secret": "s", "api_url": "http://evil.example/"}',
+    ],
+)
+def test_a_secret_of_another_shape_is_undeliverable_and_not_shown(secret: str) -> None:
+    refused = World(ok(), secrets=(secret,)).undeliverable()
+    assert "verysecret" not in "".join(traceback.format_exception(refused))
+
+
+def test_a_secret_of_a_webhook_posts_there() -> None:
+    world = World(Answer(200, b"ok"), secrets=("https://hooks.slack.com/services/T/B/x",))
+    assert not world.chat.editable()
+    assert world.chat.post(MESSAGE, "C0TEAM0001", "1.2") is None
+    assert world.requests[0][:2] == ("https://hooks.slack.com/services/T/B/x", MESSAGE)
+
+
+def test_what_the_secret_holds_is_in_no_repr() -> None:
+    secret = SlackSecret(World(ok()), "slack")  # type: ignore[arg-type]
+    assert "secret" not in repr(secret.current())
