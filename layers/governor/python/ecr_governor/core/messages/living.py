@@ -168,8 +168,6 @@ def _shown(life: Life) -> Iterator[tuple[str, str]]:
     record = life.record
     for label, value in provenance_fields(record.name, record):
         yield label, f"{value} {mention(life.mention)}".strip() if label == "Owner" else value
-    if record.created_at:
-        yield "Created", moment(record.created_at)
     retirement = record.retirement
     if retirement and retirement.stage is Stage.MARKED and retirement.delete_after and not record.gone_at:
         yield "Not before", plain(retirement.delete_after)
@@ -228,7 +226,8 @@ def _change(body: Mapping[str, Any], least: Severity) -> Iterator[str]:
         yield _line(":new:", "Created" if body.get("created", True) else "First seen", f"{body['origin'].replace('_', ' ')} {by}".strip())
     resolved = {data["rule"]: finding_from_data(data) for data in body["resolved"]}
     opened = [finding_from_data(data) for data in body["opened"] if data["rule"] not in resolved]
-    changed = [finding_from_data(data) for data in body.get("changed", ())]
+    # Told only if it is grave: a finding that counts days says something else every day.
+    changed = [finding for data in body.get("changed", ()) if _matters((finding := finding_from_data(data)).severity, Severity.HIGH)]
     for words, findings in (("Opened", opened), ("Changed", changed)):
         told = [finding for finding in findings if _matters(finding.severity, least)]
         if told:
