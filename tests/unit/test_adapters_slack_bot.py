@@ -238,9 +238,13 @@ def test_a_slack_in_trouble_is_undeliverable_and_after_some_failures_left_alone(
     ],
 )
 def test_a_slack_that_hangs_is_undeliverable_and_the_token_stays_secret(trouble: Exception) -> None:
-    refused = World(trouble).undeliverable()
-    assert type(trouble).__name__ in str(refused)
-    assert "verysecret" not in "".join(traceback.format_exception(refused))
+    world = World(trouble)
+    for _ in range(FAILURES):
+        refused = world.undeliverable()
+        assert type(trouble).__name__ in str(refused)
+        assert "verysecret" not in "".join(traceback.format_exception(refused))
+    assert "left alone" in str(world.undeliverable())
+    assert len(world.requests) == FAILURES
 
 
 @pytest.mark.parametrize(
