@@ -140,7 +140,7 @@ def test_what_nobody_uses_is_marked_told_quarantined_archived_and_deleted(stage:
     tags = {each["Key"]: each["Value"] for each in stage.client("ecr").list_tags_for_resource(resourceArn=arn(NAME))["tags"]}
     assert tags["ecr-governor:state"] == "marked"
     assert tags["ecr-governor:delete-after"] == (stage.aws.clock.now() + 7 * DAY).date().isoformat()
-    assert "Marked as unused" in json.dumps(stage.messages()[-1])
+    assert "Marked as unused" in json.dumps(stage.message_of(NAME))
     assert night(stage, 5).get("quarantined") is None
     assert night(stage, 3)["quarantined"] == 1
     with pytest.raises(Refused):
@@ -157,7 +157,7 @@ def test_a_pull_in_quarantine_is_refused_and_releases_it_and_the_policy_is_as_it
     assert stage_of(stage) is Retired.OBSERVED
     assert policy_text(stage) == before
     pull(stage)
-    told = json.dumps(stage.messages()[-1])
+    told = json.dumps(stage.message_of(NAME))
     assert "Kept" in told
     assert "was refused BatchGetImage" in told
 
@@ -335,7 +335,7 @@ def test_the_command_line_shows_the_plan_the_calendar_and_what_would_come_back(
     retirement.restore(here, NAME, dry_run=False)
     stage.settle()
     assert stage_of(stage) is Retired.OBSERVED
-    assert "asked for it" in json.dumps(stage.messages()[-1])
+    assert "asked for it" in json.dumps(stage.message_of(NAME))
     retirement.restore(here, NAME, dry_run=False)
     assert "nothing to restore" in capsys.readouterr().err
     with pytest.raises(Trouble, match="does not know"):
