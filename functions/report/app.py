@@ -10,6 +10,6 @@ from ecr_governor.observability import logger, metrics
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - Lambda gives it
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Give where the report is kept, and whether people were told."""
-    return report(event)
+    return report(event, context)

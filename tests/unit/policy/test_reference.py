@@ -49,7 +49,10 @@ def test_a_table_says_type_bounds_and_default_of_the_schema() -> None:
     assert "| `limits.calls_per_second` | 1 to 10,000; default `20` |" in table(schema, "limits")
     assert "| `naming.convention` | text, at most 256 characters; required |" in table(schema, "naming")
     assert "| `rules.<rule>.severity` | `low`, `medium`, `high`, `critical` |" in table(schema, "rules")
-    assert "| `retirement.sources` | list of `ecs`, `lambda`, `files`; default `[ecs, lambda]` |" in table(schema, "retirement")
+    assert (
+        "| `retirement.sources` | list of `ecs`, `lambda`, `apprunner`, `batch`, `codebuild`, `inspector`, `sagemaker`, `files`; default `[ecs, lambda]` |"
+        in table(schema, "retirement")
+    )
 
 
 def test_no_description_breaks_a_table() -> None:

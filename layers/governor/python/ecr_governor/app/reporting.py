@@ -88,10 +88,11 @@ def _keep(report: Report, output: str, place: str, services: Services) -> str:
 def _tell(report: Report, kind: Kind, place: str, page: str, latest: str, services: Services, now: datetime) -> bool:
     if services.chat is None or not messages.worth_telling(report, kind):
         return False
-    if not services.policies.current(now).policy.notifications.slack.enabled or services.runs.document(f"{place}-told"):
+    slack = services.policies.current(now).policy.notifications.slack
+    if not slack.enabled or services.runs.document(f"{place}-told"):
         return False
     link = services.store.link(page, services.link_hours) if services.link_hours else ""
-    services.chat.post(messages.message(report, kind, Kept(latest, link, services.link_hours)))
+    services.chat.post(messages.message(report, kind, Kept(latest, link, services.link_hours)), slack.channel or "")
     services.runs.put_document(f"{place}-told", {"at": now.isoformat()})
     return True
 

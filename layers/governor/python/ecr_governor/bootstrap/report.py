@@ -1,19 +1,19 @@
 """Where the function that reports on schedule is put together."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from botocore.config import Config
 
 from ecr_governor.adapters.aws import CLIENT_CONFIG
 from ecr_governor.adapters.report_store import S3ReportStore
 from ecr_governor.adapters.runs import S3RunStore
-from ecr_governor.adapters.slack import SlackWebhook
 from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.app.reporting import Printed, Services, report_on_schedule
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ledger, now, policies, session
+from ecr_governor.bootstrap.slack import chat
 from ecr_governor.core.report.message import Kind
 from ecr_governor.core.report.model import Report
 from ecr_governor.observability import count
@@ -21,15 +21,22 @@ from ecr_governor.rendering.report import CONTENT_TYPES, SUFFIXES, rendered
 from ecr_governor.settings import ReportSettings, from_environment
 
 
-def report(event: Mapping[str, Any]) -> dict[str, Any]:
+class Context(Protocol):
+    """As much of Lambda's context as is used."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the invocation is ended."""
+
+
+def report(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Report. The event holds `report`, which is `weekly` or `daily`."""
-    services = _services()
+    services = _services(lambda: context.get_remaining_time_in_millis() / 1000)
     done = report_on_schedule(Kind(event["report"]), services, now())
     count("ReportsMade", int(done["reported"]))
     return done
 
 
-def _services() -> Services:
+def _services(time_left: Callable[[], float]) -> Services:
     settings = from_environment(ReportSettings, os.environ)
     s3 = client("s3")
     signing = session().create_client("s3", config=CLIENT_CONFIG.merge(Config(signature_version="s3v4")))
@@ -40,7 +47,7 @@ def _services() -> Services:
         store=S3ReportStore(signing, settings.reports_bucket),
         policies=policies(),
         printed=_printed,
-        chat=SlackWebhook(client("secretsmanager"), settings.slack_secret) if settings.slack_secret else None,
+        chat=chat(settings.slack_secret, time_left) if settings.slack_secret else None,
         link_hours=settings.link_hours,
     )
 

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ecr_governor.adapters.bus import EventBridgeBus
 from ecr_governor.adapters.conversations import DynamoDbConversations
 from ecr_governor.adapters.ledger import told_from_image
-from ecr_governor.adapters.slack.bot import SlackBot
-from ecr_governor.adapters.slack.chat import SlackChat
-from ecr_governor.adapters.slack.webhook import SlackWebhook
-from ecr_governor.adapters.slack.wire import SlackSecret, new_pool
 from ecr_governor.app import notify as telling
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ledger, now, policies
-from ecr_governor.observability import count, logger
+from ecr_governor.bootstrap.slack import chat
+from ecr_governor.observability import count
 from ecr_governor.settings import NotifySettings, PublishSettings, from_environment
 
 if TYPE_CHECKING:
@@ -63,27 +60,13 @@ def _people(context: Context) -> telling.People | None:
     settings = from_environment(NotifySettings, os.environ)
     if not settings.slack_secret:
         return None
-    # What an invocation has learned of Slack's troubles, the next one in the same process need not learn anew.
-    secret, webhook, bot = _slack(settings.slack_secret)
-    chat = SlackChat(secret, webhook, bot, lambda: context.get_remaining_time_in_millis() / 1000)
-    return telling.People(ledger(), policies(), chat, _conversations(), settings.account, settings.region)
+    slack = chat(settings.slack_secret, lambda: context.get_remaining_time_in_millis() / 1000)
+    return telling.People(ledger(), policies(), slack, _conversations(), settings.account, settings.region)
 
 
 @cache
 def _conversations() -> DynamoDbConversations:
     return DynamoDbConversations(client("dynamodb"), from_environment(NotifySettings, os.environ).ledger_table)
-
-
-@cache
-def _slack(name: str) -> tuple[SlackSecret, SlackWebhook, SlackBot]:
-    secret = SlackSecret(client("secretsmanager"), name)
-    pool = new_pool()
-
-    def refused(why: str) -> None:
-        logger.error("Slack refuses", extra={"why": why})
-        count("SlackRefused")
-
-    return secret, SlackWebhook(secret, pool=pool), SlackBot(secret, pool=pool, refused=refused)
 
 
 started()

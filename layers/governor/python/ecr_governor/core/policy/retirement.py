@@ -150,7 +150,9 @@ class Retirement(Strict):
     stop: StrictBool = False
     sources: Annotated[
         tuple[Source, ...],
-        Field(description="Who is asked for use, besides ECR itself; at least one. One that does not answer keeps everything that it could speak for."),
+        Field(
+            description="Who is asked for use, besides ECR itself; at least one. One that does not answer keeps everything that it could speak for."
+        ),
     ] = (Source.ECS, Source.LAMBDA)
     caps: Caps = Field(default_factory=Caps)
     window: Window = Field(default_factory=Window)

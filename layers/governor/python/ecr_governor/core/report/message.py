@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any, Final
 
-from ecr_governor.core.messages import code, plain
+from ecr_governor.core.messages.text import code, plain
 from ecr_governor.core.report.model import Report, Step
 from ecr_governor.core.report.words import day, dollars, repositories
 
