@@ -81,6 +81,14 @@ def test_a_report_of_nothing_is_whole(output: str) -> None:
                     "VERSION:2.0",
                     "PRODID:-//ECR Governor//Retirement//EN",
                     "CALSCALE:GREGORIAN",
+                    "BEGIN:VTIMEZONE",
+                    "TZID:UTC",
+                    "BEGIN:STANDARD",
+                    "DTSTART:19700101T000000",
+                    "TZOFFSETFROM:+0000",
+                    "TZOFFSETTO:+0000",
+                    "END:STANDARD",
+                    "END:VTIMEZONE",
                     "END:VCALENDAR",
                 )
             )
@@ -362,7 +370,8 @@ def test_in_every_other_format_it_is_text_too(report: Report) -> None:
     calendar = rendered(report, "ics").decode()
     assert not unseen(calendar)
     assert {line.partition(":")[0].partition(";")[0] for line in calendar.split("\r\n") if line and not line.startswith(" ")} <= {
-        *("BEGIN", "END", "VERSION", "PRODID", "CALSCALE", "UID", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "DESCRIPTION", "TRANSP")
+        *("BEGIN", "END", "VERSION", "PRODID", "CALSCALE", "UID", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "DESCRIPTION", "TRANSP"),
+        *("TZID", "TZOFFSETFROM", "TZOFFSETTO"),
     }
 
 
