@@ -209,12 +209,17 @@ class MemoryRunBook:
     """How much was taken away lately."""
 
     taken: list[tuple[datetime, str]] = field(default_factory=list)
+    asked: list[Mapping[str, Any]] = field(default_factory=list)
 
     def taken_since(self, since: datetime) -> int:
         return sum(at >= since for at, _ in self.taken)
 
     def note_taken(self, name: str, at: datetime) -> None:
         self.taken.append((at, name))
+
+    def ask(self, question: Mapping[str, Any], at: datetime) -> bool:
+        self.asked.append(question)
+        return True
 
 
 def watched(name: str, created_at: datetime, since: datetime) -> RepositoryRecord:

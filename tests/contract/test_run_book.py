@@ -1,6 +1,7 @@
 """How much retirement took away lately, as DynamoDB keeps it."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -80,3 +81,24 @@ def test_trouble_is_named(aws: EmbeddedAws, ledger_table: str, code: str, troubl
             DynamoDbRunBook(client, ledger_table).taken_since(T0)
     finally:
         client.meta.events.unregister("before-call.dynamodb", refuse, unique_id="refuse")
+
+
+QUESTION = {"over": ["3 repositories would go on, caps.per_run is 2"], "steps": [{"repository": "a", "to": "archived", "owner": None}]}
+
+
+def test_people_are_asked_once_of_the_same_list_until_a_week_has_passed(aws: EmbeddedAws, ledger_table: str) -> None:
+    book, ledger = DynamoDbRunBook(aws.client("dynamodb"), ledger_table), DynamoDbLedger(aws.client("dynamodb"), ledger_table)
+    known = len(list(ledger.entries("@retirement")))
+    week = 7 * 24 * HOUR
+    assert book.ask(QUESTION, T0)
+    assert not book.ask(QUESTION, T0 + week - timedelta(seconds=1))
+    assert book.ask(QUESTION, T0 + week)
+    assert book.ask({**QUESTION, "over": []}, T0 + week)
+    many = [{"repository": f"r{number}", "to": "archived", "owner": "o" * 100} for number in range(2_500)]
+    assert book.ask({**QUESTION, "steps": many}, T0 + week)
+    entries = list(ledger.entries("@retirement"))[known:]
+    assert [(entry.kind, entry.body["count"], len(entry.body["steps"])) for entry in entries] == [
+        *[("approval-asked", 1, 1)] * 3,
+        ("approval-asked", 2_500, 2_000),
+    ]
+    assert all(later.previous == former.hash for former, later in pairwise(entries))

@@ -13,7 +13,7 @@ from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.messages.burst import Burst, digest
 from ecr_governor.core.messages.living import REMINDER, Life, living, moved, reply_to_change, reply_to_step
 from ecr_governor.core.messages.news import message, policy_problem, sweep_digest
-from ecr_governor.core.messages.steps import NAMED_AT_ONCE, retirement, retirements
+from ecr_governor.core.messages.steps import NAMED_AT_ONCE, approval_asked, retirement, retirements
 from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Push
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import Change, Entry, RepositoryRecord, Trigger, append, change_as_data
@@ -107,6 +107,8 @@ def everything(name: str, text: str, other: str, count: int, stage: Stage) -> It
         yield retirement(entry, ACCOUNT, REGION)
         yield reply_to_step(name, entry.body, WHO)
     yield retirements([told[2], told[4], *told[3:4] * (NAMED_AT_ONCE - 2)], ACCOUNT, REGION)
+    waiting = [{"repository": name, "to": "quarantined", "owner": text or None}] * count
+    yield approval_asked({"over": [text] * count, "steps": waiting, "count": count, "policy_hash": text}, ACCOUNT, REGION)
     counts = {f"{text[:40]}-{index}": index for index in range(count)}
     yield sweep_digest(
         {

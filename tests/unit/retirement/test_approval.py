@@ -271,3 +271,16 @@ def test_an_approval_with_a_gap_is_none(gap: str) -> None:
     del handed[gap]
     with pytest.raises(Unintelligible, match=f"approval: {gap}"):
         approval_of(handed)
+
+
+def test_people_are_asked_of_the_whole_list_where_nothing_but_caps_is_in_the_way() -> None:
+    account = Account().marked()
+    question = plan(NAMES, len(NAMES), tuple(Stage), account.steps, account.now).question
+    assert question is not None
+    assert question["steps"] == [{"repository": name, "to": "quarantined", "owner": "alice"} for name in NAMES]
+    assert "4 repositories would go on, caps.per_run is 2" in question["over"]
+    for change in (_stop, _audit):
+        change(account)
+        assert plan(NAMES, len(NAMES), tuple(Stage), account.steps, account.now).question is None
+    assert Account().plan().forward([Stage.MARKED])
+    assert plan(NAMES, 4, tuple(Stage), Account().steps, account.now).question is None

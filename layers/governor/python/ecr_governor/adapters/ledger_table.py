@@ -12,6 +12,7 @@
 | `repository#@sweep` | `retirement-lease` | who retires now, in the same form |
 | `repository#@sweep` | `record`, `entry#…` | how the last sweep ended; one entry for each |
 | `repository#@retirement` | `taken#TIME#NAME` | one repository that was taken a stage further, for the caps |
+| `repository#@retirement` | `record`, `entry#…` | the list that people were last asked to approve; one entry for each |
 | `repository#@slack` | `burst#CHANNEL` | the channel's digest of a burst, as long as it grows |
 | `repository#@slack` | `stale` | repositories whose messages show less than the ledger says |
 

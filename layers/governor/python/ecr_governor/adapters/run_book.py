@@ -1,14 +1,23 @@
 """How much retirement took away lately, in the ledger's table."""
 
-from datetime import datetime
-from typing import Any
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import raise_translated
-from ecr_governor.adapters.ledger_table import LedgerTable, key_of, text_of
+from ecr_governor.adapters.ledger_table import LedgerTable, key_of, lost_the_race, text_of
+from ecr_governor.core.record import GENESIS, Entry, entry_hash
 
-RETIREMENT = "@retirement"
+RETIREMENT: Final = "@retirement"
+ASKED: Final = "approval-asked"
+ASK_AGAIN: Final = timedelta(days=7)
+"""After which people are asked once more of a list that is still the same."""
+LISTED: Final = 2_000
+"""Steps that an entry names: an item holds 400 KB. The plan names all."""
 
 
 class DynamoDbRunBook(LedgerTable):
@@ -36,3 +45,30 @@ class DynamoDbRunBook(LedgerTable):
             self._dynamodb.put_item(TableName=self._table, Item=key_of(RETIREMENT, f"taken#{text_of(at)}#{name}"))
         except ClientError as error:
             raise_translated(error, "dynamodb:PutItem")
+
+    def ask(self, question: Mapping[str, Any], at: datetime) -> bool:
+        """Write a question for people as an entry; False if they were asked the same within a week. Raises Throttled, Denied."""
+        item = self._get(key_of(RETIREMENT, "record")) or {}
+        known = {name: value["S"] for name, value in item.items() if "S" in value}
+        steps = question["steps"]
+        asked = hashlib.sha256(json.dumps([question["over"], steps], sort_keys=True).encode()).hexdigest()
+        if known.get("asked") == asked and at - datetime.fromisoformat(known["asked_at"]) < ASK_AGAIN:
+            return False
+        number, previous = int(item.get("version", {"N": "0"})["N"]), known.get("head", GENESIS)
+        body = {**question, "steps": steps[:LISTED], "count": len(steps)}
+        entry = Entry(RETIREMENT, number + 1, ASKED, body, previous, entry_hash(RETIREMENT, number + 1, ASKED, body, previous))
+        record = {
+            **key_of(RETIREMENT, "record"),
+            "version": {"N": str(number + 1)},
+            "asked": {"S": asked},
+            "asked_at": {"S": text_of(at)},
+            "head": {"S": entry.hash},
+        }
+        puts: list[Any] = [{"Put": self._conditional(record, number)}, {"Put": self._put_entry(entry)}]
+        try:
+            self._dynamodb.transact_write_items(TransactItems=puts)
+        except ClientError as error:
+            if lost_the_race(error):
+                return False
+            raise_translated(error, "dynamodb:PutItem")
+        return True

@@ -126,6 +126,8 @@ def _deliveries(entries: Sequence[Told], people: People, now: datetime) -> Itera
         if entry.kind == "policy" and slack.enabled:
             body = entry.body
             yield post(news.policy_problem(body["problem"], body["version"], people.account, people.region), entry)
+        if entry.kind == "approval-asked" and slack.enabled:
+            yield post(steps.approval_asked(entry.body, people.account, people.region), entry)
         if entry.kind == "sweep":
             loud_enough = slack.enabled and worth_telling(entry.body)
             yield post(news.sweep_digest(entry.body), entry) if loud_enough else _nothing(entry)

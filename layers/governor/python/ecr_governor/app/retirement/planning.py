@@ -55,6 +55,7 @@ class Item:
 class Plan:
     """What a run would do. `withheld` are the reasons why it takes no step forward, whatever its items say.
 
+    `over` are those of the reasons that are caps, which a person's approval lifts.
     `gone` are repositories that are not there any more although their retirement is under way, `unread` those that could not be read, by
     why.
     """
@@ -65,6 +66,23 @@ class Plan:
     withheld: tuple[str, ...]
     gone: tuple[str, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
+    over: tuple[str, ...] = ()
+
+    @property
+    def question(self) -> dict[str, Any] | None:
+        """What a person is to be asked: the whole list of steps that nothing but caps withholds. None if there is nothing to be asked."""
+        if not self.over or len(self.over) < len(self.withheld):
+            return None
+        return {
+            "at": self.at.isoformat(),
+            "over": list(self.over),
+            "policy_hash": self.hearing.policy.hash,
+            "steps": [
+                {"repository": item.name, "to": item.decision.to.value, "owner": item.case.owner}
+                for item in self.items
+                if item.decision.to not in {None, Stage.OBSERVED, Stage.DELETED} and item.decision.to
+            ],
+        }
 
     @property
     def backward(self) -> tuple[Item, ...]:
@@ -109,13 +127,11 @@ def plan(
             # One that nobody may look at does not keep the others from being given back.
             logger.exception("not planned", extra={"repository": name})
             unread[name] = str(error)
-    withheld = (*doubts, *_withheld(items, frozenset(stages), repositories, hearing, services, now))
-    return Plan(now, hearing, tuple(items), withheld, tuple(gone), unread)
+    over = tuple(_over(items, frozenset(stages), repositories, hearing, services, now))
+    return Plan(now, hearing, tuple(items), (*doubts, *_withheld(hearing, now), *over), tuple(gone), unread, over)
 
 
-def _withheld(
-    items: Sequence[Item], stages: frozenset[Stage], repositories: int, hearing: Hearing, services: Services, now: datetime
-) -> Iterable[str]:
+def _withheld(hearing: Hearing, now: datetime) -> Iterable[str]:
     policy = hearing.policy
     if hearing.in_force.problem:
         yield "the policy file is invalid: nothing is taken away by the last good one"
@@ -125,9 +141,15 @@ def _withheld(
         yield "the policy says stop"
     if not policy.retirement.window.contains(now):
         yield "it is outside of the policy's window"
+
+
+def _over(
+    items: Sequence[Item], stages: frozenset[Stage], repositories: int, hearing: Hearing, services: Services, now: datetime
+) -> Iterable[str]:
+    caps = hearing.policy.retirement.caps
     steps = [Step(item.name, item.decision.to, item.namespace, item.case.owner) for item in items if item.decision.to in stages]
     approved = bool(hearing.approved_by)
-    yield from exceeded(steps, policy.retirement.caps, repositories, services.book.taken_since(now - DAY), approved=approved)
+    return exceeded(steps, caps, repositories, services.book.taken_since(now - DAY), approved=approved)
 
 
 def carry_out_plan(

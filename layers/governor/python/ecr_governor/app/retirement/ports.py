@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from ecr_governor.core.retirement.evidence import Evidence
 from ecr_governor.core.retirement.snapshot import Snapshot
@@ -75,3 +75,6 @@ class RunBook(Protocol):
 
     def note_taken(self, name: str, at: datetime) -> None:
         """Count one."""
+
+    def ask(self, question: Mapping[str, Any], at: datetime) -> bool:
+        """Have people asked about a list that only they can let pass; False if they were asked of the same one lately."""

@@ -54,6 +54,8 @@ def retire(execution: str, services: RunServices, now: datetime) -> dict[str, An
         made = plan(names, repositories, REVERSIBLE, services.steps, now, doubts)
         done = carry_out_plan(made, REVERSIBLE, services.steps, now)
         remind(made, services.steps, now)
+        if question := made.question:
+            services.steps.book.ask(question, now)
         # The plan is told as it was made; what came of it is in the ledger.
         where = {"account": services.account, "region": services.region}
         services.runs.put_document(PLAN, {**where, **plan_as_data(made), "done": [_done_as_data(each) for each in done]})

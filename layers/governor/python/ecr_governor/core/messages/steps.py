@@ -4,7 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ecr_governor.core.announcement import Told
-from ecr_governor.core.messages.text import TEXT_LIMIT, code, counted, cut, fields, header, in_header, listed, plain, section, where
+from ecr_governor.core.messages.text import (
+    TEXT_LIMIT,
+    code,
+    counted,
+    cut,
+    fields,
+    first_of,
+    header,
+    in_header,
+    listed,
+    plain,
+    section,
+    where,
+)
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER
 
 KEEP = f"*To keep it*: remove its tag `{DELETE_AFTER}`, use it, or ask for an exemption."
@@ -38,6 +51,24 @@ def retirement(entry: Told, account: str, region: str) -> dict[str, Any]:
         where(f"retirement, entry {entry.number}", account, region, str(body.get("policy_hash") or "not known")),
     ]
     return {"text": cut(plain(f"{words}: {name}. {'; '.join(why(body))}"), TEXT_LIMIT), "blocks": blocks}
+
+
+def approval_asked(question: Mapping[str, Any], account: str, region: str) -> dict[str, Any]:
+    """Ask people about steps that are more than the caps allow."""
+    title = f":raised_hand: {counted(question['count'], 'step')} of retirements wait for a person"
+    waiting = [f"{each['repository']}: {STEPS[each['to']][1].lower()}, {each['owner'] or 'no owner'}" for each in question["steps"]]
+    how = (
+        "Nothing of it is done until somebody says so, or the list gets shorter. *If it is right*: `ecr-governor plan --out plan.json`, "
+        "look at it, `ecr-governor apply plan.json`. *If it is not*: an exemption, a tag, or a look at the policy."
+    )
+    blocks: list[dict[str, Any]] = [
+        header(title),
+        *section(listed("More than the policy allows at once", ":no_entry:", question["over"])),
+        *section(first_of("What waits", "•", waiting, question["count"])),
+        *section(how),
+        where("retirement, withheld by its caps", account, region, question["policy_hash"]),
+    ]
+    return {"text": cut(plain(f"{counted(question['count'], 'step')} of retirements wait for a person"), TEXT_LIMIT), "blocks": blocks}
 
 
 def retirements(entries: Sequence[Told], account: str, region: str) -> dict[str, Any]:
