@@ -133,6 +133,17 @@ def test_an_invalid_policy_file_is_told() -> None:
     assert world.bus.events == []
 
 
+def test_a_question_for_people_is_posted_once() -> None:
+    world = World()
+    body = {"over": ["3 would go on, caps.per_run is 2"], "steps": [{"repository": "a", "to": "archived", "owner": None}], "count": 1}
+    entry = Told("@retirement", 1, "approval-asked", {**body, "policy_hash": "abc", "at": T0.isoformat()})
+    for _ in range(2):
+        assert world.tell([entry]) == frozenset()
+    (posted,) = world.chat.posted
+    assert posted["text"] == "1 step of retirements wait for a person"
+    assert "caps.per_run is 2" in str(posted["blocks"])
+
+
 def test_violations_below_the_wanted_severity_are_not_announced() -> None:
     world = World("paymets/api", policy=ENFORCING + "notifications: {slack: {min_severity: critical}}\n")
     world.tell()
