@@ -9,7 +9,6 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from cli.audit_output.json_lines import JsonLinesWriter, as_json, repository_as_data
 
 from cli.policy.comparison import Comparison, compare, said_of
 from cli.policy.inventory import Line, read
@@ -23,6 +22,7 @@ from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.repository import Repository, Unreadable, Usage
 from ecr_governor.core.standing import standing_of, to_line
+from ecr_governor.rendering.json_lines import JsonLinesWriter, as_json, repository_as_data
 from tests.commands import Ended, run
 from tests.fakes import ACCOUNT, REGION, a_policy, a_repository
 from tests.registries import DAY, NOW, POLICIES, a_registry

@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import time_machine
-from cli.audit_output.json_lines import as_json, repository_as_data
 
 from ecr_governor.core.audit import AuditedRepository
 from ecr_governor.core.facts_as_data import facts_as_data
+from ecr_governor.rendering.json_lines import as_json, repository_as_data
 from tests.commands import run
 from tests.fakes import ACCOUNT, REGION, a_repository
 

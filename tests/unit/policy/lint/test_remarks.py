@@ -374,7 +374,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
           payments:
             retirement: {then: mark}
         retirement:
-          sources: []
+          sources: [ecs]
           caps: {per_run: 0, percent: 0, per_owner: 0, per_namespace: 0, per_day: 0, marks: 0}
         notifications: {slack: {enabled: false}}
         exemptions:
@@ -382,7 +382,6 @@ CASES: dict[str, tuple[str, list[str]]] = {
         """,
         [
             "3:17: warning [retirement-unused-off] rules.unused: the rule unused is off, and sandbox and payments are to be retired → turn the rule on, at least to audit, or remove retirement",
-            "10:12: warning [retirement-no-witness] retirement.sources: no source is asked who uses an image → name ecs, lambda or files, whichever runs images here",
             "11:19: warning [retirement-capped] retirement.caps.per_run: per_run is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",
             "11:31: warning [retirement-capped] retirement.caps.percent: percent is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",
             "11:45: warning [retirement-capped] retirement.caps.per_owner: per_owner is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",

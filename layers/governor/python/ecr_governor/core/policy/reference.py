@@ -130,6 +130,7 @@ _MORE: Final[Mapping[str, str]] = MappingProxyType(
         "namespaces.<prefix>.unused": "[The rule](rules.md#unused)",
         "namespaces.<prefix>.retirement": "[Retirement](retirement.md)",
         "retirement": "[Retirement](retirement.md)",
+        "retirement.sources": "[Who is asked](retirement.md#who-is-asked)",
         "limits.calls_per_second": "[Sweep](sweep.md), [audit](audit.md)",
     }
 )

@@ -165,9 +165,6 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "retirement-nobody-told": Check(
             _W, "`retirement` while Slack is told nothing", "grace runs from the delivered notice, so nothing goes beyond the mark"
         ),
-        "retirement-no-witness": Check(
-            _W, "`retirement` beyond the mark with no `sources`", "nobody is asked who uses an image: only ECR's own times speak for it"
-        ),
         "retirement-capped": Check(_W, "A cap of 0 under `retirement`", "every run is over it, so none takes a step"),
         "no-role-arn": Check(
             _W, "An entry of `pull_time_exclusions` that is no role's ARN", "ECR excludes roles only, so it is never the one that is meant"

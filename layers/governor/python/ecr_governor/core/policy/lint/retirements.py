@@ -64,9 +64,6 @@ def _never(reading: Reading, retiring: dict[str, RetirementTerms]) -> Iterator[F
     if caps.marks == 0:
         do = "write how many, or stop: true if nothing is to go"
         yield Found("retirement-capped", ("retirement", "caps", "marks"), "marks is 0, so nothing is marked", do)
-    if beyond_mark and not policy.retirement.sources:
-        do = "name ecs, lambda or files, whichever runs images here"
-        yield Found("retirement-no-witness", ("retirement", "sources"), "no source is asked who uses an image", do)
 
 
 def _exempt(reading: Reading, prefix: str, now: datetime) -> Iterator[Found]:
