@@ -1,6 +1,6 @@
 """How far one repository's retirement is. It stands in the repository's record, and goes with it when the repository does."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -57,7 +57,10 @@ class Retirement:
 
 def as_data(retirement: Retirement) -> dict[str, Any]:
     """Give a retirement as a JSON object: what each entry about it holds, so that the chain's hashes cover it."""
-    return {name: _plain(value) for name, value in asdict(retirement).items()}
+    return {name: _plain(getattr(retirement, name)) for name in _FIELDS}
+
+
+_FIELDS: Final = tuple(each.name for each in fields(Retirement))
 
 
 def _plain(value: Any) -> Any:
