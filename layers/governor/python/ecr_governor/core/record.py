@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.origin import Origin, Provenance
@@ -137,8 +137,11 @@ def append(record: RepositoryRecord, kind: str, body: Mapping[str, Any]) -> tupl
 
 def entry_hash(repository: str, number: int, kind: str, body: Mapping[str, Any], previous: str) -> str:
     """SHA-256 over the canonical JSON of an entry and the hash of the one before it."""
-    canonical = json.dumps([repository, number, kind, body, previous], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    canonical = _CANONICAL.encode([repository, number, kind, body, previous])
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def break_in(record: RepositoryRecord, entries: Iterable[Entry]) -> str:

@@ -11,7 +11,7 @@ from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
 from ecr_governor.app.retirement.ports import RetiringRegistry, RunBook, Tombstones, Witnesses
 from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.record import RepositoryRecord
-from ecr_governor.core.retirement.decide import Case, world_of
+from ecr_governor.core.retirement.decide import Case
 from ecr_governor.core.retirement.evidence import Evidence
 from ecr_governor.core.retirement.snapshot import Snapshot
 from ecr_governor.core.retirement.state import Retirement, Stage
@@ -39,12 +39,13 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """What is the same for all repositories of one run: the policy, who was heard, and whose pulls go unrecorded.
+    """What is the same for all repositories of one run: the policy, the sources it counts on, who was heard, and whose pulls go unrecorded.
 
     `approved_by` is who has approved the run's steps, "" where nobody had to.
     """
 
     in_force: PolicyInForce
+    sources: tuple[str, ...]
     evidence: tuple[Evidence, ...]
     trusted_pulls: bool
     approved_by: str = ""
@@ -54,25 +55,20 @@ class Hearing:
         """The policy in force."""
         return self.in_force.policy
 
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The sources that the policy counts on."""
-        return tuple(source.value for source in self.policy.retirement.sources)
-
 
 def hear(services: Services, now: datetime, *, asked: bool = True) -> Hearing:
     """Read the policy and ask every source once; none where nothing is to be decided, only undone. Raises Throttled."""
     in_force = services.policies.current(now)
-    if not asked:
-        return Hearing(in_force, (), trusted_pulls=False)
     sources = tuple(source.value for source in in_force.policy.retirement.sources)
+    if not asked:
+        return Hearing(in_force, sources, (), trusted_pulls=False)
     try:
         known = set(in_force.policy.retirement.pull_time_exclusions)
         trusted = set(services.registry.pull_time_exclusions()) <= known
     except Denied:
         # What may be excluded and cannot be seen is not trusted.
         trusted = False
-    return Hearing(in_force, tuple(services.witnesses.evidence(sources, now)), trusted)
+    return Hearing(in_force, sources, tuple(services.witnesses.evidence(sources, now)), trusted)
 
 
 def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearing, services: Services, now: datetime) -> Case:
@@ -82,7 +78,7 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
     # A retirement of a former repository is shown as well: what it may have done to this one is to be undone.
     retirement = record.retirement if record is not None and record.gone_at is None else None
     exemption = policy.exemption_for(name, unused.RULE.id, now)
-    judged, noted = _judged(snapshot, retirement, services), services.ledger.noted_push(name)
+    noted = services.ledger.noted_push(name)
     return Case(
         snapshot=snapshot,
         retirement=retirement,
@@ -95,11 +91,10 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         delivered_at=services.ledger.told_at(name, retirement.notice, PEOPLE) if retirement and retirement.notice else None,
         trusted_pulls=hearing.trusted_pulls,
         noted_push=noted.at if noted else None,
-        world=world_of(snapshot, judged),
+        judged=_judged(snapshot, retirement, services),
         used_at=record.used_at if record is not None and same else None,
         never_pushed=record is not None and same and noted is None and _never_pushed(record),
         misnamed=record is not None and same and _misnamed(record, policy, now),
-        emptied=judged is not None and bool(judged.held),
     )
 
 

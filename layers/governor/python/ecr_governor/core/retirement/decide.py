@@ -4,6 +4,7 @@ Three kinds of reason stand against going on. Contrary evidence takes a retireme
 it stand where it is: not knowing is neither fine nor guilty. Waiting is only a matter of time.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -50,15 +51,15 @@ class Reason:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
-    """All that a decision rests on. `terms` is None where the policy asks for no retirement. `world` is the fingerprint of what was read.
+    """All that a decision rests on. `terms` is None where the policy asks for no retirement.
 
     `watched_since` is when we first saw this repository; `delivered_at` when the notice of its mark reached somebody. `owner` is None
     where nobody is known to own it. `trusted_pulls`: nobody's pulls go unrecorded. `noted_push` is the newest push that an event told of:
-    ECR itself does not show that a tag was moved to an old image. `emptied`: it holds no image because an interrupted deletion took them.
-    `used_at` is when somebody was last seen to use it by other signs than ECR's times. `never_pushed`: watched since it was created, and
-    no push was ever seen. `misnamed`: its name breaks the rule `naming`, and nothing exempts it.
+    ECR itself does not show that a tag was moved to an old image. `judged` is what an interrupted deletion had judged. `used_at` is when
+    somebody was last seen to use it by other signs than ECR's times. `never_pushed`: watched since it was created, and no push was ever
+    seen. `misnamed`: its name breaks the rule `naming`, and nothing exempts it.
     """
 
     snapshot: Snapshot
@@ -72,15 +73,15 @@ class Case:
     delivered_at: datetime | None = None
     trusted_pulls: bool = True
     noted_push: datetime | None = None
-    emptied: bool = False
+    judged: Snapshot | None = None
     used_at: datetime | None = None
     never_pushed: bool = False
     misnamed: bool = False
 
     @property
     def empty(self) -> bool:
-        """Whether there was no image when it was judged."""
-        return not self.snapshot.held and not self.emptied
+        """Whether there was no image when it was judged: what an interrupted deletion took was there."""
+        return not self.snapshot.held and (self.judged is None or not self.judged.held)
 
     @property
     def kind(self) -> Kind:
@@ -89,7 +90,10 @@ class Case:
             return Kind.BLANK if self.never_pushed else Kind.EMPTY
         return Kind.MISNAMED if self.misnamed else Kind.UNUSED
 
-    world: str = ""
+    @functools.cached_property
+    def world(self) -> str:
+        """The fingerprint of what was read. It takes every image, and most decisions do not ask for it."""
+        return world_of(self.snapshot, self.judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +244,7 @@ def _watched(case: Case, now: datetime) -> Iterator[Reason]:
         return
     ends = max(case.watched_since, case.snapshot.created_at) + days * _DAY
     weight = Weight.FOR if now >= ends else Weight.WAIT
-    yield Reason("watched long enough", f"since {case.watched_since:%Y-%m-%d}, {days} days are asked for", weight, ends)
+    yield Reason("watched long enough", f"since {_day(case.watched_since)}, {days} days are asked for", weight, ends)
 
 
 def _idle(case: Case, now: datetime) -> Iterator[Reason]:
@@ -253,11 +257,11 @@ def _idle(case: Case, now: datetime) -> Iterator[Reason]:
     last = max(at for at in (case.snapshot.last_activity, case.noted_push, case.used_at, remembered) if at)
     ends = last + days * _DAY + SLACK
     if now >= ends:
-        yield Reason("unused", f"nothing happened since {last:%Y-%m-%d}, {days} days are asked for")
+        yield Reason("unused", f"nothing happened since {_day(last)}, {days} days are asked for")
     elif case.retirement and case.retirement.under_way:
-        yield Reason("unused", f"it was used on {last:%Y-%m-%d}", Weight.CONTRARY)
+        yield Reason("unused", f"it was used on {_day(last)}", Weight.CONTRARY)
     else:
-        yield Reason("unused", f"it was used on {last:%Y-%m-%d}", Weight.WAIT, ends)
+        yield Reason("unused", f"it was used on {_day(last)}", Weight.WAIT, ends)
 
 
 def _idle_days(case: Case, terms: RetirementTerms) -> int:
@@ -339,7 +343,7 @@ def _time_has_come(case: Case, now: datetime) -> Iterator[Reason]:
     if retirement is None or retirement.stage is Stage.OBSERVED:
         if retirement and retirement.not_before and now < retirement.not_before:
             yield Reason(
-                "not vetoed lately", f"somebody objected: until {retirement.not_before:%Y-%m-%d}", Weight.WAIT, retirement.not_before
+                "not vetoed lately", f"somebody objected: until {_day(retirement.not_before)}", Weight.WAIT, retirement.not_before
             )
         return
     if case.delivered_at is None:
@@ -349,16 +353,21 @@ def _time_has_come(case: Case, now: datetime) -> Iterator[Reason]:
     match retirement.stage:
         case Stage.MARKED:
             ends = max(_grace_ends(terms, case.owner, max(case.delivered_at, retirement.since)), _named_day(retirement))
-            what = f"on {case.delivered_at:%Y-%m-%d}, grace runs until {ends:%Y-%m-%d}"
+            what = f"on {_day(case.delivered_at)}, grace runs until {_day(ends)}"
             yield Reason("the owner was told", what, Weight.FOR if now >= ends else Weight.WAIT, ends)
         case Stage.QUARANTINED:
             ends = retirement.since + max(terms.quarantine_days, LEAST_QUARANTINE) * _DAY
-            yield Reason("quarantined long enough", f"until {ends:%Y-%m-%d}", Weight.FOR if now >= ends else Weight.WAIT, ends)
+            yield Reason("quarantined long enough", f"until {_day(ends)}", Weight.FOR if now >= ends else Weight.WAIT, ends)
         case Stage.ARCHIVED:
             ends = retirement.since + terms.archive_days * _DAY
-            yield Reason("archived long enough", f"until {ends:%Y-%m-%d}", Weight.FOR if now >= ends else Weight.WAIT, ends)
+            yield Reason("archived long enough", f"until {_day(ends)}", Weight.FOR if now >= ends else Weight.WAIT, ends)
         case _:
             return
+
+
+def _day(moment: datetime) -> str:
+    # What `%Y-%m-%d` gives, in a fifth of the time.
+    return moment.date().isoformat()
 
 
 def _named_day(retirement: Retirement) -> datetime:

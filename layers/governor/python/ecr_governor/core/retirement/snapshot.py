@@ -93,9 +93,12 @@ def fingerprint(snapshot: Snapshot) -> str:
     world = [
         snapshot.created_at.isoformat(),
         sorted([key, value] for key, value in snapshot.tags.items() if not key.startswith(OURS)),
-        sorted(_row(image) for image in snapshot.held),
+        sorted([_row(image) for image in snapshot.held]),
     ]
-    return hashlib.sha256(json.dumps(world, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_COMPACT.encode(world).encode()).hexdigest()
+
+
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 def _row(image: HeldImage) -> list[str]:
