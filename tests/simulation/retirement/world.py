@@ -60,6 +60,12 @@ def policy_of(text: str) -> Policy:
     return retiring_policy(lambda _: text)
 
 
+@cache
+def in_force(text: str, broken: bool) -> PolicyInForce:
+    policy = policy_of(text)
+    return PolicyInForce(policy, policy.hash, "broken" if broken else None)
+
+
 class Crash(Exception):
     """The janitor's process ended here."""
 
@@ -79,14 +85,15 @@ class SimRegistry(MemoryRegistry):
     world: "World"
 
     def seen_images(self, held: HeldRepository) -> tuple[HeldImage, ...]:
-        return tuple(self._as_recorded(held, image) for image in held.images.values())
+        recorded, at = self.world.recorded, held.created_at
+        return tuple([self._as_recorded(image, recorded.get((at, image.digest))) for image in held.images.values()])
 
-    def _as_recorded(self, held: HeldRepository, image: HeldImage) -> HeldImage:
+    def _as_recorded(self, image: HeldImage, pulled: Mapping[str, Any] | None) -> HeldImage:
         # A pull shows at its time or up to a day later.
-        pulled = self.world.recorded.get((held.created_at, image.digest))
         if pulled is None:
             return image
-        return replace(image, pulled_at=pulled["at"] if pulled["shows"] <= self.world.clock else pulled["before"])
+        at = pulled["at"] if pulled["shows"] <= self.world.clock else pulled["before"]
+        return image if at == image.pulled_at else replace(image, pulled_at=at)
 
     def _called(self, what: str, name: str) -> None:
         super()._called(what, name)
@@ -137,11 +144,10 @@ class SimPolicies:
 
     def current(self, now: datetime) -> PolicyInForce:
         self._world.others_act()
-        policy = policy_of(self.text)
         if not self._world.depth:
             # What the janitor himself read.
             self._world.policy_read = (self.text, self.broken)
-        return PolicyInForce(policy, policy.hash, "broken" if self.broken else None)
+        return in_force(self.text, self.broken)
 
 
 Janitor = Callable[["World"], None]
@@ -251,8 +257,9 @@ class World:
     def _deliver(self) -> None:
         """Tell owners of marks, and the janitor of refused pulls: late, twice, or (except in the calm) not at all."""
         for entry in self.ledger.all_entries:
-            told = self.ledger.told_at(entry.repository, entry.number, PEOPLE) is not None
-            if not told and entry.kind == "retirement" and entry.body["to"] == "marked" and (self.calm or self.rng.random() < 0.8):
+            if entry.kind != "retirement" or entry.body["to"] != "marked" or self.ledger.told_at(entry.repository, entry.number, PEOPLE):
+                continue
+            if self.calm or self.rng.random() < 0.8:
                 self.ledger.mark_delivered(entry.repository, entry.number, PEOPLE, self.clock)
         waiting, self.inbox = self.inbox, []
         for name in waiting:
@@ -292,13 +299,18 @@ class World:
     def others_act(self) -> None:
         if self.calm or self.depth:
             return
+        somebody_acts = self.rng.random() < 0.06
+        if not somebody_acts and not self.inbox:
+            # As it is nearly always.
+            return
         self.depth = 1
-        while self.rng.random() < 0.06:
+        while somebody_acts:
             self.clock += timedelta(minutes=self.rng.choice((0, 1, 10)))
             action = self.rng.choice(self._actions)
             name = self.rng.choice(NAMES)
             self.trace.append(f"{action.__name__.strip('_')} {name} at {self.clock:%m-%d %H:%M}")
             action(self, name)
+            somebody_acts = self.rng.random() < 0.06
         if self.inbox and self.rng.random() < 0.3:
             # The refusal is heard while the janitor is still at work.
             name = self.inbox.pop()
