@@ -93,6 +93,9 @@ class Weekday(StrEnum):
     SUNDAY = "sun"
 
 
+_WEEK: Final = tuple(Weekday)
+
+
 class Window(Strict):
     """When steps are taken that somebody may have to answer for."""
 
@@ -117,7 +120,7 @@ class Window(Strict):
     def contains(self, moment: datetime) -> bool:
         """Whether the moment is within it."""
         utc = moment.astimezone(UTC)
-        return tuple(Weekday)[utc.weekday()] in self.days and self.from_hour <= utc.hour < self.until_hour
+        return _WEEK[utc.weekday()] in self.days and self.from_hour <= utc.hour < self.until_hour
 
 
 class Caps(Strict):

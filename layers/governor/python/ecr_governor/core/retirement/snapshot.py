@@ -43,7 +43,11 @@ class HeldImage:
     @property
     def last_activity(self) -> datetime:
         """The newest of push, recorded pull and return from the archive."""
-        return max(at for at in (self.pushed_at, self.pulled_at, self.activated_at) if at)
+        last = self.pushed_at
+        for at in (self.pulled_at, self.activated_at):
+            if at and at > last:
+                last = at
+        return last
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +94,16 @@ def fingerprint(snapshot: Snapshot) -> str:
     """
     if snapshot.unreadable or isinstance(snapshot.tags, Unreadable):
         return ""
-    world = [
-        snapshot.created_at.isoformat(),
-        sorted([key, value] for key, value in snapshot.tags.items() if not key.startswith(OURS)),
-        sorted([_row(image) for image in snapshot.held]),
-    ]
-    return hashlib.sha256(_COMPACT.encode(world).encode()).hexdigest()
+    tags = json.dumps(sorted([key, value] for key, value in snapshot.tags.items() if not key.startswith(OURS)))
+    world = "\n".join([snapshot.created_at.isoformat(), tags, *sorted(_row(image) for image in snapshot.held)])
+    return hashlib.sha256(world.encode()).hexdigest()
 
 
-_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
-
-
-def _row(image: HeldImage) -> list[str]:
-    moments = (image.pushed_at, image.pulled_at, image.activated_at)
-    return [image.digest, ",".join(sorted(image.tags)), *(at.isoformat() if at else "" for at in moments)]
+def _row(image: HeldImage) -> str:
+    # Neither a digest nor a tag has a space or a comma, so that no two images give the same line.
+    pulled = image.pulled_at.isoformat() if image.pulled_at else ""
+    activated = image.activated_at.isoformat() if image.activated_at else ""
+    return f"{image.digest} {','.join(sorted(image.tags))} {image.pushed_at.isoformat()} {pulled} {activated}"
 
 
 def deletion_order(images: Iterable[HeldImage]) -> Sequence[HeldImage]:

@@ -21,6 +21,7 @@ class Stage(StrEnum):
         return _RANKS[self]
 
 
+_LEAVES_TRACES: Final = frozenset({Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED})
 _RANKS: Final = {stage: rank for rank, stage in enumerate(Stage)}
 
 
@@ -52,7 +53,7 @@ class Retirement:
     @property
     def under_way(self) -> bool:
         """Whether anything has been done, or was about to be, that may have to be undone."""
-        return self.intended is not None or self.stage in {Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED}
+        return self.intended is not None or self.stage in _LEAVES_TRACES
 
 
 def as_data(retirement: Retirement) -> dict[str, Any]:
