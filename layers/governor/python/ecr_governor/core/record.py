@@ -127,12 +127,12 @@ class Entry:
     hash: str
 
 
-def append(record: RepositoryRecord, kind: str, body: Mapping[str, Any]) -> tuple[RepositoryRecord, Entry]:
-    """Chain a new entry to a repository's ledger; give the record with its new head."""
+def append(record: RepositoryRecord, kind: str, body: Mapping[str, Any], **changes: Any) -> tuple[RepositoryRecord, Entry]:
+    """Chain a new entry to a repository's ledger; give the record with its new head and with what else changes in it."""
     number = record.entries + 1
     digest = entry_hash(record.name, number, kind, body, record.head)
     entry = Entry(record.name, number, kind, body, record.head, digest)
-    return replace(record, entries=number, head=digest), entry
+    return replace(record, entries=number, head=digest, **changes), entry
 
 
 def entry_hash(repository: str, number: int, kind: str, body: Mapping[str, Any], previous: str) -> str:

@@ -35,7 +35,7 @@ def intend(record: RepositoryRecord, retirement: Retirement, decision: Decision,
         "state": as_data(retirement),
         "reasons": reasons_as_data(decision),
     }
-    intended, entry = append(replace(record, retirement=retirement), INTENT, body)
+    intended, entry = append(record, INTENT, body, retirement=retirement)
     return services.ledger.write(intended, entry)
 
 
@@ -94,7 +94,7 @@ def write_outcome(
             "reasons": reasons_as_data(decision),
             **more,
         }
-        updated, entry = append(replace(record, retirement=retirement), OUTCOME, body)
+        updated, entry = append(record, OUTCOME, body, retirement=retirement)
         try:
             services.ledger.write(updated, entry)
         except Contended:
