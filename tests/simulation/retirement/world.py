@@ -18,7 +18,7 @@ from ecr_governor.app.retirement.planning import carry_out_plan, plan
 from ecr_governor.app.retirement.taking_back import release
 from ecr_governor.core.origin import Push
 from ecr_governor.core.policy.model import Policy
-from ecr_governor.core.record import Entry, RepositoryRecord
+from ecr_governor.core.record import GENESIS, Entry, RepositoryRecord
 from ecr_governor.core.retirement.evidence import Evidence, Use
 from ecr_governor.core.retirement.history import breaches
 from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, STATE, HeldImage
@@ -36,7 +36,6 @@ from tests.retiring import (
     MemoryWitnesses,
     an_image,
     retiring_policy,
-    watched,
 )
 
 NAMES = ("payments/api", "search/web")
@@ -211,13 +210,14 @@ class World:
 
     def _discover(self, name: str, at: datetime) -> None:
         known = self.ledger.records_by_name.get(name)
-        fresh = watched(name, at, at)
-        self.ledger.records_by_name[name] = replace(
-            fresh,
-            retirement=known.retirement if known and known.retirement and known.retirement.intended else None,
+        self.ledger.records_by_name[name] = RepositoryRecord(
+            name,
             version=known.version if known else 1,
+            created_at=at,
+            watched_since=at,
+            retirement=known.retirement if known and known.retirement and known.retirement.intended else None,
             entries=known.entries if known else 0,
-            head=known.head if known else fresh.head,
+            head=known.head if known else GENESIS,
         )
 
     # The schedule
