@@ -506,19 +506,21 @@ def test_what_could_not_be_read_is_not_called_empty() -> None:
 def test_an_interrupted_deletion_is_ended_whatever_the_policy_says_of_empty_ones() -> None:
     case = by_terms(retired(going_on(Stage.ARCHIVED), intended=Stage.DELETED), empty_after_days=None)
     assert decide(case, NOW).to is Stage.DELETED
-    taken = replace(case, snapshot=replace(case.snapshot, images=()))
-    assert decide(replace(taken, emptied=True), NOW).to is Stage.DELETED
+    taken = replace(case, snapshot=replace(case.snapshot, images=()), judged=case.snapshot)
+    assert decide(taken, NOW).to is Stage.DELETED
 
 
 def test_what_an_interrupted_deletion_emptied_goes_on_as_if_it_held_its_images() -> None:
     for days in (AFTER - 1, AFTER + 1, None):
         case = by_terms(retired(going_on(Stage.ARCHIVED), intended=Stage.DELETED), empty_after_days=days)
-        taken = replace(case, snapshot=replace(case.snapshot, images=()), emptied=True, watched_since=NOW - AFTER * DAY)
+        taken = replace(case, snapshot=replace(case.snapshot, images=()), judged=case.snapshot, watched_since=NOW - AFTER * DAY)
         assert decide(taken, NOW).to is Stage.DELETED
         assert decide(replace(taken, watched_since=NOW - AFTER * DAY + SECOND), NOW).next_at == NOW + SECOND
     assert not going_on(Stage.ARCHIVED).empty
-    assert not replace(going_on(Stage.ARCHIVED), emptied=True).empty
+    assert not replace(going_on(Stage.ARCHIVED), judged=emptied(Stage.MARKED).snapshot).empty
+    assert not replace(emptied(Stage.MARKED), judged=SNAPSHOT).empty
     assert emptied(Stage.MARKED).empty
+    assert replace(emptied(Stage.MARKED), judged=emptied(Stage.MARKED).snapshot).empty
 
 
 @pytest.mark.parametrize("stage", UNDER_WAY)
@@ -977,7 +979,6 @@ MISSING: dict[str, Change] = {
     "the tags": lambda case: seen(case, tags=Unreadable("denied")),
     "the policy": lambda case: seen(case, policy=Unreadable("denied")),
     "the images": lambda case: seen(case, images=Unreadable("denied")),
-    "the fingerprint": lambda case: case,
     "what was judged": lambda case: retired(case, fingerprint=""),
     "the birth": lambda case: retired(case, birth=None),
     "the terms it was judged by": lambda case: retired(case, terms=""),

@@ -36,7 +36,7 @@ def delete(
     snapshot, former = case.snapshot, case.retirement
     if deleting is None:
         return Done(record.name, None, "deletion is not enabled in this deployment")
-    if former is None or not case.world or case.world != former.fingerprint:
+    if former is None or not former.fingerprint or case.world != former.fingerprint:
         return Done(record.name, None, "it is not as it was judged")
     # A former attempt's tombstone tells of images that are gone by now.
     if former.intended is not Stage.DELETED:

@@ -4,7 +4,6 @@ Three kinds of reason stand against going on. Contrary evidence takes a retireme
 it stand where it is: not knowing is neither fine nor guilty. Waiting is only a matter of time.
 """
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -51,7 +50,7 @@ class Reason:
     until: datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Case:
     """All that a decision rests on. `terms` is None where the policy asks for no retirement.
 
@@ -90,9 +89,9 @@ class Case:
             return Kind.BLANK if self.never_pushed else Kind.EMPTY
         return Kind.MISNAMED if self.misnamed else Kind.UNUSED
 
-    @functools.cached_property
+    @property
     def world(self) -> str:
-        """The fingerprint of what was read. It takes every image, and most decisions do not ask for it."""
+        """The fingerprint of what was read. It takes every image, so that it is made only where it is asked for."""
         return world_of(self.snapshot, self.judged)
 
 
@@ -342,9 +341,7 @@ def _time_has_come(case: Case, now: datetime) -> Iterator[Reason]:
         return
     if retirement is None or retirement.stage is Stage.OBSERVED:
         if retirement and retirement.not_before and now < retirement.not_before:
-            yield Reason(
-                "not vetoed lately", f"somebody objected: until {_day(retirement.not_before)}", Weight.WAIT, retirement.not_before
-            )
+            yield Reason("not vetoed lately", f"somebody objected: until {_day(retirement.not_before)}", Weight.WAIT, retirement.not_before)
         return
     if case.delivered_at is None:
         # Asked at every stage: a row of the ledger may be missing by now.
