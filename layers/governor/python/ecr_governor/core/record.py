@@ -141,7 +141,8 @@ def entry_hash(repository: str, number: int, kind: str, body: Mapping[str, Any],
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+# Bodies are plain JSON objects: there is no circle to be looked for.
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, check_circular=False)
 
 
 def break_in(record: RepositoryRecord, entries: Iterable[Entry]) -> str:

@@ -134,7 +134,7 @@ def decide(case: Case, now: datetime) -> Decision:
     """Decide over one repository. The same case and time give the same decision, wherever it is asked for."""
     reasons = tuple(reason for check in CHECKS for reason in check(case, now))
     stage = case.retirement.stage if case.retirement else Stage.OBSERVED
-    weights = {reason.weight for reason in reasons}
+    weights = [reason.weight for reason in reasons]
     if Weight.CONTRARY in weights:
         return Decision(Stage.OBSERVED if _left_traces(case) else None, reasons)
     if Weight.DOUBT in weights or Weight.WAIT in weights or case.terms is None:
