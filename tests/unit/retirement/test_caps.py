@@ -58,6 +58,7 @@ def test_marks_have_a_cap_of_their_own() -> None:
         "3 repositories would be marked, caps.marks is 2",
         "2 repositories would go on, caps.per_run is 1",
     ]
+    assert len(exceeded(iter([*marks, *steps(2)]), caps(marks=2, per_run=1), 100, 0)) == 2
 
 
 def test_what_gives_back_is_never_too_much() -> None:
@@ -77,7 +78,7 @@ def test_of_none_allowed_one_is_too_many() -> None:
 
 
 def test_every_owner_and_namespace_over_its_cap_is_named_in_order() -> None:
-    listed = [*steps(2, owner="bob"), *steps(2, namespace="search", owner=None), *steps(1, namespace="web", owner="carol")]
+    listed = [*steps(1, namespace="web", owner="carol"), *steps(2, namespace="search", owner=None), *steps(2, owner="bob")]
     assert exceeded(listed, caps(per_owner=1, per_namespace=1), 100, 0) == [
         "2 repositories of bob would go on, caps.per_owner is 1",
         "2 repositories of nobody would go on, caps.per_owner is 1",

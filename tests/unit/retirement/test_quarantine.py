@@ -179,6 +179,14 @@ def test_all_that_makes_it_ours_must_stand_in_one_statement() -> None:
     assert is_ours(with_statement("no statement", OURS))
 
 
+def test_ours_is_found_however_its_name_is_written() -> None:
+    escaped = with_statement(THEIRS, OURS).replace(SID, SID.replace("E", "\\u0045"))
+    assert SID not in escaped
+    assert is_ours(escaped)
+    assert is_in_force(escaped)
+    assert released(escaped, with_statement(THEIRS)) == with_statement(THEIRS)
+
+
 @pytest.mark.parametrize("policy", ["[]", "7", '"text"', "null", "true"])
 def test_a_policy_that_is_no_object_is_refused(policy: str) -> None:
     with pytest.raises(ValueError, match="no JSON object"):
