@@ -14,7 +14,7 @@ from cli.policy.cases import Happening, Kind
 from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.repository import Repository
-from ecr_governor.core.retirement.decide import Case, Decision, decide, mark_until, world_of
+from ecr_governor.core.retirement.decide import Case, Decision, decide, mark_until
 from ecr_governor.core.retirement.evidence import Evidence, Use
 from ecr_governor.core.retirement.quarantine import quarantined, released
 from ecr_governor.core.retirement.snapshot import ACTIVE, ARCHIVED, DELETE_AFTER, STATE, HeldImage, Snapshot
@@ -152,7 +152,6 @@ def _case(world: World, policy: Policy, at: datetime, repository: Callable[[date
         exempt=f"the policy exempts it until {exemption.expires:%Y-%m-%d}: {exemption.reason}" if exemption else "",
         owner=snapshot.tag(policy.owner_tag),
         delivered_at=world.delivered_at,
-        world=world_of(snapshot, None),
         used_at=world.used_at,
         never_pushed=not world.pushed and world.watched_since - world.created_at <= AT_BIRTH,
         misnamed=_finds(naming.RULE.id, policy, at, repository),

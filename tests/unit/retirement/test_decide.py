@@ -448,7 +448,7 @@ def misnamed(stage: Stage) -> Case:
         (misnamed(Stage.OBSERVED), Kind.MISNAMED, "one that is wrongly named"),
         (replace(emptied(Stage.OBSERVED), misnamed=True), Kind.EMPTY, "one without images"),
         (replace(going_on(Stage.OBSERVED), never_pushed=True), Kind.UNUSED, "one that is unused"),
-        (replace(emptied(Stage.OBSERVED), emptied=True, never_pushed=True), Kind.UNUSED, "one that is unused"),
+        (replace(emptied(Stage.OBSERVED), judged=going_on(Stage.OBSERVED).snapshot, never_pushed=True), Kind.UNUSED, "one that is unused"),
     ],
 )
 def test_each_sort_of_repository_is_called_by_its_name(case: Case, kind: Kind, words_for_it: str) -> None:
