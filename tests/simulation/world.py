@@ -19,7 +19,19 @@ from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.record import Entry, RepositoryRecord, Trigger
 from ecr_governor.core.remedy import Outcome, OutcomeStatus, Remedy
 from ecr_governor.core.repository import CreationTemplate, Fact, Repository, TagMutability, TagMutabilitySetting
-from tests.fakes import ACCOUNT, ENFORCING, REGION, T0, FakeBus, FakeChat, FakeRegistry, InMemoryLedger, a_policy, a_repository
+from tests.fakes import (
+    ACCOUNT,
+    ENFORCING,
+    REGION,
+    T0,
+    FakeBus,
+    FakeChat,
+    FakeRegistry,
+    InMemoryConversations,
+    InMemoryLedger,
+    a_policy,
+    a_repository,
+)
 
 NAMES = ("payments/api", "paymets/web")
 CI = Actor("arn:aws:sts::123456789012:assumed-role/ci/build-1", "123456789012", "AssumedRole", "", "arn:aws:iam::123456789012:role/ci")
@@ -156,6 +168,7 @@ class World:
         self.ledger = SimLedger(self)
         self.policies = SimPolicies(self)
         self.chat = FakeChat()
+        self.conversations = InMemoryConversations()
         self.bus = FakeBus()
         self.inbox: list[Message] = []
         self.withheld: list[Message] = []
@@ -246,7 +259,7 @@ class World:
         batch = entries[self._told : self._told + 4]
         told = [Told(entry.repository, entry.number, entry.kind, entry.body) for entry in batch]
         failed = tell_programs(told, self.bus, self.ledger, ACCOUNT, REGION, self.clock)
-        failed |= tell_people(told, People(self.ledger, self.policies, self.chat, ACCOUNT, REGION), self.clock)
+        failed |= tell_people(told, People(self.ledger, self.policies, self.chat, self.conversations, ACCOUNT, REGION), self.clock)
         self._told += next((at for at, entry in enumerate(batch) if (entry.repository, entry.number) in failed), len(batch))
         return self._told < len(entries)
 
