@@ -12,6 +12,9 @@ from ecr_governor.adapters.state_machine import StateMachine
 from local.ecr import faults
 from tests.integration.conftest import POLICY
 
+# A system deployed, and months of it: on a busy machine that takes longer than any other test may.
+pytestmark = pytest.mark.timeout(400)
+
 CI = "ci-payments/build-1"
 ROLES = (
     "RepositoryEventsRole",

@@ -18,6 +18,9 @@ from local.ecr import faults
 from tests.integration.sweeps import summary, swept
 from tests.using import put_everything
 
+# A system deployed, and months of it: on a busy machine that takes longer than any other test may.
+pytestmark = pytest.mark.timeout(400)
+
 DAY = timedelta(days=1)
 POLICY = b"""
 version: 1

@@ -10,6 +10,9 @@ from cli.embedded import running
 from ecr_governor.core.standing import Standing
 from tests.integration.sweeps import AUDITING, lines, populate, summary, swept, without_times
 
+# A system deployed, and months of it: on a busy machine that takes longer than any other test may.
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture
 def auditing() -> Iterator[Stage]:
