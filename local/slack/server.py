@@ -23,7 +23,6 @@ WEBHOOK = "/services/T0LOCAL000/B0LOCAL000/embeddedaws"
 SERVICES = "/services/"
 API = "/api/"
 BOT_TOKEN = "xoxb-local-embedded-aws"  # noqa: S105 -- a dummy
-SIGNING_SECRET = "local-signing-secret"  # noqa: S105 -- a dummy
 MAIN = "C0LOCAL0001"
 """The channel of the webhook."""
 DEFAULT_DELAY = 2.0
@@ -130,8 +129,8 @@ class Slack:
 
     @property
     def secret(self) -> str:
-        """What the app is told: its token, its signing secret, and where Slack is."""
-        return json.dumps({"bot_token": self.bot_token, "signing_secret": SIGNING_SECRET, "channel": MAIN, "api_url": self.api_url})
+        """What the app is told: its token, and where Slack is."""
+        return json.dumps({"bot_token": self.bot_token, "channel": MAIN, "api_url": self.api_url})
 
     @property
     def posted(self) -> list[dict[str, Any]]:

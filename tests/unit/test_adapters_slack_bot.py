@@ -24,7 +24,7 @@ from ecr_governor.app.errors import ChannelRefused, Undeliverable, Vanished
 from ecr_governor.core.conversation import Posted
 
 TOKEN = "xoxb-verysecret"
-SECRET = json.dumps({"bot_token": TOKEN, "signing_secret": "alsosecret", "channel": "C0DEFAULT0"})
+SECRET = json.dumps({"bot_token": TOKEN, "channel": "C0DEFAULT0"})
 MESSAGE = {"text": "Nähe → 日本", "blocks": [{"type": "divider"}]}
 POSTED = Posted("C0TEAM0001", "1.2")
 
@@ -107,7 +107,7 @@ def test_where_the_policy_names_no_channel_the_secrets_counts() -> None:
     world = World(ok())
     world.chat.post(MESSAGE)
     assert world.requests[0][1]["channel"] == "C0DEFAULT0"
-    nowhere = World(ok(), secrets=(json.dumps({"bot_token": TOKEN, "signing_secret": "s"}),))
+    nowhere = World(ok(), secrets=(json.dumps({"bot_token": TOKEN}),))
     with pytest.raises(Undeliverable, match=r"notifications\.slack\.channel"):
         nowhere.chat.post(MESSAGE)
     assert nowhere.requests == []
@@ -250,9 +250,9 @@ def test_a_slack_that_hangs_is_undeliverable_and_the_token_stays_secret(trouble:
 @pytest.mark.parametrize(
     "secret",
     [
-        '{"bot_token": "xoxb-verysecret"}',
-        '{"bot_token": ["xoxb-verysecret"], "signing_secret": "s"}',
-        '{"bot_token": "xoxb-verysecret", "signing_secret": "s", "api_url": "http://evil.example/"}',
+        '{"bot_token": ""}',
+        '{"bot_token": ["xoxb-verysecret"]}',
+        '{"bot_token": "xoxb-verysecret", "api_url": "http://evil.example/"}',
     ],
 )
 def test_a_secret_of_another_shape_is_undeliverable_and_not_shown(secret: str) -> None:

@@ -19,7 +19,7 @@ TIMEOUT = urllib3.Timeout(connect=3, read=7)
 LOOPBACK = "http://127.0.0.1:"
 """The one address without TLS that is taken: a Slack on this machine."""
 API = "https://slack.com/api/"
-_SHAPES = 'neither an https address, {"webhook_url": "https://..."} nor {"bot_token": "xoxb-...", "signing_secret": "..."}'
+_SHAPES = 'neither an https address, {"webhook_url": "https://..."} nor {"bot_token": "xoxb-..."}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,6 @@ class Bot:
     """An app's bot. `channel` is where it posts if the policy file names no channel; `api` is Slack's address, ending in a slash."""
 
     token: str
-    signing_secret: str
     channel: str = ""
     api: str = API
 
@@ -85,12 +84,12 @@ def _parse(secret: str) -> Webhook | Bot | None:
         document = json.loads(secret)
     except ValueError:
         return None
-    values: dict[str, Any] = {key: document.get(key, "") for key in ("bot_token", "signing_secret", "webhook_url", "channel")}
+    values: dict[str, Any] = {key: document.get(key, "") for key in ("bot_token", "webhook_url", "channel")}
     api = document.get("api_url", API)
     if not all(isinstance(value, str) for value in (*values.values(), api)) or not _is_address(api):
         return None
-    if values["bot_token"] and values["signing_secret"]:
-        return Bot(values["bot_token"], values["signing_secret"], values["channel"], api.rstrip("/") + "/")
+    if values["bot_token"]:
+        return Bot(values["bot_token"], values["channel"], api.rstrip("/") + "/")
     return Webhook(values["webhook_url"]) if _is_address(values["webhook_url"]) else None
 
 
