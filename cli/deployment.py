@@ -96,7 +96,7 @@ class Deployment:
     def invoke(self, function: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Have a function do something and wait for it; raises Trouble if it fails."""
         # Sent once: a second attempt while the first one is at work would only meet its lease.
-        patience = Config(read_timeout=910, retries={"total_max_attempts": 1})
+        patience = Config(read_timeout=910, retries={"total_max_attempts": 1}, tcp_keepalive=True)
         answer = self.client("lambda", patience).invoke(FunctionName=function, Payload=json.dumps(payload))
         said = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:

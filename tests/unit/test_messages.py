@@ -177,3 +177,8 @@ def test_a_text_that_fills_everything_stays_within_the_budget() -> None:
     for said in everything(longest, "W" * 2000, "W" * 2000, 40, Stage.QUARANTINED):
         check_slack_limits(said)
         assert len(json.dumps(said["blocks"], ensure_ascii=False)) < 12_000
+
+
+def test_an_answer_by_which_a_grace_begins_is_shown_in_the_channel_as_well() -> None:
+    body = {"to": "marked", "delete_after": "2026-12-01", "reasons": [], "why": "unused"}
+    assert reply_to_step("payments/api", body, "")["reply_broadcast"] is True

@@ -59,6 +59,7 @@ def test_a_push_that_was_ever_seen_means_that_it_is_not_blank() -> None:
     assert empty(record).kind is Kind.BLANK
     assert empty(replace(record, provenance=Provenance(first_push=PUSH))).kind is Kind.EMPTY
     assert empty(record, noted=True).kind is Kind.EMPTY
+    assert empty(replace(record, provenance=Provenance(noticed=(Origin.REPLICATION,)))).kind is Kind.EMPTY
     assert empty(replace(record, watched_since=None)).kind is Kind.EMPTY
     assert empty(replace(record, created_at=T0 - DAY)).kind is Kind.EMPTY
 

@@ -143,6 +143,21 @@ def test_nothing_is_taken_away_before_the_day_that_the_mark_names() -> None:
     assert wrong(history) == []
 
 
+def test_nothing_leaves_the_quarantine_before_ecr_can_show_a_pull() -> None:
+    history = a_history()
+    for hours, told in ((47, ["entry 6 is archived within 2 days of the quarantine"]), (48, [])):
+        for at in (4, 5):
+            history[at] = (history[at][0], {**history[at][1], "at": (T0 + 10 * DAY + timedelta(hours=hours)).isoformat()})
+        assert wrong(history) == told
+
+
+def test_who_leaves_out_the_reasons_is_not_somebody_else() -> None:
+    gone = body(Stage.MARKED, Stage.DELETED, 8, reasons=[], why="somebody else deleted it", images=3)
+    assert "entry 3 is deleted, and nobody intended it before" in wrong([*a_history()[:2], (OUTCOME, gone)])
+    silent = body(Stage.MARKED, Stage.DELETED, 8, reasons=[])
+    assert "entry 3 is deleted, and nobody intended it before" in wrong([*a_history()[:2], (OUTCOME, silent)])
+
+
 def test_no_image_is_deleted_that_was_in_no_quarantine() -> None:
     history = a_history()
     assert wrong([*history[:2], *history[6:]]) == ["entry 4 deleted images that were in no quarantine"]

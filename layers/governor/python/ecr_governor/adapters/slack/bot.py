@@ -126,7 +126,8 @@ class SlackBot:
         except _ContentRefused as refused:
             self._refused(str(refused))
             # Too long, or blocks that Slack does not like: the text alone says what matters. An edit keeps the former blocks unless told so.
-            alone = {"text": message["text"], **({"blocks": []} if method == "chat.update" else {})}
+            alone = {key: value for key, value in message.items() if key != "blocks"}
+            alone |= {"blocks": []} if method == "chat.update" else {}
             try:
                 return self._call(method, {**arguments, **alone}, time_left)
             except _ContentRefused as again:

@@ -27,10 +27,19 @@ ASK_EVERY: Final = 20
 """Images between two looks whether the retirement is still ours."""
 
 
-def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: datetime, deleting: DeletingRegistry | None = None) -> Done:
+def carry_out(
+    name: str,
+    to: Stage,
+    hearing: Hearing,
+    services: Services,
+    now: datetime,
+    deleting: DeletingRegistry | None = None,
+    *,
+    approved: str = "",
+) -> Done:
     """Take a repository to a stage, if reading everything anew leads to the same stage. Raises Throttled, Denied, Contended.
 
-    Without `deleting` nothing is ever deleted. A step back to `observed` undoes what was done.
+    `approved` is the fingerprint that a person has approved, "" where nobody had to. Without `deleting` nothing is ever deleted. A step back to `observed` undoes what was done.
     """
     # The record first: whoever takes the repository back meanwhile has written it again by the time anything is intended.
     record, snapshot = services.ledger.read(name), services.registry.snapshot(name)
@@ -48,6 +57,8 @@ def carry_out(name: str, to: Stage, hearing: Hearing, services: Services, now: d
         return take_back(case, decision, record, services, now)
     if decision.to is not to:
         return Done(name, None, "; ".join(reason.seen for reason in decision.against) or "nothing is to be done")
+    if approved and case.world != approved:
+        return Done(name, None, "it has changed since it was approved")
     if hearing.approved_by:
         decision = replace(decision, reasons=(*decision.reasons, Reason("approved", f"by {hearing.approved_by}")))
     if changed := _changed_policy(hearing, services, now):

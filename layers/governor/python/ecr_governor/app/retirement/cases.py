@@ -101,7 +101,9 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
 def _never_pushed(record: RepositoryRecord) -> bool:
     """Whether we have watched it since its creation, and saw no push. Of what was there before us, nobody knows."""
     born, watched = record.created_at, record.watched_since
-    return born is not None and watched is not None and watched - born <= AT_BIRTH and record.provenance.first_push is None
+    past = record.provenance
+    # What a cache or a replication brought is noticed, and is no push.
+    return born is not None and watched is not None and watched - born <= AT_BIRTH and past.first_push is None and not past.noticed
 
 
 def _misnamed(record: RepositoryRecord, policy: Policy, now: datetime) -> bool:

@@ -1,7 +1,8 @@
 """Plan one run: what each candidate's next step is, whether the run as a whole is within its caps, and then take the steps."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -164,16 +165,16 @@ def carry_out_plan(
     The first deletion goes alone: unless it ends well, no other follows. Trouble with one repository does not stop the others,
     except of deletions. Who was seen to use what is remembered.
     """
-    stages = frozenset(stages)
-    for item in made.items:
-        if item.decision.in_use and item.decision.to is None:
-            note_use(item.name, services, now)
-    if Stage.MARKED in stages and made.hearing.policy.notifications.slack.enabled and made.hearing.policy.mode is Mode.ENFORCE:
-        for item in made.items:
-            if item.untold_since is not None and now - item.untold_since >= DAY:
-                _tell_again(item, services, now)
+    stages, policy = frozenset(stages), made.hearing.policy
+    tells = Stage.MARKED in stages and policy.notifications.slack.enabled and policy.mode is Mode.ENFORCE
     back = (*(item.name for item in made.backward), *made.gone) if Stage.OBSERVED in stages else ()
     done = [_one(name, Stage.OBSERVED, made.hearing, services, now, None) for name in back]
+    for item in made.items:
+        with _alone(item):
+            if item.decision.in_use and item.decision.to is None:
+                note_use(item.name, services, now)
+            if tells and item.untold_since is not None and now - item.untold_since >= DAY:
+                tell_again(item.case, item.decision, services, now)
     for item in made.forward(stages):
         to = item.decision.to
         if to is None:
@@ -181,7 +182,7 @@ def carry_out_plan(
         if not services.may_go_on():
             done.append(Done(item.name, None, "there was no time left: the next run goes on"))
             continue
-        ended = _one(item.name, to, made.hearing, services, now, deleting)
+        ended = _one(item.name, to, made.hearing, services, now, deleting, item.case.world if made.hearing.approved_by else "")
         done.append(ended)
         if to is Stage.DELETED and ended.stage is not Stage.DELETED:
             done += (Done(other.name, None, f"not begun, since {item.name} did not end well") for other in _after(item, made, stages))
@@ -189,12 +190,13 @@ def carry_out_plan(
     return done
 
 
-def _tell_again(item: Item, services: Services, now: datetime) -> None:
+@contextmanager
+def _alone(item: Item) -> Iterator[None]:
+    """Let trouble with what is noted of one repository keep nothing else: the next run sees it again."""
     try:
-        tell_again(item.case, item.decision, services, now)
-    except (Contended, Denied, Throttled):
-        # Somebody else has written the record: the next run sees what there is to be told.
-        logger.exception("not told again", extra={"repository": item.name})
+        yield
+    except (Contended, Denied, Throttled, Unintelligible):
+        logger.exception("not noted", extra={"repository": item.name})
 
 
 def _after(item: Item, made: Plan, stages: Iterable[Stage]) -> Sequence[Item]:
@@ -202,9 +204,11 @@ def _after(item: Item, made: Plan, stages: Iterable[Stage]) -> Sequence[Item]:
     return following[following.index(item) + 1 :]
 
 
-def _one(name: str, to: Stage, hearing: Hearing, services: Services, now: datetime, deleting: DeletingRegistry | None) -> Done:
+def _one(
+    name: str, to: Stage, hearing: Hearing, services: Services, now: datetime, deleting: DeletingRegistry | None, approved: str = ""
+) -> Done:
     try:
-        done = carry_out(name, to, hearing, services, now, deleting)
+        done = carry_out(name, to, hearing, services, now, deleting, approved=approved)
     except (Contended, Denied, Refused, Throttled, Unintelligible) as error:
         # What was intended is in the ledger: the next run goes on from there.
         logger.exception("step not completed", extra={"repository": name, "to": to.value})

@@ -53,12 +53,12 @@ def retire(execution: str, services: RunServices, now: datetime) -> dict[str, An
         names, repositories = (*retiring, *new[:NEW_AT_ONCE]), ended.repositories if ended else 0
         made = plan(names, repositories, REVERSIBLE, services.steps, now, doubts)
         done = carry_out_plan(made, REVERSIBLE, services.steps, now)
-        remind(made, services.steps, now)
-        if question := made.question:
-            services.steps.book.ask(question, now)
         # The plan is told as it was made; what came of it is in the ledger.
         where = {"account": services.account, "region": services.region}
         services.runs.put_document(PLAN, {**where, **plan_as_data(made), "done": [_done_as_data(each) for each in done]})
+        remind(made, services.steps, now)
+        if question := made.question:
+            services.steps.book.ask(question, now)
     finally:
         services.book.give_back(lease)
     return _summary(made, done)
@@ -112,12 +112,17 @@ def _finds(item: Item) -> Finds:
 
 def _unused(ended: EndedSweep | None, policy: Policy, runs: RunStore) -> Iterator[str]:
     """Name what the last sweep found unused, without any image, or wrongly named, where the policy asks for retirement."""
+    misnamed_ones: list[str] = []
     for line in runs.lines(ended.inventory) if ended else ():
         stood = standings.from_line(line)
         terms = policy.expectation_for(stood.name).settings.retirement
         misnamed = terms is not None and terms.misnamed_after_days is not None and naming.RULE.id in stood.open_rules
-        if terms and (stood.unused or stood.data["images"] == 0 or misnamed):
+        if terms and (stood.unused or stood.data["images"] == 0):
             yield stood.name
+        elif misnamed:
+            misnamed_ones.append(stood.name)
+    # Most of them are in use: they must not take the place of what is not.
+    yield from misnamed_ones
 
 
 def _summary(made: Plan, done: Sequence[Done]) -> dict[str, Any]:

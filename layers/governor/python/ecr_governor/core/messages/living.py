@@ -117,7 +117,12 @@ def reply_to_step(name: str, body: Mapping[str, Any], who: str) -> dict[str, Any
     mark, words = named(body)
     parts = [f"{_called(who)}{mark} *{words}*: {code(name)}", what_it_means(body), listed("Why", "•", why(body))]
     text = f"{words}: {name}. {'; '.join(why(body))}"
-    return {"text": cut(f"{_called(who)}{plain(text)}", TEXT_LIMIT), "blocks": [block for part in parts for block in section(part)]}
+    # Shown in the channel as well: an answer alone reaches nobody who does not follow its thread, and a grace begins by it.
+    return {
+        "text": cut(f"{_called(who)}{plain(text)}", TEXT_LIMIT),
+        "blocks": [block for part in parts for block in section(part)],
+        "reply_broadcast": True,
+    }
 
 
 def _called(who: str) -> str:

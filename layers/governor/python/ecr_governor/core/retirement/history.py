@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
+from ecr_governor.core.policy.retirement import LEAST_QUARANTINE
 from ecr_governor.core.record import Entry, RepositoryRecord, break_in
 from ecr_governor.core.retirement.state import Stage, as_data
 
 INTENT: Final = "retirement-intent"
 OUTCOME: Final = "retirement"
+QUARANTINE: Final = timedelta(days=LEAST_QUARANTINE)
 SEEN_BY_OTHERS: Final = frozenset({Stage.QUARANTINED, Stage.ARCHIVED, Stage.DELETED})
 
 ToldAt = Callable[[int], datetime | None]
@@ -72,6 +74,8 @@ def _reached(entry: Entry, life: _Life, told_at: ToldAt) -> Iterator[str]:
         yield f"entry {entry.number} is {to.value}, and nobody intended it before"
     if to in SEEN_BY_OTHERS:
         yield from _after_the_notice(entry, to, life, told_at)
+    if (since := life.reached.get(Stage.QUARANTINED)) and to.rank > Stage.QUARANTINED.rank and _at(entry) - _at(since) < QUARANTINE:
+        yield f"entry {entry.number} is {to.value} within {LEAST_QUARANTINE} days of the quarantine"
     if to is Stage.DELETED and entry.body.get("images") and not life.reached.keys() & {Stage.QUARANTINED, Stage.ARCHIVED}:
         yield f"entry {entry.number} deleted images that were in no quarantine"
 
@@ -112,8 +116,9 @@ def _told_again(entry: Entry, life: _Life) -> bool:
 
 
 def _by_others(entry: Entry) -> bool:
-    """Whether an end is told that another one brought about: it has no reasons of ours."""
-    return entry.body["to"] == Stage.DELETED.value and not entry.body["reasons"]
+    """Whether an end is told that another one brought about, or an interrupted run of ours: it has a why, no reasons, and took nothing."""
+    body = entry.body
+    return body["to"] == Stage.DELETED.value and bool(body.get("why")) and not body["reasons"] and not body.get("images")
 
 
 def _at(entry: Entry) -> datetime:
