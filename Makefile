@@ -85,7 +85,7 @@ $(DEPLOYED)/.ready: $(READY) layers/dependencies/requirements.txt
 	@$(PIPS_INDEX) $(BIN)/uv pip sync --quiet --python $(DEPLOYED)/bin/python --require-hashes --compile-bytecode layers/dependencies/requirements.txt
 	@touch $@
 
-CHROMIUM := chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --window-size=900,830
+CHROMIUM := chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --window-size=1000,1100
 pictures: demo ## The README's pictures of the Slack page and of reports, anew; needs Chromium
 	@for mode in light:1 dark:0; do \
 		$(CHROMIUM) --user-data-dir="$$(mktemp -d)" --blink-settings=preferredColorScheme=$${mode#*:} \
