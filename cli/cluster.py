@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.invalid import first_problem
-from ecr_governor.adapters.usage.references import REGISTRY, parsed
+from ecr_governor.adapters.usage.references import REGISTRY, parsed, tells_which
 from ecr_governor.core.foreign_text import tidy
 
 DEFAULT_KUBECONFIG: Final = "~/.kube/config"
@@ -117,7 +117,7 @@ class Named:
             self.digests.add(digest)
         for match in _REFERENCE.finditer(text):
             reference = match[0]
-            if len(reference) <= LONGEST_REFERENCE:
+            if len(reference) <= LONGEST_REFERENCE and tells_which(reference):
                 self.images.add(reference)
                 if digest := parsed(reference).digest:
                     self.digests.add(digest)

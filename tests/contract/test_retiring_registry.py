@@ -406,6 +406,18 @@ def test_what_is_read_before_the_end_sets_it_up_again(registry: DeletingRegistry
     assert registry.settings(name) == settings
 
 
+def test_what_ecr_refuses_to_set_keeps_nothing_else_from_being_set(registry: DeletingRegistry, aws: EmbeddedAws, name: str) -> None:
+    create(name)
+    stone = Tombstone(replace(read(registry, name), policy=POLICY), Settings(lifecycle_policy=LIFECYCLE), T0, "abc")
+    registry.delete_repository(name)
+    ecr.faults.add("PutLifecyclePolicy", "InvalidParameterException")
+    told: list[str] = []
+    with pytest.raises(Refused, match=r"^its lifecycle policy: ecr:PutLifecyclePolicy: InvalidParameterException"):
+        told.extend(EcrRebuilding(aws.client("ecr")).rebuild(stone))
+    assert told == []
+    assert read(registry, name).policy is not None
+
+
 def test_a_bare_repository_is_set_up_bare(registry: DeletingRegistry, aws: EmbeddedAws, name: str) -> None:
     create(name)
     stone = Tombstone(read(registry, name), Settings(), T0, "abc")

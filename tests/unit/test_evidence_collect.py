@@ -528,7 +528,7 @@ def test_kubernetes_is_imported_only_to_collect() -> None:
 # --- what names an image --------------------------------------------------------------------------------------------------------------
 
 HOSTS = st.sampled_from([OURS, ELSEWHERE, f"{ACCOUNT}.dkr-ecr-fips.{REGION}.on.aws", f"{OURS}:443", OURS.upper()])
-NAMES = st.from_regex(r"([a-z0-9]{1,4}([._-][a-z0-9]{1,3})?/){0,2}[a-z0-9]{1,4}(__[a-z0-9]{1,3})?", fullmatch=True)
+NAMES = st.from_regex(r"([a-z0-9]{1,4}([._-][a-z0-9]{1,3})?/){0,2}[a-z0-9]{2,4}(__[a-z0-9]{1,3})?", fullmatch=True)
 TAGS = st.just("") | st.from_regex(r":[A-Za-z0-9_][A-Za-z0-9._-]{0,9}", fullmatch=True)
 DIGESTS = st.just("") | st.integers(0, 2**256 - 1).map(lambda number: f"@{digest(number)}")
 REFERENCES = st.tuples(HOSTS, st.just("/"), NAMES, TAGS, DIGESTS).map("".join)
@@ -580,7 +580,7 @@ FILE = {
     "at": "2026-11-26T02:00:00Z",
     "expires_at": "2026-11-28T02:00:00Z",
     "digests": [digest(1), digest(1)],
-    "images": [f"{OURS}/payments/api:v1", "nginx"],
+    "images": [f"{OURS}/payments/api:v1", "docker.io/library/nginx"],
 }
 
 
@@ -640,6 +640,7 @@ def test_check_shows_foreign_names_as_text(check: Run, tmp_path: Path) -> None:
         ({"at": "9999-12-31T23:59:59Z"}, "is from the future"),
         ({"expires_at": "2026-11-26T01:59:59Z"}, "is stale: it was good until 2026-11-26T01:59:59+00:00"),
         ({"at": "2026-11-19T01:59:59Z"}, "is stale: it was good until 2026-11-26T01:59:59+00:00"),
+        ({"images": ["pay\x1b[2Jments/api"]}, "images.0: 'pay[2Jments/api' names neither a registry with a repository nor a digest"),
         ({"images": ["x" * LIMIT]}, "more than 5,000,000 bytes"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ecr_governor.adapters.usage.references import parsed, use_of
+from ecr_governor.adapters.usage.references import parsed, tells_which, use_of
 from ecr_governor.core.retirement.evidence import Use
 from tests.fakes import ACCOUNT, REGION
 
@@ -70,3 +70,28 @@ def test_a_damaged_digest_does_not_take_the_repository_away(digest: str) -> None
 
 def test_a_long_hostile_text_is_read_at_once() -> None:
     assert parsed("a." * 500_000 + "!").account == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "tells"),
+    [
+        *((f"{scheme}{host}/payments/api{rest}", True) for host in HOSTS for scheme in ("", "docker://") for rest in ("", ":v1")),
+        ("docker.io/library/nginx:1.25", True),
+        ("localhost/x", True),
+        ("registry:5000/x", True),
+        (DIGEST, True),
+        (f"nginx@{DIGEST}", True),
+        ("nginx", False),
+        ("payments/api:v1", False),
+        ("containerd://payments/api", False),
+        ("docker.io/", False),
+        (OURS, False),
+        (f"{OURS}/", False),
+        (f"{OURS}/Payments/API", False),
+        (f"{OURS}/payments//api:v1", False),
+        (f"{OURS}/a", False),
+        ("", False),
+    ],
+)
+def test_what_names_no_registry_does_not_tell_which_image_it_means(text: str, tells: bool) -> None:
+    assert tells_which(text) is tells

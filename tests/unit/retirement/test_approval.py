@@ -12,8 +12,8 @@ from ecr_governor.adapters.plan_file import PlanFile, approval_as_data, approval
 from ecr_governor.app.errors import SweepRunning, Unintelligible
 from ecr_governor.app.retirement.cases import PEOPLE, Services
 from ecr_governor.app.retirement.planning import plan, plan_as_data
-from ecr_governor.app.retirement.runs import RunServices, apply
-from ecr_governor.core.retirement.approval import Approval, ApprovedStep, Finds, objections
+from ecr_governor.app.retirement.runs import PLAN, RunServices, apply, last_plan
+from ecr_governor.core.retirement.approval import Approval, ApprovedStep, Finds, LastPlan, objections
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.core.sweep import EndedSweep
 from tests.fakes import ACCOUNT, REGION, T0, FixedPolicy, InMemoryLedger
@@ -54,6 +54,7 @@ class Account:
     def plan(self) -> PlanFile:
         made = plan(NAMES, len(NAMES), tuple(Stage), self.steps, self.now)
         document = {"account": ACCOUNT, "region": REGION, **plan_as_data(made)}
+        self.services.runs.put_document(PLAN, document)
         return plan_of(json.dumps(document).encode())
 
     def approval(self) -> Approval:
@@ -223,20 +224,53 @@ def test_while_another_run_is_under_way_nothing_begins() -> None:
     assert account.changes() == []
 
 
+LAST = LastPlan(T0, frozenset({ApprovedStep("a", Stage.MARKED, "f"), ApprovedStep("a", Stage.MARKED, "")}))
+
+
 def test_a_day_and_no_longer() -> None:
     approval = Approval(WHO, "1", "r", "p", T0, (ApprovedStep("a", Stage.MARKED, "f"),))
     found = {"a": Finds(Stage.MARKED, "f")}
-    assert list(objections(approval, "1", "r", "p", found, T0 + DAY)) == []
-    assert list(objections(approval, "1", "r", "p", found, T0 + DAY + SECOND)) == [
+    assert list(objections(approval, "1", "r", "p", found, LAST, T0 + DAY)) == []
+    assert list(objections(approval, "1", "r", "p", found, LAST, T0 + DAY + SECOND)) == [
         f"the plan was made at {T0.isoformat()}, more than 24 hours ago"
     ]
-    assert list(objections(approval, "1", "r", "p", found, T0)) == []
-    assert list(objections(approval, "1", "r", "p", {"a": Finds(None, "f")}, T0)) == ["a would not be marked now: nothing is to be done"]
+    assert list(objections(approval, "1", "r", "p", found, LAST, T0)) == []
+    assert list(objections(approval, "1", "r", "p", {"a": Finds(None, "f")}, LAST, T0)) == [
+        "a would not be marked now: nothing is to be done"
+    ]
     twice = replace(approval, steps=approval.steps * 2)
-    assert list(objections(twice, "1", "r", "p", found, T0)) == ["a repository was approved twice"]
+    assert list(objections(twice, "1", "r", "p", found, LAST, T0)) == ["a repository was approved twice"]
     # What could not be read has no fingerprint, and two unknowns are not the same.
     unread = replace(approval, steps=(ApprovedStep("a", Stage.MARKED, ""),))
-    assert list(objections(unread, "1", "r", "p", {"a": Finds(Stage.MARKED, "")}, T0)) == ["a has changed since"]
+    assert list(objections(unread, "1", "r", "p", {"a": Finds(Stage.MARKED, "")}, LAST, T0)) == ["a has changed since"]
+
+
+def test_nobody_can_approve_what_no_run_has_planned() -> None:
+    step, other = ApprovedStep("a", Stage.MARKED, "f"), ApprovedStep("a", Stage.MARKED, "g")
+    approval, found = Approval(WHO, "1", "r", "p", T0, (step,)), {"a": Finds(Stage.MARKED, "f")}
+    never = [f"no run has made a plan at {T0.isoformat()}"]
+    assert list(objections(approval, "1", "r", "p", found, None, T0)) == never
+    assert list(objections(approval, "1", "r", "p", found, LastPlan(T0 - SECOND, frozenset({step})), T0)) == never
+    # A newer plan that says the same speaks for it as well.
+    assert list(objections(approval, "1", "r", "p", found, LastPlan(T0 + DAY, frozenset({step})), T0 + DAY)) == []
+    for steps in (frozenset(), frozenset({other}), frozenset({replace(step, to=Stage.QUARANTINED)})):
+        assert list(objections(approval, "1", "r", "p", found, LastPlan(T0, steps), T0)) == [
+            "a does not stand in the newest plan as a step to marked"
+        ]
+
+
+def test_a_newer_plan_without_a_step_takes_the_approval_of_it_back() -> None:
+    account = Account().marked()
+    approval = account.approval()
+    del account.registry.repositories["payments/d"]
+    account.plan()
+    assert "payments/d does not stand in the newest plan as a step to quarantined" in account.apply(approval)["refused"]
+    assert account.stages() == {Stage.MARKED}
+
+
+@pytest.mark.parametrize("document", [None, {}, {"version": 0, "at": T0.isoformat(), "items": []}])
+def test_a_plan_of_another_release_is_none(document: dict[str, Any] | None) -> None:
+    assert last_plan(document) is None
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, 200, -2])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ecr_governor.app.errors import Denied, Refused
+from ecr_governor.app.errors import Denied, Refused, Unintelligible
 from ecr_governor.app.retirement.carrying_out import carry_out
 from ecr_governor.app.retirement.cases import PEOPLE, Services, hear
 from ecr_governor.app.retirement.deleting import BATCH
@@ -991,6 +991,49 @@ def test_a_mark_of_which_nobody_was_told_is_told_again_once_a_day_until_somebody
     assert all(each["weight"] == "for" for each in list(world.ledger.entries(NAME))[notices(world)[-1] - 1].body["reasons"])
 
 
+def test_who_is_told_later_reads_a_later_day_than_the_mark_names() -> None:
+    world = marked_untold()
+    started, tag = world.now, world.retirement.delete_after
+    for days in (1, 2):
+        world.now = started + days * DAY
+        world.night()
+    told = [list(world.ledger.entries(NAME))[number - 1].body for number in notices(world)]
+    assert [body["delete_after"] for body in told] == [(started + days * DAY + 7 * DAY).date().isoformat() for days in range(3)]
+    assert [world.retirement.delete_after, world.registry.repositories[NAME].tags["ecr-governor:delete-after"]] == [tag, tag]
+    assert told[-1]["delete_after"] > tag
+
+
+def test_an_interrupted_deletion_tells_of_all_images_that_it_took() -> None:
+    expected = STEPS["to deleted"]()
+    images = len(expected.registry.repositories[NAME].images)
+    for world, where in interrupted(STEPS["to deleted"]):
+        world.beats.stop()
+        world.now += HOUR
+        world.night()
+        ends = [entry.body for entry in world.ledger.all_entries if entry.kind == OUTCOME and entry.body["to"] == "deleted"]
+        assert {body["images"] for body in ends if "images" in body and not body["intended"]} <= {images}, where
+
+
+def test_a_tombstone_that_cannot_be_understood_keeps_nothing_from_being_given_back() -> None:
+    world = a_world().ready(Stage.DELETED)
+    delete = world.registry.delete_repository
+
+    def broken(*_: object) -> None:
+        raise Unintelligible("s3://reports/tombstones/x: not a gzip file")
+
+    def crashing(_name: str) -> None:
+        raise Crash
+
+    world.registry.delete_repository = crashing  # type: ignore[method-assign]
+    with pytest.raises(Crash):
+        world.night()
+    world.registry.delete_repository = delete  # type: ignore[method-assign]
+    world.tombstones.read = broken  # type: ignore[method-assign]
+    done = release(NAME, "bob was refused BatchGetImage", world.services, world.now)
+    assert done.stage is Stage.OBSERVED
+    assert not world.registry.quarantined(NAME)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -1005,6 +1048,16 @@ def test_nobody_is_told_again_where_nobody_is_to_be_told(text: str) -> None:
     world.now += 5 * DAY
     world.night()
     assert len(notices(world)) == 1
+
+
+def test_where_no_channel_to_people_is_deployed_no_notice_is_written_anew() -> None:
+    world = marked_untold()
+    world.now += 5 * DAY
+    made = world.plan()
+    carry_out_plan(made, tuple(Stage), replace(world.services, tells_people=False), world.now)
+    assert len(notices(world)) == 1
+    carry_out_plan(made, tuple(Stage), world.services, world.now)
+    assert len(notices(world)) == 2
 
 
 def test_who_writes_the_record_meanwhile_keeps_a_notice_from_being_given_twice() -> None:

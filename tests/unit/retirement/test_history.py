@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecr_governor.core.record import GENESIS, Entry, RepositoryRecord, entry_hash
-from ecr_governor.core.retirement.history import INTENT, OUTCOME, breaches
+from ecr_governor.core.retirement.history import INTENT, OUTCOME, breaches, tampered
 from ecr_governor.core.retirement.state import Retirement, Stage, as_data
 from tests.fakes import T0
 
@@ -179,3 +179,16 @@ def test_a_record_that_says_another_thing_is_found() -> None:
     assert record.retirement is not None
     other = replace(record, retirement=replace(record.retirement, stage=Stage.ARCHIVED))
     assert list(breaches(other, entries, told_on(1))) == ["the record says another thing of its retirement than the newest entry"]
+
+
+def test_what_a_later_release_has_added_to_a_record_is_no_tampering() -> None:
+    record, entries = chained(a_history())
+    newest = entries[-1].body
+    state = {key: value for key, value in newest["state"].items() if key != "noticed_at"}
+    earlier, before = chained([*a_history()[:-1], (entries[-1].kind, {**newest, "state": state})])
+    assert record.retirement is not None
+    without = replace(earlier, retirement=replace(record.retirement, noticed_at=None))
+    assert tampered(without, before) == ""
+    assert tampered(replace(without, retirement=replace(record.retirement, noticed_at=T0)), before) != ""
+    lying = [*a_history()[:-1], (entries[-1].kind, {**newest, "state": {**state, "stage": "observed"}})]
+    assert tampered(replace(chained(lying)[0], retirement=without.retirement), chained(lying)[1]) != ""

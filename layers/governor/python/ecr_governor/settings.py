@@ -57,6 +57,12 @@ class SweepSettings(JudgingSettings):
     reports_bucket: str = Field(alias="REPORTS_BUCKET", min_length=1)
 
 
+class RetirementSettings(SweepSettings):
+    """What a function that retires is told: the name of the secret by which people are told, "" where nobody is."""
+
+    slack_secret: str = Field("", alias="SLACK_SECRET")
+
+
 class ReportSettings(SweepSettings):
     """What `report` is told: the name of the secret that holds Slack's webhook, and how many hours a link lasts; 0 for no link."""
 

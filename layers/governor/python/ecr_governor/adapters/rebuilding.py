@@ -1,6 +1,7 @@
 """How a repository is set up: read before it is deleted, and given to ECR again when somebody wants it back."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -49,19 +50,32 @@ class EcrRebuilding:
     def rebuild(self, stone: Tombstone) -> Iterator[str]:
         """Create the repository and set what it had, telling each thing once it is done. Raises Refused, Throttled, Denied.
 
-        Raises Refused, with nothing changed, if a repository of the name is there.
+        Raises Refused, with nothing changed, if a repository of the name is there. What ECR refuses to set keeps nothing else from being
+        set: all of it is told at the end.
         """
         name, settings, policy = stone.snapshot.name, stone.settings, stone.snapshot.policy
         self._do("ecr:CreateRepository", lambda: self._ecr.create_repository(**_creation(stone)))
         yield f"the repository: {settings.tag_mutability}, encrypted with {settings.kms_key or settings.encryption}"
         if stone.tags:
             yield f"its tags: {', '.join(f'{key}={value}' for key, value in sorted(stone.tags.items()))}"
-        if (text := settings.lifecycle_policy) is not None:
-            self._do("ecr:PutLifecyclePolicy", lambda: self._ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=text))
-            yield "its lifecycle policy, byte for byte"
-        if isinstance(policy, str):
-            self._do("ecr:SetRepositoryPolicy", lambda: self._ecr.set_repository_policy(repositoryName=name, policyText=policy))
-            yield "its repository policy, byte for byte"
+        missing: list[str] = []
+        for what, action, change in self._documents(name, settings.lifecycle_policy, policy if isinstance(policy, str) else None):
+            try:
+                self._do(action, change)
+            except Refused as error:
+                missing.append(f"{what}: {error}")
+            else:
+                yield f"{what}, byte for byte"
+        if missing:
+            raise Refused("; ".join(missing))
+
+    def _documents(self, name: str, lifecycle: str | None, policy: str | None) -> Iterator[tuple[str, str, Callable[[], object]]]:
+        if lifecycle is not None:
+            put_lifecycle = partial(self._ecr.put_lifecycle_policy, repositoryName=name, lifecyclePolicyText=lifecycle)
+            yield "its lifecycle policy", "ecr:PutLifecyclePolicy", put_lifecycle
+        if policy is not None:
+            set_policy = partial(self._ecr.set_repository_policy, repositoryName=name, policyText=policy)
+            yield "its repository policy", "ecr:SetRepositoryPolicy", set_policy
 
     @staticmethod
     def _do(action: str, change: Callable[[], object]) -> None:

@@ -29,7 +29,7 @@ from ecr_governor.bootstrap.parts import now as clock
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.events import RELEASE_ASKED, parse_refusal
 from ecr_governor.observability import count, logger
-from ecr_governor.settings import EventSettings, SweepSettings, from_environment
+from ecr_governor.settings import EventSettings, RetirementSettings, from_environment
 
 TIME_FOR_MORE = 60_000
 """Milliseconds that must be left before more is begun."""
@@ -129,12 +129,13 @@ def _steps(registry: RetiringRegistry, context: Context) -> Services:
         tombstones=S3Tombstones(client("s3"), settings.reports_bucket),
         book=DynamoDbRunBook(client("dynamodb"), settings.ledger_table),
         may_go_on=lambda: context.get_remaining_time_in_millis() > TIME_FOR_MORE,
+        tells_people=bool(settings.slack_secret),
     )
 
 
 @cache
-def _settings() -> SweepSettings:
-    return from_environment(SweepSettings, os.environ)
+def _settings() -> RetirementSettings:
+    return from_environment(RetirementSettings, os.environ)
 
 
 started()

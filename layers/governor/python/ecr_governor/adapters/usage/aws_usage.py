@@ -44,7 +44,10 @@ class AwsUsage(ABC, Generic[Client]):
 
     @abstractmethod
     def _uses(self, client: Client) -> Iterator[Use | None]:
-        """Tell every use that is found, None for an image that is none of ours. May raise what botocore raises, and Unheard."""
+        """Tell every use that is found, None for an image that is none of ours, and for time that passed without any.
+
+        May raise what botocore raises, and Unheard.
+        """
 
     def _use(self, user: str, image: str) -> Use | None:
         """Tell what it proves that `user` names this image."""

@@ -32,7 +32,11 @@ class BatchUsage(AwsUsage["BatchClient"]):
             described.add(definition["jobDefinitionArn"])
             yield from self._of_definition(definition)
         # A job keeps the revision that it was submitted with, also when another takes its place.
-        left = iter(sorted(_of_unfinished_jobs(client) - described))
+        started: set[str] = set()
+        for definitions_of_jobs in _of_unfinished_jobs(client):
+            started |= definitions_of_jobs
+            yield None
+        left = iter(sorted(started - described))
         while arns := list(islice(left, PAGE)):
             definitions = client.describe_job_definitions(jobDefinitions=arns).get("jobDefinitions", [])
             if silent := set(arns) - {each["jobDefinitionArn"] for each in definitions}:
@@ -60,21 +64,19 @@ def _images(definition: Mapping[str, Any]) -> Iterator[str]:
         yield from _images(nodes)
 
 
-def _of_unfinished_jobs(client: "BatchClient") -> set[str]:
-    """Give the ARNs of the job definitions of all jobs that have not ended."""
-    found: set[str] = set()
+def _of_unfinished_jobs(client: "BatchClient") -> Iterator[set[str]]:
+    """Give the ARNs of the job definitions of all jobs that have not ended, for each queue."""
     for page in client.get_paginator("describe_job_queues").paginate(PaginationConfig={"PageSize": PAGE}):
         for queue in page.get("jobQueues", ()):
             # The jobs of such a queue are SageMaker's, and are not listed here.
             if queue.get("jobQueueType") == "SAGEMAKER_TRAINING":
                 continue
             try:
-                found |= set(_listed(client, queue["jobQueueArn"]))
+                yield set(_listed(client, queue["jobQueueArn"]))
             except ClientError as error:
                 # Batch has one code for whatever is wrong with a request.
                 if code_of(error) != "ClientException" or client.describe_job_queues(jobQueues=[queue["jobQueueArn"]]).get("jobQueues"):
                     raise
-    return found
 
 
 def _listed(client: "BatchClient", queue: str) -> Iterator[str]:

@@ -35,6 +35,7 @@ class EcsUsage(AwsUsage["ECSClient"]):
                     yield from self._of_tasks(client, cluster, definitions)
                     for definition in _of_services(client, cluster):
                         definitions[definition] = None
+                        yield None
                 except ClientError as error:
                     # A cluster that was deleted meanwhile runs nothing.
                     if code_of(error) != "ClusterNotFoundException":
@@ -43,6 +44,7 @@ class EcsUsage(AwsUsage["ECSClient"]):
         for families in client.get_paginator("list_task_definition_families").paginate(status="ACTIVE"):
             for family in families["families"]:
                 definitions |= dict.fromkeys(_newest(client, family))
+                yield None
         for arn in definitions:
             yield from self._of_definition(arn, client.describe_task_definition(taskDefinition=arn)["taskDefinition"])
 

@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Va
 from ecr_governor.adapters.aws import code_of
 from ecr_governor.adapters.invalid import first_problem
 from ecr_governor.adapters.usage.aws_usage import Unheard
-from ecr_governor.adapters.usage.references import use_of
+from ecr_governor.adapters.usage.references import tells_which, use_of
+from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.retirement.evidence import Evidence, Use
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ SOURCE: Final = "files"
 PREFIX: Final = "evidence/"
 LIMIT: Final = 5_000_000
 """Bytes that a file may have."""
+SHOWN: Final = 100
+"""Characters of a text that cannot be relied on that are passed on."""
 
 _Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
@@ -41,9 +44,14 @@ def read_file(body: bytes) -> EvidenceFile:
     if len(body) > LIMIT:
         raise Unheard(f"it has more than {LIMIT:,} bytes")
     try:
-        return EvidenceFile.model_validate_json(body)
+        file = EvidenceFile.model_validate_json(body)
     except ValidationError as error:
         raise Unheard(first_problem(error)) from error
+    for number, text in enumerate(file.images):
+        if not tells_which(text):
+            # Whoever wrote it meant an image: leaving it out would be to say that nobody uses it.
+            raise Unheard(f"images.{number}: {tidy(text)[:SHOWN]!r} names neither a registry with a repository nor a digest")
+    return file
 
 
 class EvidenceFiles:

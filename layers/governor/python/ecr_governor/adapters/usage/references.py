@@ -5,6 +5,7 @@ from typing import Final
 
 import re2
 
+from ecr_governor.core.documents.names import is_repository_name
 from ecr_governor.core.retirement.evidence import Use
 
 REGISTRY: Final = r"([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z0-9.-]+(?::[0-9]+)?"
@@ -36,6 +37,20 @@ def parsed(text: str) -> Reference:
     registry = _REGISTRY.fullmatch(host.lower())
     account, region = (registry[1], registry[2]) if registry else ("", "")
     return Reference(account, region, name, tag or None, digest)
+
+
+def tells_which(text: str) -> bool:
+    """Whether a reference says which image it means: by a digest, or by a registry and a repository that can exist there.
+
+    What names no registry, such as `payments/api:v1`, may be an image of this one as well as of any other.
+    """
+    found = parsed(text)
+    host, _, _ = text.strip().rpartition("://")[2].partition("/")
+    if found.digest:
+        return True
+    if not found.repository or not ("." in host or ":" in host or host == "localhost"):
+        return False
+    return not found.account or is_repository_name(found.repository)
 
 
 def use_of(user: str, text: str, account: str, region: str) -> Use | None:

@@ -6,7 +6,7 @@ A crash between any two calls leaves an intent. The next run sees what was inten
 import logging
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from ecr_governor.app.errors import Overtaken, Refused
 from ecr_governor.app.retirement.cases import PEOPLE, Hearing, Services, case_of, hear
@@ -108,7 +108,11 @@ def tell_again(item: Case, decision: Decision, services: Services, now: datetime
         return False
     reasons = tuple(reason for reason in decision.reasons if reason.weight is Weight.FOR)
     why = Decision(Stage.MARKED, reasons)
-    write_outcome(record, replace(marked, noticed_at=now), why, services, now, {"owner": item.owner})
+    more: dict[str, Any] = {"owner": item.owner}
+    if item.terms is not None:
+        # The tag keeps the day that it named at first; people are told the one that holds if they hear of it today.
+        more["delete_after"] = max(marked.delete_after, mark_until(item.terms, item.owner, now).isoformat())
+    write_outcome(record, replace(marked, noticed_at=now), why, services, now, more)
     return True
 
 

@@ -1,11 +1,12 @@
 """Gather all that a decision over one repository rests on."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ecr_governor.app.errors import Denied
+from ecr_governor.app.errors import Denied, Unintelligible
 from ecr_governor.app.notify import CHAT
 from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
 from ecr_governor.app.retirement.ports import RetiringRegistry, RunBook, Tombstones, Witnesses
@@ -18,6 +19,8 @@ from ecr_governor.core.retirement.state import Retirement, Stage
 from ecr_governor.core.rules import naming, unused
 from ecr_governor.core.verdict import Violation
 
+logger = logging.getLogger(__name__)
+
 AT_BIRTH: Final = timedelta(hours=1)
 """How soon after a repository's creation we must have seen it to know that no push came before."""
 PEOPLE = CHAT
@@ -26,7 +29,10 @@ PEOPLE = CHAT
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The ports that retiring takes. `may_go_on`: whether there is time for more, asked within long steps as well."""
+    """The ports that retiring takes. `may_go_on`: whether there is time for more, asked within long steps as well.
+
+    `tells_people`: whether this deployment has a channel to people at all.
+    """
 
     registry: RetiringRegistry
     ledger: Ledger
@@ -35,6 +41,7 @@ class Services:
     tombstones: Tombstones
     book: RunBook
     may_go_on: Callable[[], bool] = lambda: True
+    tells_people: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +125,10 @@ def _judged(snapshot: Snapshot, retirement: Retirement | None, services: Service
     """What an interrupted deletion had judged: only then may images be missing without anybody else's doing."""
     if retirement is None or retirement.intended is not Stage.DELETED:
         return None
-    stone = services.tombstones.read(snapshot.name, snapshot.created_at)
+    try:
+        stone = services.tombstones.read(snapshot.name, snapshot.created_at)
+    except Unintelligible:
+        # Then what the deletion took is a change like any other, which takes the rest back.
+        logger.exception("tombstone not understood", extra={"repository": snapshot.name})
+        return None
     return stone.snapshot if stone else None

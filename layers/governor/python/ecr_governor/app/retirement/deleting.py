@@ -61,7 +61,8 @@ def delete(
     if left is not None and left.created_at == snapshot.created_at:
         return stays(intended, "ECR still shows the repository", decision, services, now)
     ended = replace(former, stage=Stage.DELETED, since=now, intended=None)
-    write_outcome(intended, ended, decision, services, now, {"images": len(snapshot.held)})
+    judged = case.judged.held if case.judged else snapshot.held
+    write_outcome(intended, ended, decision, services, now, {"images": len(judged)})
     return Done(record.name, Stage.DELETED)
 
 

@@ -166,7 +166,7 @@ def carry_out_plan(
     except of deletions. Who was seen to use what is remembered.
     """
     stages, policy = frozenset(stages), made.hearing.policy
-    tells = Stage.MARKED in stages and policy.notifications.slack.enabled and policy.mode is Mode.ENFORCE
+    tells = Stage.MARKED in stages and services.tells_people and policy.notifications.slack.enabled and policy.mode is Mode.ENFORCE
     back = (*(item.name for item in made.backward), *made.gone) if Stage.OBSERVED in stages else ()
     done = [_one(name, Stage.OBSERVED, made.hearing, services, now, None) for name in back]
     for item in made.items:

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecr_governor.app.retirement.cases import Services
-from ecr_governor.app.retirement.planning import Item, Plan, carry_out_plan, plan, plan_as_data
+from ecr_governor.app.retirement.planning import PLAN_VERSION, Item, Plan, carry_out_plan, plan, plan_as_data
 from ecr_governor.app.retirement.ports import DeletingRegistry
 from ecr_governor.app.retirement.recording import Done
 from ecr_governor.app.retirement.reminding import remind
 from ecr_governor.app.sweep.ports import RunStore, SweepBook
 from ecr_governor.core import standing as standings
 from ecr_governor.core.policy.model import Policy
-from ecr_governor.core.retirement.approval import Approval, Finds, objections
+from ecr_governor.core.retirement.approval import Approval, ApprovedStep, Finds, LastPlan, objections
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.core.rules import naming
 from ecr_governor.core.sweep import EndedSweep
@@ -97,13 +97,23 @@ def apply(
         names, repositories = [step.repository for step in approval.steps], ended.repositories if ended else 0
         made = plan(names, repositories, stages, services.steps, now, doubts, approved_by=approval.by)
         found = {item.name: _finds(item) for item in made.items}
-        refused = [*made.withheld, *objections(approval, services.account, services.region, made.hearing.policy.hash, found, now)]
+        where, last = (services.account, services.region), last_plan(services.runs.document(PLAN))
+        refused = [*made.withheld, *objections(approval, *where, made.hearing.policy.hash, found, last, now)]
         if refused:
             return {"refused": refused}
         done = carry_out_plan(made, stages, services.steps, now, deleting)
     finally:
         services.book.give_back(lease)
     return {"done": [_done_as_data(each) for each in done]}
+
+
+def last_plan(document: Mapping[str, Any] | None) -> LastPlan | None:
+    """Read what the newest run has planned. It was written by a release of ours, perhaps an earlier one: then it has to be made anew."""
+    if document is None or document.get("version") != PLAN_VERSION:
+        return None
+    due = (item for item in document["items"] if item["next"])
+    steps = frozenset(ApprovedStep(item["repository"], Stage(item["next"]), item["fingerprint"]) for item in due)
+    return LastPlan(datetime.fromisoformat(document["at"]), steps)
 
 
 def _finds(item: Item) -> Finds:

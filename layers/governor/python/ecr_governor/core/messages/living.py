@@ -175,7 +175,8 @@ def _shown(life: Life) -> Iterator[tuple[str, str]]:
         yield label, f"{value} {mention(life.mention)}".strip() if label == "Owner" else value
     retirement = record.retirement
     if retirement and retirement.stage is Stage.MARKED and retirement.delete_after and not record.gone_at:
-        yield "Not before", plain(retirement.delete_after)
+        # A mark of which nobody was told at first is told again, with a later day than its tag names.
+        yield "Not before", plain(str((life.last_step or {}).get("delete_after") or retirement.delete_after))
 
 
 def _summary(life: Life) -> str:

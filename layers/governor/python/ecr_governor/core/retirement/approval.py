@@ -21,8 +21,16 @@ class ApprovedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class LastPlan:
+    """What the newest run has planned: when, and every step that it found due."""
+
+    at: datetime
+    steps: frozenset[ApprovedStep] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
-    """What was approved, by whom (an ARN), and the plan that it was read from."""
+    """What was approved, by whom (an ARN), and the plan that it was read from. All of it is what the caller says."""
 
     by: str
     account: str
@@ -41,10 +49,19 @@ class Finds:
     against: tuple[str, ...] = ()
 
 
-def objections(approval: Approval, account: str, region: str, policy_hash: str, found: Mapping[str, Finds], now: datetime) -> Iterator[str]:
+def objections(
+    approval: Approval,
+    account: str,
+    region: str,
+    policy_hash: str,
+    found: Mapping[str, Finds],
+    last: LastPlan | None,
+    now: datetime,
+) -> Iterator[str]:
     """Say why an approval does not hold, each reason in words; nothing where it does. `found` is what the approved repositories are now.
 
-    One step that does not hold any more is an objection to all of them: a list is approved as a whole.
+    One step that does not hold any more is an objection to all of them: a list is approved as a whole. `last` is the plan that the
+    newest run has kept, None where there is none: nobody can approve what no run has planned.
     """
     if (approval.account, approval.region) != (account, region):
         yield f"the plan is of {approval.account}, {approval.region}, and this is {account}, {region}"
@@ -55,11 +72,15 @@ def objections(approval: Approval, account: str, region: str, policy_hash: str, 
     elif now - approval.plan_at > GOOD_FOR:
         hours = GOOD_FOR // timedelta(hours=1)
         yield f"the plan was made at {approval.plan_at.isoformat()}, more than {hours} hours ago"
+    if last is None or approval.plan_at > last.at:
+        yield f"no run has made a plan at {approval.plan_at.isoformat()}"
     if not approval.steps:
         yield "no step was approved"
     if len({step.repository for step in approval.steps}) != len(approval.steps):
         yield "a repository was approved twice"
     for step in approval.steps:
+        if last is not None and step not in last.steps:
+            yield f"{step.repository} does not stand in the newest plan as a step to {step.to.value}"
         present = found.get(step.repository)
         if present is None:
             yield f"{step.repository} is not there any more, or cannot be read"

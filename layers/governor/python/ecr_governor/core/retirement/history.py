@@ -1,13 +1,13 @@
 """What must be true of a repository's entries, whoever wrote them: checked after each simulated schedule and by `ledger verify`."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import Final
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
 
 from ecr_governor.core.policy.retirement import LEAST_QUARANTINE
 from ecr_governor.core.record import Entry, RepositoryRecord, break_in
-from ecr_governor.core.retirement.state import Stage, as_data
+from ecr_governor.core.retirement.state import Retirement, Stage, as_data
 
 INTENT: Final = "retirement-intent"
 OUTCOME: Final = "retirement"
@@ -26,9 +26,17 @@ def tampered(record: RepositoryRecord, entries: Sequence[Entry]) -> str:
     if broken := break_in(record, entries):
         return broken
     newest = next((entry for entry in reversed(entries) if entry.kind in {INTENT, OUTCOME}), None)
-    if record.retirement is None or (newest is not None and newest.body.get("state") == as_data(record.retirement)):
+    if record.retirement is None or (newest is not None and _as_written(newest.body.get("state", {})) == as_data(record.retirement)):
         return ""
     return "the record says another thing of its retirement than the newest entry"
+
+
+def _as_written(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a state with all that a later release has added to it, as it stands in a record that knew nothing of it."""
+    return {**_UNSAID, **state}
+
+
+_UNSAID: Final = as_data(Retirement(Stage.OBSERVED, datetime.min.replace(tzinfo=UTC)))
 
 
 @dataclass
