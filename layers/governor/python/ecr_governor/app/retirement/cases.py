@@ -10,7 +10,7 @@ from ecr_governor.app.errors import Denied, Unintelligible
 from ecr_governor.app.notify import CHAT
 from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
 from ecr_governor.app.retirement.ports import RetiringRegistry, RunBook, Tombstones, Witnesses
-from ecr_governor.core.policy.model import Mode, Policy
+from ecr_governor.core.policy.model import Expectation, Mode, Policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.decide import Case
 from ecr_governor.core.retirement.evidence import Evidence
@@ -63,7 +63,7 @@ class Hearing:
         return self.in_force.policy
 
 
-def hear(services: Services, now: datetime, *, asked: bool = True) -> Hearing:
+def hear(services: Services, now: datetime, *, asked: bool = True, approved_by: str = "") -> Hearing:
     """Read the policy and ask every source once; none where nothing is to be decided, only undone. Raises Throttled."""
     in_force = services.policies.current(now)
     sources = tuple(source.value for source in in_force.policy.retirement.sources)
@@ -75,7 +75,7 @@ def hear(services: Services, now: datetime, *, asked: bool = True) -> Hearing:
     except Denied:
         # What may be excluded and cannot be seen is not trusted.
         trusted = False
-    return Hearing(in_force, sources, tuple(services.witnesses.evidence(sources, now)), trusted)
+    return Hearing(in_force, sources, tuple(services.witnesses.evidence(sources, now)), trusted, approved_by)
 
 
 def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearing, services: Services, now: datetime) -> Case:
@@ -84,12 +84,12 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
     same = record is not None and record.created_at == snapshot.created_at and record.gone_at is None
     # A retirement of a former repository is shown as well: what it may have done to this one is to be undone.
     retirement = record.retirement if record is not None and record.gone_at is None else None
-    exemption = policy.exemption_for(name, unused.RULE.id, now)
+    exemption, expected = policy.exemption_for(name, unused.RULE.id, now), policy.expectation_for(name)
     noted = services.ledger.noted_push(name)
     return Case(
         snapshot=snapshot,
         retirement=retirement,
-        terms=policy.expectation_for(name).settings.retirement,
+        terms=expected.settings.retirement,
         watched_since=record.watched_since if record is not None and same else None,
         evidence=hearing.evidence,
         sources=hearing.sources,
@@ -101,7 +101,7 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         judged=_judged(snapshot, retirement, services),
         used_at=record.used_at if record is not None and same else None,
         never_pushed=record is not None and same and noted is None and _never_pushed(record),
-        misnamed=record is not None and same and _misnamed(record, policy, now),
+        misnamed=record is not None and same and _misnamed(record, policy, expected, now),
     )
 
 
@@ -113,12 +113,12 @@ def _never_pushed(record: RepositoryRecord) -> bool:
     return born is not None and watched is not None and watched - born <= AT_BIRTH and past.first_push is None and not past.noticed
 
 
-def _misnamed(record: RepositoryRecord, policy: Policy, now: datetime) -> bool:
+def _misnamed(record: RepositoryRecord, policy: Policy, expected: Expectation, now: datetime) -> bool:
     """Whether its name breaks the rule by the policy in force, and nothing exempts it. Not knowing where it came from is no guilt."""
     rule = naming.RULE.id
-    if policy.mode_of(rule) is Mode.OFF or policy.exemption_for(record.name, rule, now):
+    if expected.naming is None or policy.mode_of(rule) is Mode.OFF or policy.exemption_for(record.name, rule, now):
         return False
-    return isinstance(naming.judge(record.name, record.provenance, policy.expectation_for(record.name)), Violation)
+    return isinstance(naming.judge(record.name, record.provenance, expected), Violation)
 
 
 def _judged(snapshot: Snapshot, retirement: Retirement | None, services: Services) -> Snapshot | None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -111,7 +111,7 @@ def plan(
     `repositories` is how many the registry has: a cap is a share of them. `stages` are those that the run may lead to: no other step
     counts against a cap. `doubts` are further reasons to take no step forward. `approved_by` is who has approved all of it.
     """
-    hearing = replace(hear(services, now), approved_by=approved_by)
+    hearing = hear(services, now, approved_by=approved_by)
     items: list[Item] = []
     gone: list[str] = []
     unread: dict[str, str] = {}
@@ -170,10 +170,14 @@ def carry_out_plan(
     back = (*(item.name for item in made.backward), *made.gone) if Stage.OBSERVED in stages else ()
     done = [_one(name, Stage.OBSERVED, made.hearing, services, now, None) for name in back]
     for item in made.items:
+        used = item.decision.in_use and item.decision.to is None
+        untold = tells and item.untold_since is not None and now - item.untold_since >= DAY
+        if not (used or untold):
+            continue
         with _alone(item):
-            if item.decision.in_use and item.decision.to is None:
+            if used:
                 note_use(item.name, services, now)
-            if tells and item.untold_since is not None and now - item.untold_since >= DAY:
+            if untold:
                 tell_again(item.case, item.decision, services, now)
     for item in made.forward(stages):
         to = item.decision.to

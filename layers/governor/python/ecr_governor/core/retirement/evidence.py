@@ -61,11 +61,11 @@ def last_used(snapshot: Snapshot, evidence: Iterable[Evidence]) -> datetime | No
 
 
 def _uses_of(snapshot: Snapshot, evidence: Iterable[Evidence]) -> Iterator[tuple[str, Use]]:
-    digests = {image.digest for image in snapshot.held}
-    for each in evidence:
-        for use in each.uses:
-            if use.repository == snapshot.name or (use.digest is not None and use.digest in digests):
-                yield each.source, use
+    uses = [(each.source, use) for each in evidence for use in each.uses]
+    digests = {image.digest for image in snapshot.held} if uses else set()
+    for source, use in uses:
+        if use.repository == snapshot.name or use.digest in digests:
+            yield source, use
 
 
 def missing(required: Sequence[str], evidence: Iterable[Evidence]) -> tuple[str, ...]:
