@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ecr_governor.app.errors import Contended, Overtaken
 from ecr_governor.app.retirement.cases import Services
-from ecr_governor.core.record import RepositoryRecord, append, break_in
+from ecr_governor.core.record import RepositoryRecord, append
 from ecr_governor.core.retirement import history
 from ecr_governor.core.retirement.decide import Decision
 from ecr_governor.core.retirement.history import INTENT, OUTCOME
@@ -117,11 +117,11 @@ def still_ours(intended: RepositoryRecord, services: Services) -> bool:
 
 def tampered(record: RepositoryRecord, services: Services) -> str:
     """Why the ledger cannot be relied on; "" if it can. Raises Throttled, Denied."""
-    entries = tuple(services.ledger.entries(record.name))
-    if break_in(record, entries):
+    if broken := history.tampered(record, tuple(services.ledger.entries(record.name))):
         # A look may have written between the two reads: the second time it counts.
-        record, entries = services.ledger.read(record.name) or record, tuple(services.ledger.entries(record.name))
-    return history.tampered(record, entries)
+        record = services.ledger.read(record.name) or record
+        broken = history.tampered(record, tuple(services.ledger.entries(record.name)))
+    return broken
 
 
 def reasons_as_data(decision: Decision) -> list[dict[str, Any]]:

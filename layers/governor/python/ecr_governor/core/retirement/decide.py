@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 
 from ecr_governor.core.policy.retirement import LEAST_QUARANTINE, RetirementTerms, Then
@@ -132,7 +133,7 @@ VETO: Final = "no veto"
 
 def decide(case: Case, now: datetime) -> Decision:
     """Decide over one repository. The same case and time give the same decision, wherever it is asked for."""
-    reasons = tuple(reason for check in CHECKS for reason in check(case, now))
+    reasons = tuple(chain.from_iterable([check(case, now) for check in CHECKS]))
     stage = case.retirement.stage if case.retirement else Stage.OBSERVED
     weights = [reason.weight for reason in reasons]
     if Weight.CONTRARY in weights:
