@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -172,6 +172,7 @@ def test_a_retirement_is_written_whole_into_each_entry() -> None:
     full = Retirement(stage=Stage.MARKED, intended=Stage.QUARANTINED, **moments, **words)  # type: ignore[arg-type]
     written = as_data(full)
     assert written == {**words, **dict.fromkeys(moments, "2026-11-02T12:00:00+00:00"), "stage": "marked", "intended": "quarantined"}
+    assert list(written) == [each.name for each in fields(Retirement)]
     assert type(written["stage"]) is str
     assert json.loads(json.dumps(written)) == written
     assert as_data(Retirement(Stage.OBSERVED, NOW))["birth"] is None

@@ -1,6 +1,6 @@
 """How far one repository's retirement is. It stands in the repository's record, and goes with it when the repository does."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -58,11 +58,21 @@ class Retirement:
 
 def as_data(retirement: Retirement) -> dict[str, Any]:
     """Give a retirement as a JSON object: what each entry about it holds, so that the chain's hashes cover it."""
-    return {name: _plain(getattr(retirement, name)) for name in _FIELDS}
+    return {
+        "stage": retirement.stage.value,
+        "since": retirement.since.isoformat(),
+        "birth": _moment(retirement.birth),
+        "fingerprint": retirement.fingerprint,
+        "terms": retirement.terms,
+        "delete_after": retirement.delete_after,
+        "notice": retirement.notice,
+        "intended": retirement.intended.value if retirement.intended else None,
+        "original_policy": retirement.original_policy,
+        "archiving_since": _moment(retirement.archiving_since),
+        "not_before": _moment(retirement.not_before),
+        "noticed_at": _moment(retirement.noticed_at),
+    }
 
 
-_FIELDS: Final = tuple(each.name for each in fields(Retirement))
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value.value if isinstance(value, Stage) else value
+def _moment(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
