@@ -108,5 +108,5 @@ def test_it_has_a_face_in_light_and_another_in_dark(page: Path, tmp_path: Path) 
 def test_the_readmes_pictures_are_pictures(mode: str) -> None:
     picture = Path(__file__).parents[2] / "docs" / "images" / f"slack-{mode}.png"
     width, height, _ = pixels(picture)
-    assert width == 900
+    assert width == 1000
     assert height >= 600
