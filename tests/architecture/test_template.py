@@ -27,7 +27,7 @@ SETTINGS = {
     "SweepCheckFunction": (settings.SweepSettings,),
     "SweepDecideFunction": (settings.SweepSettings, settings.AskingSettings),
     "SweepReportFunction": (settings.SweepSettings,),
-    "RetireFunction": (settings.SweepSettings,),
+    "RetireFunction": (settings.RetireSettings,),
     "ReleasesFunction": (settings.SweepSettings, settings.EventSettings),
     "ReapFunction": (settings.SweepSettings,),
     "ReportFunction": (settings.ReportSettings,),

@@ -14,6 +14,7 @@ from ecr_governor.app.retirement.cases import PEOPLE, Services
 from ecr_governor.app.retirement.planning import plan, plan_as_data
 from ecr_governor.app.retirement.runs import PLAN, RunServices, apply, last_plan
 from ecr_governor.core.retirement.approval import Approval, ApprovedStep, Finds, LastPlan, objections
+from ecr_governor.core.retirement.calendar import dates
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.core.sweep import EndedSweep
 from tests.fakes import ACCOUNT, REGION, T0, FixedPolicy, InMemoryLedger
@@ -53,7 +54,7 @@ class Account:
 
     def plan(self) -> PlanFile:
         made = plan(NAMES, len(NAMES), tuple(Stage), self.steps, self.now)
-        document = {"account": ACCOUNT, "region": REGION, **plan_as_data(made)}
+        document = {"account": ACCOUNT, "region": REGION, **plan_as_data(made, deletes=True)}
         self.services.runs.put_document(PLAN, document)
         return plan_of(json.dumps(document).encode())
 
@@ -276,7 +277,11 @@ def test_a_plan_of_another_release_is_none(document: dict[str, Any] | None) -> N
 @pytest.mark.parametrize("cut", [0, 1, 40, 200, -2])
 def test_a_half_written_plan_is_none(cut: int) -> None:
     account = Account()
-    document = {"account": ACCOUNT, "region": REGION, **plan_as_data(plan(NAMES, 4, tuple(Stage), account.steps, account.now))}
+    document = {
+        "account": ACCOUNT,
+        "region": REGION,
+        **plan_as_data(plan(NAMES, 4, tuple(Stage), account.steps, account.now), deletes=True),
+    }
     text = json.dumps(document).encode()
     with pytest.raises(Unintelligible):
         plan_of(text[:cut])
@@ -294,7 +299,12 @@ def test_a_half_written_plan_is_none(cut: int) -> None:
 )
 def test_another_document_is_no_plan(change: dict[str, Any], told: str) -> None:
     account = Account()
-    document = {"account": ACCOUNT, "region": REGION, **plan_as_data(plan(NAMES, 4, tuple(Stage), account.steps, account.now)), **change}
+    document = {
+        "account": ACCOUNT,
+        "region": REGION,
+        **plan_as_data(plan(NAMES, 4, tuple(Stage), account.steps, account.now), deletes=True),
+        **change,
+    }
     with pytest.raises(Unintelligible, match=f"^{told}: "):
         plan_of(json.dumps(document).encode())
 
@@ -318,3 +328,27 @@ def test_people_are_asked_of_the_whole_list_where_nothing_but_caps_is_in_the_way
         assert plan(NAMES, len(NAMES), tuple(Stage), account.steps, account.now).question is None
     assert Account().plan().forward([Stage.MARKED])
     assert plan(NAMES, 4, tuple(Stage), Account().steps, account.now).question is None
+
+
+def test_where_nothing_deletes_the_plan_and_all_that_is_read_from_it_name_no_deletion() -> None:
+    account = Account().marked()
+    for _ in (Stage.QUARANTINED, Stage.ARCHIVED):
+        made = plan(NAMES, 4, tuple(Stage), account.steps, account.now)
+        assert plan_as_data(made, deletes=False) == plan_as_data(made, deletes=True)
+        account.apply(account.approval())
+        account.waits(told=False)
+    made = plan(NAMES, 4, tuple(Stage), account.steps, account.now)
+    assert {item["next"] for item in plan_as_data(made, deletes=True)["items"]} == {"deleted"}
+    data = plan_as_data(made, deletes=False)
+    for item in data["items"]:
+        assert (item["stage"], item["next"], item["then"]) == ("archived", None, None)
+        assert item["reasons"][-1] == {
+            "check": "something deletes",
+            "seen": "the stack was deployed with EnableDelete=false",
+            "weight": "wait",
+        }
+    assert dates({**data, "at": account.now.isoformat()}, account.now + 90 * DAY) == []
+    # Nothing of it can be approved either.
+    last = last_plan(data)
+    assert last is not None
+    assert last.steps == frozenset()

@@ -57,10 +57,11 @@ class SweepSettings(JudgingSettings):
     reports_bucket: str = Field(alias="REPORTS_BUCKET", min_length=1)
 
 
-class RetirementSettings(SweepSettings):
-    """What a function that retires is told: the name of the secret by which people are told, "" where nobody is."""
+class RetireSettings(SweepSettings):
+    """What `retire` is told: the name of the secret by which people are told, "" where nobody is; whether anything deletes."""
 
     slack_secret: str = Field("", alias="SLACK_SECRET")
+    deletes: bool = Field(default=False, alias="DELETES")
 
 
 class ReportSettings(SweepSettings):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
@@ -29,7 +30,7 @@ from ecr_governor.bootstrap.parts import now as clock
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.events import RELEASE_ASKED, parse_refusal
 from ecr_governor.observability import count, logger
-from ecr_governor.settings import EventSettings, RetirementSettings, from_environment
+from ecr_governor.settings import EventSettings, RetireSettings, SweepSettings, from_environment
 
 TIME_FOR_MORE = 60_000
 """Milliseconds that must be left before more is begun."""
@@ -50,7 +51,8 @@ class Context(Protocol):
 
 def retire_unused(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Take every step that can be taken back. The event holds `execution`; with an `approval`, exactly its steps are taken."""
-    services = _run(EcrRetiring(ecr), context)
+    deployed = from_environment(RetireSettings, os.environ)
+    services = _run(EcrRetiring(ecr), context, tells_people=bool(deployed.slack_secret), deletes=deployed.deletes)
     if "approval" in event:
         return apply(f"approved-{context.aws_request_id}", approval_of(event["approval"]), services, now())
     summary = retire(event["execution"], services, now())
@@ -96,13 +98,14 @@ def _count(summary: Mapping[str, Any]) -> None:
     count("RetirementsWithheld", 1 if summary.get("withheld") else 0)
 
 
-def _run(registry: RetiringRegistry, context: Context) -> RunServices:
+def _run(registry: RetiringRegistry, context: Context, *, tells_people: bool = True, deletes: bool = True) -> RunServices:
     return RunServices(
-        steps=_steps(registry, context),
+        steps=replace(_steps(registry, context), tells_people=tells_people),
         book=DynamoDbSweepBook(client("dynamodb"), _settings().ledger_table, "retirement-lease"),
         runs=S3RunStore(client("s3"), _settings().reports_bucket),
         account=_settings().account,
         region=_settings().region,
+        deletes=deletes,
     )
 
 
@@ -129,13 +132,12 @@ def _steps(registry: RetiringRegistry, context: Context) -> Services:
         tombstones=S3Tombstones(client("s3"), settings.reports_bucket),
         book=DynamoDbRunBook(client("dynamodb"), settings.ledger_table),
         may_go_on=lambda: context.get_remaining_time_in_millis() > TIME_FOR_MORE,
-        tells_people=bool(settings.slack_secret),
     )
 
 
 @cache
-def _settings() -> RetirementSettings:
-    return from_environment(RetirementSettings, os.environ)
+def _settings() -> SweepSettings:
+    return from_environment(SweepSettings, os.environ)
 
 
 started()

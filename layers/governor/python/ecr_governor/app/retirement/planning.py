@@ -15,7 +15,7 @@ from ecr_governor.app.retirement.recording import Done, reasons_as_data
 from ecr_governor.app.retirement.taking_back import note_use
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.retirement.caps import Step, exceeded
-from ecr_governor.core.retirement.decide import Case, Decision, decide, next_stage
+from ecr_governor.core.retirement.decide import Case, Decision, Weight, decide, next_stage
 from ecr_governor.core.retirement.state import Stage
 
 logger = logging.getLogger(__name__)
@@ -227,29 +227,39 @@ def following(item: Item) -> Stage | None:
     return next_stage(item.stage, terms, empty=item.case.empty) if terms else None
 
 
-def plan_as_data(made: Plan) -> dict[str, Any]:
-    """Give a plan as a JSON object: each repository with its stage, its `next` step if one is due, and the one that is `then` to come."""
+def plan_as_data(made: Plan, *, deletes: bool) -> dict[str, Any]:
+    """Give a plan as a JSON object: each repository with its stage, its `next` step if one is due, and the one that is `then` to come.
+
+    Where nothing `deletes`, the last step is none, whatever the policy says.
+    """
     return {
         "version": PLAN_VERSION,
         "at": made.at.isoformat(),
         "policy_hash": made.hearing.policy.hash,
         "withheld": list(made.withheld),
         "unread": dict(made.unread),
-        "items": [
-            {
-                "repository": item.name,
-                "kind": item.case.kind.value,
-                "stage": item.stage.value,
-                "next": item.decision.to.value if item.decision.to else None,
-                "then": comes.value if (comes := following(item)) else None,
-                "next_at": item.decision.next_at.isoformat() if item.decision.next_at else None,
-                "owner": item.case.owner,
-                "namespace": item.namespace,
-                "images": len(item.case.snapshot.held),
-                "size_bytes": item.case.snapshot.size_bytes,
-                "fingerprint": item.case.world,
-                "reasons": reasons_as_data(item.decision),
-            }
-            for item in made.items
-        ],
+        "items": [_item_as_data(item, deletes=deletes) for item in made.items],
+    }
+
+
+def _item_as_data(item: Item, *, deletes: bool) -> dict[str, Any]:
+    due, comes, reasons = item.decision.to, following(item), reasons_as_data(item.decision)
+    if comes is Stage.DELETED and not deletes:
+        due, comes = (None if due is Stage.DELETED else due), None
+        reasons.append(
+            {"check": "something deletes", "seen": "the stack was deployed with EnableDelete=false", "weight": Weight.WAIT.value}
+        )
+    return {
+        "repository": item.name,
+        "kind": item.case.kind.value,
+        "stage": item.stage.value,
+        "next": due.value if due else None,
+        "then": comes.value if comes else None,
+        "next_at": item.decision.next_at.isoformat() if item.decision.next_at else None,
+        "owner": item.case.owner,
+        "namespace": item.namespace,
+        "images": len(item.case.snapshot.held),
+        "size_bytes": item.case.snapshot.size_bytes,
+        "fingerprint": item.case.world,
+        "reasons": reasons,
     }

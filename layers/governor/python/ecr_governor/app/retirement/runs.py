@@ -30,13 +30,14 @@ NO_SWEEP: Final = "no sweep has seen every repository yet"
 
 @dataclass(frozen=True, slots=True)
 class RunServices:
-    """What a run takes besides what a step takes."""
+    """What a run takes besides what a step takes. `deletes`: whether anything in this deployment can."""
 
     steps: Services
     book: SweepBook
     runs: RunStore
     account: str
     region: str
+    deletes: bool = True
 
 
 def retire(execution: str, services: RunServices, now: datetime) -> dict[str, Any]:
@@ -55,7 +56,9 @@ def retire(execution: str, services: RunServices, now: datetime) -> dict[str, An
         done = carry_out_plan(made, REVERSIBLE, services.steps, now)
         # The plan is told as it was made; what came of it is in the ledger.
         where = {"account": services.account, "region": services.region}
-        services.runs.put_document(PLAN, {**where, **plan_as_data(made), "done": [_done_as_data(each) for each in done]})
+        services.runs.put_document(
+            PLAN, {**where, **plan_as_data(made, deletes=services.deletes), "done": [_done_as_data(each) for each in done]}
+        )
         remind(made, services.steps, now)
         if question := made.question:
             services.steps.book.ask(question, now)
