@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.policy import app as policy
+from cli.templates import app as templates
 from cli.trouble import Exit, Trouble
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.add_typer(ledger, name="ledger")
 app.add_typer(local, name="local")
 app.add_typer(evidence, name="evidence")
 app.add_typer(policy.app, name="policy")
+app.add_typer(templates.app, name="templates")
 
 Endpoint = Annotated[
     str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for example the embedded AWS.")

@@ -28,7 +28,7 @@ DEFAULT = "default"
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _WIDTH = 120
 # Their keys are told one by one; the values below them are replaced whole, and told so.
-_OPEN = frozenset({"naming", "namespaces", "rules", "retirement", "limits", "notifications"})
+_OPEN = frozenset({"naming", "namespaces", "rules", "retirement", "templates", "limits", "notifications"})
 _OPEN_BELOW = frozenset({("retirement", "caps"), ("retirement", "window"), ("notifications", "slack")})
 
 

@@ -35,6 +35,7 @@ from ecr_governor.core.remedy import (
 from ecr_governor.core.repository import CreationTemplate, Image, ScanFrequency, TagMutability, TagMutabilitySetting, Usage
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.severity import Severity
+from ecr_governor.core.templates.lint import CHECKS
 from ecr_governor.core.verdict import Violation
 from tests.fakes import a_repository
 
@@ -468,3 +469,15 @@ def test_every_option_of_the_policy_commands_is_told() -> None:
     told = set(re.findall(r"--[a-z-]+", text_of("docs/policy-as-code.md")))
     options = {option for name, known in commands().items() if name.startswith("policy ") or name == "check-name" for option in known}
     assert {option for option in options if option.startswith("--")} - {"--help"} - told == set()
+
+
+# --- templates ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_option_and_every_check_of_templates_is_told() -> None:
+    text = text_of("docs/templates.md")
+    told = set(re.findall(r"--[a-z-]+", text))
+    options = {option for name, known in commands().items() if name.startswith("templates ") for option in known}
+    of_every_command = {"--help", "--output", "--endpoint-url", "--profile"}
+    assert {option for option in options if option.startswith("--")} - of_every_command - told == set()
+    assert {row[0].strip("`"): row[1] for row in rows(text, "Checks")} == {code: check.level.value for code, check in CHECKS.items()}

@@ -13,10 +13,17 @@ import boto3
 import pytest
 
 from local.registry.client import push_image
+from tests.commands import run as run_here
 
 ROOT = Path(__file__).parents[2]
 COMMAND = str(Path(sys.executable).parent / "ecr-governor")
 POLICY = ROOT / "cli" / "demo" / "policy.yaml"
+# The demo's policy, and a namespace in which nothing has to be put right after a push if its template was made beforehand.
+BORN_COMPLIANT = """\
+  platform:
+    required_tags: {team: {set: "{team}"}}
+"""
+TEMPLATES = "templates: {custom_role_arn: 'arn:aws:iam::123456789012:role/ecr-creation'}\n"
 
 
 def run(*arguments: str, expect: int = 0) -> Any:
@@ -26,9 +33,18 @@ def run(*arguments: str, expect: int = 0) -> Any:
 
 
 @pytest.fixture(scope="module")
-def ready() -> Iterator[dict[str, Any]]:
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("policy") / "policy.yaml"
+    text = POLICY.read_text()
+    assert text.count("  platform:\n") == 1
+    file.write_text(text.replace("  platform:\n", BORN_COMPLIANT) + TEMPLATES)
+    return file
+
+
+@pytest.fixture(scope="module")
+def ready(policy: Path) -> Iterator[dict[str, Any]]:
     process = subprocess.Popen(
-        [COMMAND, "local", "up", "--policy", str(POLICY), "--start-time", "2026-01-05T08:00:00"],
+        [COMMAND, "local", "up", "--policy", str(policy), "--start-time", "2026-01-05T08:00:00"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -43,17 +59,22 @@ def ready() -> Iterator[dict[str, Any]]:
         assert process.wait(20) == 0
 
 
-def push(ready: dict[str, Any], image: str) -> None:
+def ecr(ready: dict[str, Any]) -> Any:
+    """Reach the registry, in which a template for payments was made by hand."""
     who = {
         "endpoint_url": ready["aws_endpoint"],
         "region_name": ready["region"],
         "aws_access_key_id": "alice",
         "aws_secret_access_key": "any",
     }
-    ecr: Any = boto3.client("ecr", **who)
-    if not ecr.describe_repository_creation_templates()["repositoryCreationTemplates"]:
-        ecr.create_repository_creation_template(prefix="payments", appliedFor=["CREATE_ON_PUSH"])
-    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    client: Any = boto3.client("ecr", **who)
+    if not client.describe_repository_creation_templates(prefixes=["payments"])["repositoryCreationTemplates"]:
+        client.create_repository_creation_template(prefix="payments", appliedFor=["CREATE_ON_PUSH"])
+    return client
+
+
+def push(ready: dict[str, Any], image: str) -> None:
+    token = ecr(ready).get_authorization_token()["authorizationData"][0]["authorizationToken"]
     repository, _, tag = image.partition(":")
     if skopeo := shutil.which("skopeo"):
         source = ROOT / ".build" / "layout"
@@ -97,6 +118,32 @@ def test_a_push_shows_in_findings_and_repository(ready: dict[str, Any]) -> None:
     assert shown["evidence"]
     resolved = run("findings", "--state", "resolved", "--repository", "payments/check_out", "--output", "json", *endpoint, expect=1)
     assert {each["rule"] for each in resolved} >= {"lifecycle-policy", "tag-mutability"}
+
+
+def test_after_templates_sync_a_push_makes_a_repository_that_needs_no_remedy(
+    ready: dict[str, Any], policy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(*arguments: str, expect: int) -> Any:
+        """Run in this process: others are started often enough."""
+        ended = run_here(capsys, monkeypatch, *arguments, "--output", "json", "--endpoint-url", ready["aws_endpoint"])
+        assert ended.code == expect, ended.err
+        return json.loads(ended.out)
+
+    ecr(ready)  # there is a template for payments, made by hand
+    before = here("templates", "which", "platform/tool", expect=1)
+    assert before["ways"]["CREATE_ON_PUSH"]["says"] == "nothing: a push would be refused"
+    synced = here("templates", "sync", "--policy", str(policy), "--yes", expect=1)
+    assert {"change": "create", "prefix": "platform"} in synced["done"]
+    assert [each["standing"] for each in synced["templates"] if each["prefix"] == "payments"] == ["taken"]
+    told = here("templates", "which", "platform/tool", expect=0)["ways"]["CREATE_ON_PUSH"]["template"]
+    push(ready, "platform/tool:v1.0.0")
+    assert run("local", "settle")["invocations"]
+    shown = here("repository", "platform/tool", expect=0)
+    # What is put right was a finding before, and is one for ever.
+    assert (shown["origin"], shown["findings"]) == ("create_on_push", [])
+    assert shown["facts"]["tags"] == {each["Key"]: each["Value"] for each in told["resourceTags"]} == {"team": "platform"}
+    assert shown["facts"]["tag_mutability"] == told["imageTagMutability"] == "IMMUTABLE"
+    assert shown["facts"]["lifecycle_policy"] == json.loads(told["lifecyclePolicy"])
 
 
 def test_advance_moves_the_clock_and_fires_what_is_due(ready: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ def test_github_marks_the_lines_and_foreign_text_is_no_command(validate: Validat
             "::error file=policy.yaml,line=4,col=1,title=unknown-key::nmaing: unknown key 'nmaing'%0A"
             "why: a misspelt key would say nothing, and nobody would notice%0A"
             "do: did you mean naming? write one of version, preset, mode, naming, namespaces, owner_tag, rules, exemptions, retirement, "
-            "limits, notifications"
+            "templates, limits, notifications"
         ),
     ]
     assert validate(NOTED, "--output", "github", "--on", "2026-11-24").out.startswith("::notice file=policy.yaml,line=2,")

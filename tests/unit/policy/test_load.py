@@ -10,7 +10,7 @@ from ecr_governor.core.policy.load import MAX_BYTES, MAX_DEPTH, PolicyInvalid, P
 from ecr_governor.core.policy.model import Mode
 
 RULES = "auto-created, encryption, image-tag, lifecycle-policy, naming, repository-policy, required-tags, scanning, tag-mutability, unused"
-TOP = "version, preset, mode, naming, namespaces, owner_tag, rules, exemptions, retirement, limits, notifications"
+TOP = "version, preset, mode, naming, namespaces, owner_tag, rules, exemptions, retirement, templates, limits, notifications"
 
 
 def problems(text: str) -> list[str]:
@@ -116,6 +116,12 @@ def test_only_version_1_is_read(line: str, told: str) -> None:
             "notifications: {slack: {digest_above: 0}}",
             [
                 "2:39: notifications.slack.digest_above: 0 is out of bounds → write a number of at least 1",
+            ],
+        ),
+        (
+            "templates: {custom_role_arn: platform}",
+            [
+                "2:30: templates.custom_role_arn: 'platform' is no role's ARN → write arn:aws:iam::ACCOUNT:role/NAME, a role of the registry's own account"
             ],
         ),
         ("limits: {calls_per_second: 0}", ["2:28: limits.calls_per_second: 0 is out of bounds → write a number of at least 1"]),
@@ -476,7 +482,7 @@ ANY_VALUE = st.recursive(
     max_leaves=6,
 )
 KEYS = st.sampled_from([
-    "mode", "naming", "namespaces", "owner_tag", "rules", "exemptions", "limits", "notifications",
+    "mode", "naming", "namespaces", "owner_tag", "rules", "exemptions", "templates", "limits", "notifications",
 ])  # fmt: skip
 
 

@@ -168,6 +168,11 @@ def test_the_hash_goes_by_what_is_said_not_by_how() -> None:
     assert len(one.hash) == 12
 
 
+def test_a_section_on_templates_that_says_nothing_makes_no_other_policy() -> None:
+    assert policy("mode: audit").hash == policy("mode: audit\ntemplates: {create_on_push_at_root: false}").hash
+    assert policy("mode: audit").hash != policy("mode: audit\ntemplates: {create_on_push_at_root: true}").hash
+
+
 @pytest.mark.parametrize("known_before", [True, False])
 @pytest.mark.parametrize("mode", list(Mode))
 def test_in_another_mode_it_is_the_same_file(mode: Mode, known_before: bool) -> None:

@@ -24,7 +24,7 @@ def test_the_schema_offers_every_section_and_refuses_others() -> None:
 
     assert set(schema["properties"]) == {
         "version", "preset", "mode", "naming", "namespaces", "owner_tag", "rules", "exemptions", "retirement",
-        "limits", "notifications",
+        "templates", "limits", "notifications",
     }  # fmt: skip
     assert schema["required"] == ["version"]
     assert schema["additionalProperties"] is False

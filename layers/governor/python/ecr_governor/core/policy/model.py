@@ -42,6 +42,7 @@ from ecr_governor.core.policy.presets import Preset
 from ecr_governor.core.policy.retirement import Retirement, RetirementTerms
 from ecr_governor.core.policy.short_forms import OneOrList, or_short
 from ecr_governor.core.policy.strict import HASH_LENGTH, Strict, fault, problems_error
+from ecr_governor.core.policy.templates import Templates
 from ecr_governor.core.repository import Encryption, EncryptionType, ScanFrequency, TagMutability, TagMutabilitySetting
 from ecr_governor.core.severity import Severity
 
@@ -538,6 +539,7 @@ class Policy(Strict):
     ]
     exemptions: tuple[Exemption, ...] = ()
     retirement: Retirement = Field(default_factory=Retirement)
+    templates: Templates = Field(default_factory=Templates)
     limits: Limits = Field(default_factory=Limits)
     notifications: Notifications = Field(default_factory=Notifications)
 
@@ -557,6 +559,9 @@ class Policy(Strict):
         """What identifies the policy: equal for files that differ only in comments, order of keys, and what they leave to defaults."""
         # What a preset says is in the rest: a file that writes it out is the same policy.
         content = self.model_dump(mode="json", by_alias=True, exclude={"namespaces", "preset"})
+        if self.templates == Templates():
+            # No policy from before there were templates becomes another one.
+            del content["templates"]
         content["namespaces"] = {prefix: settings.model_dump(mode="json", by_alias=True) for prefix, settings in self._effective.items()}
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]

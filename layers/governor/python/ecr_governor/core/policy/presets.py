@@ -21,7 +21,7 @@ class Preset(StrEnum):
 
 # Sections whose keys lie over those of the preset one by one, and how deep that goes: a namespace's settings are replaced whole, as
 # those of ROOT are by a namespace.
-_DEPTHS: Final = {"namespaces": 2, "rules": 2, "retirement": 2, "limits": 1, "notifications": 2}
+_DEPTHS: Final = {"namespaces": 2, "rules": 2, "retirement": 2, "templates": 1, "limits": 1, "notifications": 2}
 
 
 def source_of(preset: Preset) -> str:

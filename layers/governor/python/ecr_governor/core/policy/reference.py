@@ -64,6 +64,11 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "retirement.window": "When steps forward are taken",
         "retirement.pull_time_exclusions": "Roles whose pulls ECR is told not to record and that are known to need no image. An excluded "
         "role that is not named here stops every retirement",
+        "templates": "What holds for all creation templates that `ecr-governor templates` makes of the namespaces",
+        "templates.custom_role_arn": "The role by which ECR creates repositories. Without one ECR creates none that has tags or a KMS key: "
+        "tags are then left to the rule `required-tags`, and a namespace that asks for KMS gets no template",
+        "templates.create_on_push_at_root": "Whether the template of `ROOT` is for create on push as well, where `ROOT` allows it: a push to "
+        "any name then creates a repository",
         "limits": "How hard AWS may be asked, and how much a sweep may put right",
         "limits.calls_per_second": "Calls a second of each operation in a Region, at most, of the sweep and of the audit. ECR publishes no "
         "rates for its reads. When AWS refuses, the operation's rate is cut to a little less than AWS let through, and rises again little "
@@ -122,6 +127,7 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "exemptions[].rules": 'rule id, list of them, or `"*"`',
         "exemptions[].expires": "date `YEAR-MONTH-DAY`",
         "retirement.pull_time_exclusions": "list of role ARNs",
+        "templates.custom_role_arn": "role ARN",
     }
 )
 _MORE: Final[Mapping[str, str]] = MappingProxyType(
@@ -131,6 +137,7 @@ _MORE: Final[Mapping[str, str]] = MappingProxyType(
         "namespaces.<prefix>.retirement": "[Retirement](retirement.md)",
         "retirement": "[Retirement](retirement.md)",
         "retirement.sources": "[Who is asked](retirement.md#who-is-asked)",
+        "templates": "[Templates](templates.md)",
         "limits.calls_per_second": "[Sweep](sweep.md), [audit](audit.md)",
     }
 )
@@ -181,7 +188,7 @@ def describe(schema: dict[str, Any]) -> dict[str, Any]:
 
 # --- tables ---------------------------------------------------------------------------------------------------------------------------
 
-SECTIONS: Final = ("naming", MATCHER, "namespaces", "rules", "exemptions", "retirement", "limits", "notifications")
+SECTIONS: Final = ("naming", MATCHER, "namespaces", "rules", "exemptions", "retirement", "templates", "limits", "notifications")
 TOP: Final = "top level"
 
 
