@@ -131,7 +131,7 @@ HELD = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(HELD, max_size=6, unique_by=lambda held: held.name), st.sampled_from(sorted(POLICIES)), st.integers(1, 5))
 def test_whatever_a_registry_holds_the_verdicts_are_those_by_all_facts(holdings: list[Held], name: str, page: int) -> None:
     for held in holdings:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
@@ -546,7 +546,6 @@ def assert_shown_safely(text: str) -> None:
     assert not unseen
 
 
-@settings(deadline=None)
 @given(REPOSITORY_LISTS, SUMMARIES)
 def test_json_parses_back_equal(repositories: list[AuditedRepository], summary: AuditSummary) -> None:
     text = written("json", repositories, summary)
@@ -559,7 +558,6 @@ def test_json_parses_back_equal(repositories: list[AuditedRepository], summary: 
     assert text.replace("\n", "").isprintable()
 
 
-@settings(deadline=None)
 @given(REPOSITORY_LISTS, SUMMARIES)
 def test_json_lines_parse_back_equal(repositories: list[AuditedRepository], summary: AuditSummary) -> None:
     *lines, last = [json.loads(line) for line in written("jsonl", repositories, summary).splitlines()]
@@ -570,7 +568,6 @@ def test_json_lines_parse_back_equal(repositories: list[AuditedRepository], summ
     assert (told["seconds"], told["complete"]) == (summary.seconds, summary.complete)
 
 
-@settings(deadline=None)
 @given(REPOSITORY_LISTS, SUMMARIES)
 def test_sarif_parses_back_equal(repositories: list[AuditedRepository], summary: AuditSummary) -> None:
     text = written("sarif", repositories, summary)
@@ -607,7 +604,6 @@ def test_sarif_parses_back_equal(repositories: list[AuditedRepository], summary:
     assert text.isascii()
 
 
-@settings(deadline=None)
 @given(REPOSITORY_LISTS, SUMMARIES)
 def test_csv_parses_back_and_holds_no_formula(repositories: list[AuditedRepository], summary: AuditSummary) -> None:
     text = written("csv", repositories, summary)
@@ -636,7 +632,6 @@ def test_any_other_cell_stays_as_it_is(text: str) -> None:
     assert cell(text) == text
 
 
-@settings(deadline=None)
 @given(REPOSITORY_LISTS, SUMMARIES)
 def test_the_table_fits_and_shows_nothing_unseen(repositories: list[AuditedRepository], summary: AuditSummary) -> None:
     text = written("table", repositories, summary)
@@ -645,7 +640,6 @@ def test_the_table_fits_and_shows_nothing_unseen(repositories: list[AuditedRepos
     assert f" of {summary.repositories} repositor" in text
 
 
-@settings(deadline=None)
 @given(REPOSITORY_LISTS, SUMMARIES)
 def test_markdown_keeps_its_form(repositories: list[AuditedRepository], summary: AuditSummary) -> None:
     text = written("markdown", repositories, summary)

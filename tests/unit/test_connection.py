@@ -9,7 +9,7 @@ from http.client import HTTPException
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_governor.adapters import connection
@@ -58,7 +58,6 @@ def test_an_answer_is_read_whatever_pieces_it_comes_in(sent: bytes, body: bytes,
         assert kept is keep or (size < len(sent) and keep is False and sent.startswith(PLAIN))
 
 
-@settings(max_examples=80)
 @given(st.binary(max_size=300), st.lists(st.integers(1, 50), max_size=8), st.booleans())
 def test_any_body_in_any_chunks_and_pieces_comes_whole(body: bytes, cuts: list[int], chunked: bool) -> None:
     if chunked:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_governor.app.errors import Rejected
@@ -192,7 +192,6 @@ def paths(value: object, at: tuple[str | int, ...] = ()) -> list[tuple[str | int
 junk = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=20), st.just([]), st.just({}), st.just({"repositoryName": 7}))
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
 @given(data=st.data())
 def test_damaged_events_are_decided_ignored_or_rejected_never_worse(data: st.DataObject) -> None:
     event: Any = load(

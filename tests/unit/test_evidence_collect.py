@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import time_machine
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.config import incluster_config
 
@@ -540,7 +540,6 @@ def named(value: Any) -> Named:
     return found
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(REFERENCES, st.sampled_from(["{}", "docker://{}", "--image={}", "a {} b", '{{"image": "{}"}}', "x,{},y"]), st.booleans())
 def test_a_reference_to_ecr_is_found_wherever_it_stands_and_proves_the_same(reference: str, around: str, meant: bool) -> None:
     found = named({"metadata": [{"image" if meant else "any": around.format(reference)}]})
@@ -554,7 +553,6 @@ def test_what_stands_behind_a_name_is_no_part_of_it(end: str) -> None:
     assert named({"image": f"({OURS}/payments/api{end}"}).images == {f"{OURS}/payments/api"}
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.text(max_size=80) | st.integers() | st.none() | st.lists(st.booleans()))
 def test_nothing_else_is_taken_for_an_image(value: Any) -> None:
     found = named({"image": value, "imageID": {"x": [value]}, "env": [{"value": digest(1)}, {"value": f"quay.io/x@{digest(2)}"}]})

@@ -145,7 +145,7 @@ def references(text: str) -> Iterator[str]:
         yield inside
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60)
 @given(name=hostile.filter(bool), text=hostile, other=hostile, count=st.integers(0, 9), stage=st.sampled_from(Stage))
 def test_every_message_keeps_slacks_limits_and_foreign_text_is_text(name: str, text: str, other: str, count: int, stage: Stage) -> None:
     for said in everything(name, text, other, count, stage):
@@ -165,7 +165,7 @@ def is_header(said: Mapping[str, Any], text: str) -> bool:
     return any(block["type"] == "header" and block["text"]["text"] == text for block in said["blocks"])
 
 
-@settings(max_examples=20, derandomize=True, deadline=None)
+@settings(max_examples=20)
 @given(text=hostile, count=st.integers(0, 9), stage=st.sampled_from(Stage))
 def test_another_judge_of_blocks_has_nothing_against_any_message(text: str, count: int, stage: Stage) -> None:
     for said in everything("payments/api", text, text, count, stage):

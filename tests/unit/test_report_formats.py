@@ -15,7 +15,7 @@ from typing import Any
 import html5lib
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -338,7 +338,6 @@ def squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-@settings(deadline=None, max_examples=40)
 @given(REPORTS)
 def test_on_the_page_foreign_text_is_text(report: Report) -> None:
     page = page_of(report)
@@ -356,7 +355,6 @@ def test_on_the_page_foreign_text_is_text(report: Report) -> None:
             assert squeezed(visible(text)) in shown
 
 
-@settings(deadline=None, max_examples=40)
 @given(REPORTS)
 def test_in_every_other_format_it_is_text_too(report: Report) -> None:
     document = json.loads(rendered(report, "json"))
@@ -375,7 +373,6 @@ def test_in_every_other_format_it_is_text_too(report: Report) -> None:
     }
 
 
-@settings(deadline=None, max_examples=40)
 @given(REPORTS)
 def test_markdown_keeps_its_form(report: Report) -> None:
     text = rendered(report, "markdown").decode()
@@ -386,7 +383,6 @@ def test_markdown_keeps_its_form(report: Report) -> None:
     assert not [token.type for token in tokens if "html" in token.type or "code" in token.type or "fence" in token.type]
 
 
-@settings(deadline=None, max_examples=40)
 @given(REPORTS, st.sampled_from(Kind))
 def test_slack_takes_the_message_and_it_mentions_nobody(report: Report, kind: Kind) -> None:
     told = message(report, kind, Kept("s3://reports/latest.html", "https://example.com/x", 12))

@@ -86,7 +86,7 @@ def _catch(janitor: Janitor) -> Sequence[str]:
     """Let a bad janitor play: say how often he removes what is in use, and the smallest schedule in which he does."""
     bad = [seed for seed in range(MUTANT_SEEDS) if _uses_lost(play(seed, janitor))]
     quiet = settings(
-        max_examples=3000, database=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink]
+        max_examples=1000, database=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink]
     )
     lost: list[World] = []
 

@@ -4,7 +4,7 @@ import re
 
 import boto3
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_governor.core.documents.names import is_repository_name, is_template_prefix
@@ -49,7 +49,6 @@ def test_names_and_prefixes(name: str, repository: bool, prefix: bool) -> None:
 MODEL = boto3.client("ecr", region_name="eu-west-1").meta.service_model
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.one_of(st.text(alphabet="a1._-/A", max_size=10), st.sampled_from(["ROOT", "ROOT/", "a/ROOT"])))
 def test_names_are_judged_as_botocores_model_has_it(name: str) -> None:
     shape = MODEL.shape_for("RepositoryName").metadata

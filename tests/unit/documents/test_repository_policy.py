@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_governor.core.documents.repository_policy import (
@@ -208,7 +208,6 @@ JSON = st.recursive(
 STATEMENTS = st.dictionaries(st.sampled_from(["Sid", "Effect", "Principal", "NotPrincipal", "Action", "Condition", "Resource"]), JSON)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(STATEMENTS, max_size=3))
 def test_no_policy_does_anything_but_get_judged(statements: list[dict[str, Any]]) -> None:
     found = parse(json.dumps(document(*statements)))
@@ -219,7 +218,6 @@ def test_no_policy_does_anything_but_get_judged(statements: list[dict[str, Any]]
     assert missing_statements(merged, WANTED) == ()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(["*", OURS, STRANGER, "arn:aws:iam::*:root", "AROAX"]), min_size=1, max_size=3), JSON)
 def test_trusting_more_never_admits_more(named: list[str], condition: Any) -> None:
     found = document(statement({"AWS": named}, Condition=condition))
@@ -317,7 +315,6 @@ def test_a_statement_that_says_the_same_stays_as_aws_wrote_it() -> None:
     assert json.loads(merge(json.dumps(document(stored)), WANTED))["Statement"] == [stored, LAMBDA]
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(STATEMENTS, max_size=4))
 def test_merging_is_done_once_and_loses_nothing(statements: list[dict[str, Any]]) -> None:
     text = json.dumps(document(*statements))

@@ -115,7 +115,7 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=50)
 @given(NAMES)
 def test_what_is_suggested_is_always_allowed(name: str) -> None:
     nearest = TEAM_SERVICE.nearest(name)
@@ -126,7 +126,7 @@ def test_what_is_suggested_is_always_allowed(name: str) -> None:
         assert is_repository_name(nearest)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=50)
 @given(st.sampled_from(TEAMS), st.sampled_from(["api", "web-shop", "indexer"]), st.data())
 def test_one_typing_error_leads_back(team: str, service: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(team) - 1))
@@ -192,7 +192,6 @@ def table(left: str, right: str) -> int:
     return rows[-1][-1]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.text(alphabet="abc-", max_size=90), st.text(alphabet="abc-", max_size=90), st.lists(st.integers(0, 90), max_size=4))
 def test_the_distance_is_that_of_the_definition(left: str, right: str, holes: list[int]) -> None:
     nearly = "".join(character for place, character in enumerate(left) if place not in holes)
@@ -201,7 +200,7 @@ def test_the_distance_is_that_of_the_definition(left: str, right: str, holes: li
     assert edit_distance(left, nearly) == table(left, nearly)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=50)
 @given(TEXTS, TEXTS, st.integers(0, 4))
 def test_the_limit_only_spares_work(left: str, right: str, limit: int) -> None:
     exact = edit_distance(left, right)

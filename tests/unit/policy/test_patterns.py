@@ -32,7 +32,7 @@ def test_a_glob_knows_star_and_question_mark_only(glob: str, text: str, fits: bo
     assert glob_matches(glob, text) is fits
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=50)
 @given(st.text(alphabet="ab/*?", max_size=8), st.text(alphabet="ab/", max_size=8))
 def test_globs_agree_with_the_shell(glob: str, text: str) -> None:
     assert glob_matches(glob, text) is fnmatch.fnmatchcase(text, glob)

@@ -888,7 +888,7 @@ CHANGES: tuple[Change, ...] = (
     lambda case: replace(case, delivered_at=NOW - 2 * DAY),
     *(change for change, _ in (*CONTRARY_ALWAYS.values(), *DOUBTS.values())),
 )
-cases_in_hand = settings(max_examples=100, deadline=None, derandomize=True)
+cases_in_hand = settings(max_examples=40, deadline=None, derandomize=True)
 
 
 @st.composite

@@ -2,7 +2,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_governor.core.origin import Origin
@@ -133,7 +133,6 @@ def test_the_verdict_is_due_when_the_grace_ends() -> None:
     assert due(subject(Origin.CREATE_ON_PUSH, holds_image=False), asked, NOW) is None
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     st.sampled_from(Origin),
     st.sampled_from([False, True, Unreadable("x")]),

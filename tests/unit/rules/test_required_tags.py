@@ -2,7 +2,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_governor.core.origin import Actor, Creation, Origin, Provenance
@@ -84,7 +84,6 @@ def test_more_tags_than_aws_takes_are_not_set() -> None:
     assert found({**{f"k{n}": "" for n in range(48)}, "aws:cloudformation:stack-name": "s"}, asks=asks).remedies != ()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     st.dictionaries(st.sampled_from(["owner", "team", "cost-center", "x"]), st.sampled_from(["", "ann", "payments", "cc-1234", "ä,"])),
     st.text(max_size=8),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_governor.core.documents.names import is_repository_name
@@ -34,7 +34,6 @@ PATTERNS = st.text(alphabet="ab-/.*+?()[]{}|^$\\d01,:iP<>", max_size=14)
 NAMES = st.lists(st.sampled_from(["payments", "a", "b-0", "a/b", "legacy", "a1"]), min_size=1, max_size=3).map("/".join)
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
 @given(PATTERNS, PATTERNS, NAMES, st.lists(NAMES, max_size=3))
 def test_what_a_name_proves_possible_is_never_called_impossible(team: str, service: str, name: str, prefixes: list[str]) -> None:
     content = {
