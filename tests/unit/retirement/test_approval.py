@@ -260,6 +260,19 @@ def test_nobody_can_approve_what_no_run_has_planned() -> None:
         ]
 
 
+def test_each_objection_says_what_is_the_matter() -> None:
+    step = ApprovedStep("a", Stage.MARKED, "f")
+    approval, found = Approval(WHO, "1", "r", "p", T0 + SECOND, (step,)), {"a": Finds(None, "f", ("it is used", "it is exempt"))}
+    last = LastPlan(T0 + SECOND, frozenset({step}))
+    assert list(objections(approval, "2", "s", "q", found, last, T0)) == [
+        "the plan is of 1, r, and this is 2, s",
+        "the plan was made by the policy p, and q is in force",
+        f"the plan was made at {(T0 + SECOND).isoformat()}, later than now",
+        "a would not be marked now: it is used; it is exempt",
+    ]
+    assert list(objections(replace(approval, steps=()), "1", "r", "p", {}, last, T0 + DAY)) == ["no step was approved"]
+
+
 def test_a_newer_plan_without_a_step_takes_the_approval_of_it_back() -> None:
     account = Account().marked()
     approval = account.approval()
