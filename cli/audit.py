@@ -4,38 +4,25 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from typing import NoReturn
 
 import botocore.session
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    InvalidRegionError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-    UnknownRegionError,
-)
-from botocore.utils import validate_region_name
+from botocore.exceptions import BotoCoreError, ClientError
 
+from cli.access import account_of, distinct, partition_of, refusal, regions_of, session_of
 from cli.audit_output import OUTPUTS, AuditWriter, writer_for
 from cli.audit_output.progress import shown
 from cli.audit_output.table import TableWriter
 from cli.policy.files import in_source_tree
 from cli.policy.files import read as read_policy
 from cli.trouble import Exit, Trouble
-from ecr_governor.adapters.aws import CLIENT_CONFIG
-from ecr_governor.adapters.inventory import CONCURRENCY, REFUSED_CREDENTIALS, RESOURCELESS, EcrInventory, actions_for, pace_of
+from ecr_governor.adapters.inventory import CONCURRENCY, RESOURCELESS, EcrInventory, actions_for, pace_of
 from ecr_governor.adapters.policy_store import bundled_policy
 from ecr_governor.adapters.signed import SignedClient
 from ecr_governor.app.audit import Progress, audit, wanted_by
@@ -44,13 +31,11 @@ from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.report.words import repositories
 from ecr_governor.rendering.words import effort
 
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 BUNDLED = "default_policy.yaml"
 MOST_THREADS = 64
 """A call may take a second, so that as many are under way as may be made in one, within limits."""
 INTERRUPTED, BROKEN_PIPE = 130, 141
 """128 and the number of the signal, as shells have it."""
-NO_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError, SSOError, TokenRetrievalError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +85,7 @@ def print_permissions(wish: Wish) -> None:
             for wanted in wanted_by(policy, datetime.now(UTC), count_images=wish.count_images).values()
         )
     )
-    arns = [f"arn:{_partition(region)}:ecr:{region}:*:repository/*" for region in _distinct(wish.regions)] or [
+    arns = [f"arn:{partition_of(region)}:ecr:{region}:*:repository/*" for region in distinct(wish.regions)] or [
         "arn:aws:ecr:*:*:repository/*"
     ]
     statements = [
@@ -117,18 +102,18 @@ def _run(wish: Wish) -> Exit:
     if wish.facts and wish.output != "jsonl":
         raise Trouble("facts are kept in JSON Lines only", f"--output is {wish.output}", "--facts --output jsonl")
     policy = _auditing(wish.policy_path)
-    session = _session(wish)
-    regions = _regions(session, wish)
-    account = _account(session, regions[0], wish.endpoint_url)
+    session = session_of(wish.profile, wish.endpoint_url)
+    regions = regions_of(session, wish.regions, wish.endpoint_url)
+    account = account_of(session, regions[0], wish.endpoint_url)
     policy_file = in_source_tree(wish.policy_path) if wish.policy_path else BUNDLED
     writer = writer_for(wish.output, sys.stdout, len(regions), policy_file, policy.namespace_of, datetime.now(UTC))
     results = [_audit(wish, session, policy, account, region, writer) for region in regions]
     for summary, _ in results:
         for why in summary.incomplete_because:
             sys.stderr.write(f"incomplete: {summary.region}: {why}\n")
-    for _, refusal in results:
-        if refusal:
-            raise refusal
+    for _, refused in results:
+        if refused:
+            raise refused
     if not all(summary.complete for summary, _ in results):
         return Exit.INCOMPLETE
     return Exit.VIOLATIONS if any(summary.violating for summary, _ in results) else Exit.CLEAN
@@ -139,7 +124,7 @@ def _audit(
 ) -> tuple[AuditSummary, Trouble | None]:
     """Audit one Region. It is told to its end even if the credentials are refused halfway; the refusal is given back."""
     now, begun, progress = datetime.now(UTC), time.monotonic(), Progress()
-    refusal: Trouble | None = None
+    refused: Trouble | None = None
     writer.begin(account, region, policy.hash)
     rate = wish.calls_per_second or policy.limits.calls_per_second
     with EcrInventory(
@@ -158,7 +143,7 @@ def _audit(
                     writer.repository(repository)
             except (ClientError, BotoCoreError) as error:
                 progress.missing(f"not every repository was looked at: {error}")
-                refusal = _refusal(error, region)
+                refused = refusal(error, region)
         summary = AuditSummary(
             account=account,
             region=region,
@@ -173,88 +158,12 @@ def _audit(
     writer.end(summary)
     if not wish.quiet and wish.output not in {"table", "markdown"}:
         sys.stderr.write(f"{region}: {summary.violating:,} of {repositories(summary.repositories)} violating, {effort(summary)}\n")
-    return summary, refusal
+    return summary, refused
 
 
 def _auditing(policy_path: Path | None) -> Policy:
     """Read the policy, or the bundled one. An audit judges by a policy that is switched off, too: that is what it is for."""
     return (read_policy(policy_path) if policy_path else bundled_policy()).in_mode(Mode.AUDIT)
-
-
-def _session(wish: Wish) -> botocore.session.Session:
-    if wish.endpoint_url is not None and (
-        urlsplit(wish.endpoint_url).scheme not in {"http", "https"} or not urlsplit(wish.endpoint_url).hostname
-    ):
-        raise Trouble(f"{wish.endpoint_url} is no endpoint", "it is no address of HTTP", "--endpoint-url http://127.0.0.1:PORT")
-    session = botocore.session.Session(profile=wish.profile)
-    with _refusals():
-        if session.get_credentials() is None:
-            if not _is_local(wish):
-                raise NoCredentialsError
-            # The embedded AWS takes any.
-            session.set_credentials("operator", "any")
-    return session
-
-
-def _is_local(wish: Wish) -> bool:
-    return wish.endpoint_url is not None and urlsplit(wish.endpoint_url).hostname in LOOPBACK
-
-
-def _regions(session: botocore.session.Session, wish: Wish) -> list[str]:
-    with _refusals():
-        regions = _distinct(wish.regions) or _distinct([session.get_config_variable("region") or ("eu-west-1" if _is_local(wish) else "")])
-    if not regions:
-        raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
-    for region in regions:
-        _check_region(region)
-    return regions
-
-
-def _distinct(regions: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(filter(None, regions)))
-
-
-def _check_region(region: str) -> None:
-    try:
-        validate_region_name(region)
-    except InvalidRegionError as error:
-        raise Trouble(f"{region} is no AWS Region", str(error), "--region eu-west-1") from error
-
-
-def _partition(region: str) -> str:
-    _check_region(region)
-    try:
-        return str(botocore.session.Session().get_partition_for_region(region))
-    except UnknownRegionError as error:
-        raise Trouble(f"{region} is no AWS Region", str(error), "--region eu-west-1") from error
-
-
-def _account(session: botocore.session.Session, region: str, endpoint_url: str | None) -> str:
-    with _refusals(region):
-        sts: Any = session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=CLIENT_CONFIG)
-        return str(sts.get_caller_identity()["Account"])
-
-
-@contextmanager
-def _refusals(region: str = "") -> Iterator[None]:
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise _refusal(error, region) from error
-
-
-def _refusal(error: ClientError | BotoCoreError, region: str) -> Trouble:
-    """Tell a refusal of AWS, or of what leads there, in three lines."""
-    if isinstance(error, ProfileNotFound):
-        return Trouble("there is no such profile", str(error), "check --profile", Exit.CREDENTIALS)
-    if isinstance(error, NO_CREDENTIALS):
-        return Trouble("no AWS credentials", str(error), "log in, or give --profile", Exit.CREDENTIALS)
-    if isinstance(error, ClientError) and error.response["Error"].get("Code") in REFUSED_CREDENTIALS:
-        do = "log in again, or give --profile; a Region that is not enabled for the account refuses them, too"
-        return Trouble(f"AWS does not accept the credentials in {region}", str(error), do, Exit.CREDENTIALS)
-    if isinstance(error, ClientError):
-        return Trouble("AWS refused", str(error), "check the credentials' permissions and --region", Exit.INCOMPLETE)
-    return Trouble("AWS cannot be reached", str(error), "check --endpoint-url, --region, proxy and certificates", Exit.INCOMPLETE)
 
 
 def _leave(code: int) -> NoReturn:

@@ -62,6 +62,17 @@ class Deployment:
         except BotoCoreError as error:
             raise Trouble("AWS cannot be reached", str(error), "check --endpoint-url and --region", Exit.INCOMPLETE) from error
 
+    def policy_file(self) -> tuple[bytes, str] | None:
+        """Read the policy file in the stack's bucket, and its address; None if there is none, so that the bundled policy is in force."""
+        names = self.names()
+        bucket, key = names["policy_bucket"], names["policy_key"]
+        try:
+            return self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read(), f"s3://{bucket}/{key}"
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise
+
     def ledger(self) -> DynamoDbLedger:
         """Find the stack's ledger."""
         return DynamoDbLedger(self.client("dynamodb"), self.names()["ledger"])

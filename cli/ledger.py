@@ -68,13 +68,20 @@ def show_repository(deployment: Deployment, name: str, output: str) -> None:
 
 
 def _as_data(name: str, record: RepositoryRecord | None, noted: Push | None, facts: Repository | None) -> dict[str, Any]:
-    provenance = record.provenance if record else Provenance()
-    pushes = [push.at for push in (provenance.last_push, noted) if push and record and not record.gone_at]
     return {
         "repository": name,
         "exists": facts is not None,
-        "gone_at": _time(record.gone_at) if record else None,
         "facts": _facts(facts) if facts else None,
+        **record_as_data(record, noted),
+    }
+
+
+def record_as_data(record: RepositoryRecord | None, noted: Push | None) -> dict[str, Any]:
+    """Give what the ledger knows of one repository: where it came from, who pushed, whose it is, and what was found."""
+    provenance = record.provenance if record else Provenance()
+    pushes = [push.at for push in (provenance.last_push, noted) if push and record and not record.gone_at]
+    return {
+        "gone_at": _time(record.gone_at) if record else None,
         "origin": provenance.origin.value,
         "evidence": [
             {"seen": signal.seen, "points_to": [origin.value for origin in signal.points_to], "weight": signal.weight}

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cli.explain import explain
+from cli.options import Endpoint, Output, Profile, Region, Stack
 from cli.policy import app as policy
 from cli.templates import app as templates
 from cli.trouble import Exit, Trouble
@@ -30,13 +32,6 @@ app.add_typer(evidence, name="evidence")
 app.add_typer(policy.app, name="policy")
 app.add_typer(templates.app, name="templates")
 
-Endpoint = Annotated[
-    str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for example the embedded AWS.")
-]
-Region = Annotated[str | None, typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="AWS Region.")]
-Profile = Annotated[str | None, typer.Option("--profile", envvar="AWS_PROFILE", help="Profile of your AWS configuration.")]
-Stack = Annotated[str, typer.Option("--stack", help="Name of the CloudFormation stack.")]
-Output = Annotated[str, typer.Option("--output", help="table or json.")]
 Seconds = Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.")]
 
 
@@ -124,13 +119,18 @@ def repository(
     profile: Profile = None,
     stack: Stack = "ecr-governor",
 ) -> None:
-    """Show what is known of a repository: facts, origin with evidence, pusher, owner, findings.
+    """Show what the deployment has on record of a repository: facts, origin with evidence, pusher, owner, findings.
+
+    Judges nothing; ecr-governor explain says what the policy says of it now, and why.
 
     Example: ecr-governor repository payments/api --output json
     """
     from cli import deployment, ledger  # noqa: PLC0415 - boto3 is heavy
 
     ledger.show_repository(deployment.Deployment(stack, endpoint_url, region, profile), name, output)
+
+
+app.command()(explain)
 
 
 @app.command()

@@ -90,8 +90,8 @@ def rehearse(
         # The last look only asks: the step that it leads to is the next night's.
         if run_at < now:
             steps += _step(world, case, decision, policy, run_at, repository)
-    withheld = [*_withheld(policy), *([] if _candidate(world, policy, now, repository) else ["the rule unused does not find it unused"])]
-    return Outcome(world.stage, tuple(steps), decision, tuple(withheld))
+    held_up = [*withheld(policy), *([] if _candidate(world, policy, now, repository) else ["the rule unused does not find it unused"])]
+    return Outcome(world.stage, tuple(steps), decision, tuple(held_up))
 
 
 def _nights(begun: datetime, now: datetime, hour: int) -> Iterator[datetime]:
@@ -102,7 +102,8 @@ def _nights(begun: datetime, now: datetime, hour: int) -> Iterator[datetime]:
         night += _DAY
 
 
-def _withheld(policy: Policy) -> Iterator[str]:
+def withheld(policy: Policy) -> Iterator[str]:
+    """Say why a policy lets no retirement go forward, whatever becomes of its repositories."""
     if policy.mode is not Mode.ENFORCE:
         yield f"the mode is {policy.mode.value}"
     if policy.retirement.stop:
@@ -178,7 +179,7 @@ def _step(
         _take_back(world, at, not_before=at + case.terms.after_days * _DAY if decision.vetoed and case.terms else None)
         yield Step(at, Stage.OBSERVED, decision)
         return
-    if any(_withheld(policy)) or not policy.retirement.window.contains(at) or not looked_at:
+    if any(withheld(policy)) or not policy.retirement.window.contains(at) or not looked_at:
         return
     _go_on(world, case, decision.to, at)
     yield Step(at, decision.to, decision)

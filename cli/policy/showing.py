@@ -50,7 +50,7 @@ def run(file: Path, output: str, name: str | None) -> None:
         raise Trouble(f"{file} is no valid policy file", f"\n{invalid}", f"ecr-governor policy validate {file} tells more") from invalid
     if name is not None and not is_repository_name(name):
         raise Trouble(f"{name!r} is no repository name", "ECR takes a-z, 0-9 and single . _ - / between them", "--name payments/api")
-    values = list(_expected(read, name, datetime.now(UTC)) if name is not None else effective(read))
+    values = list(expected(read, name, datetime.now(UTC)) if name is not None else effective(read))
     if output == "json":
         rows = [{"path": written(each.at), "value": each.value, "source": each.source} for each in values]
         sys.stdout.write(json.dumps({"file": str(file), "policy_hash": read.policy.hash, "values": rows}, indent=2) + "\n")
@@ -61,7 +61,7 @@ def run(file: Path, output: str, name: str | None) -> None:
 
 def effective(read: Reading) -> Iterator[Value]:
     """Give every value of the policy, defaults included. What comes out as YAML is a policy file that says the same."""
-    policy, sources = read.policy, _Sources(read)
+    policy, sources = read.policy, Sources(read)
     yield Value(("version",), 1, sources.of(("version",)))
     for key in type(policy).model_fields:
         value = getattr(policy, key)
@@ -76,7 +76,7 @@ def effective(read: Reading) -> Iterator[Value]:
             yield from _section((key,), value, sources)
 
 
-def _section(at: Place, value: Any, sources: "_Sources") -> Iterator[Value]:
+def _section(at: Place, value: Any, sources: "Sources") -> Iterator[Value]:
     if isinstance(value, BaseModel) and (at[0] in _OPEN and (len(at) == 1 or at in _OPEN_BELOW)):
         for name, field in type(value).model_fields.items():
             yield from _section((*at, field.alias or name), getattr(value, name), sources)
@@ -84,7 +84,7 @@ def _section(at: Place, value: Any, sources: "_Sources") -> Iterator[Value]:
         yield Value(at, _plain(value), sources.of(at))
 
 
-def _namespace(policy: Policy, prefix: str, sources: "_Sources") -> Iterator[Value]:
+def _namespace(policy: Policy, prefix: str, sources: "Sources") -> Iterator[Value]:
     settings = policy.expectation_for("any" if prefix == ROOT else f"{prefix}/any").settings
     for key in type(settings).model_fields:
         value = getattr(settings, key)
@@ -96,8 +96,9 @@ def _namespace(policy: Policy, prefix: str, sources: "_Sources") -> Iterator[Val
             yield Value(("namespaces", prefix, key), _plain(value), source)
 
 
-def _expected(read: Reading, name: str, now: datetime) -> Iterator[Value]:
-    policy, sources = read.policy, _Sources(read)
+def expected(read: Reading, name: str, now: datetime) -> Iterator[Value]:
+    """Give every value that the policy expects of the repository of a name."""
+    policy, sources = read.policy, Sources(read)
     expectation = policy.expectation_for(name)
     if expectation.naming is not None:
         yield from _section(("naming",), expectation.naming, sources)
@@ -118,7 +119,7 @@ def _expected(read: Reading, name: str, now: datetime) -> Iterator[Value]:
         yield Value(("exemptions",), [_plain(each) for _, each in holding], where)
 
 
-class _Sources:
+class Sources:
     """Where each value comes from: a line of the file, the preset, ROOT, or the default."""
 
     def __init__(self, read: Reading) -> None:

@@ -1,0 +1,36 @@
+"""`ecr-governor explain`: why a repository is judged as it is, what follows, and what would change it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import Endpoint, Output, Profile, Region
+
+
+def explain(
+    name: Annotated[str, typer.Argument(help="The repository's name; there need not be one yet.")],
+    policy_path: Annotated[
+        Path | None,
+        typer.Option("--policy", help="Policy file to judge by; without one that of --stack, or the bundled policy.", show_default=False),
+    ] = None,
+    stack: Annotated[
+        str | None,
+        typer.Option("--stack", help="Ask the ledger of this deployment as well: origin, owner, age of findings.", show_default=False),
+    ] = None,
+    output: Output = "table",
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """Explain what the policy says of a repository, or of a name before anybody pushes to it, and why: each value with its source and age.
+
+    Judges now, by what ECR has now; ecr-governor repository shows what the deployment has on record. Needs no deployment, only reads.
+    Exit code 1 if a finding is open or would be, or if ECR would refuse the push.
+
+    Example: ecr-governor explain payments/check_out --policy policy.yaml
+    """
+    from cli import explanation  # noqa: PLC0415 - botocore is heavy
+
+    wish = explanation.Wish(name, policy_path, stack, region, endpoint_url, profile)
+    raise typer.Exit(explanation.run(wish, output))

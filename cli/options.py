@@ -1,0 +1,13 @@
+"""Options that many commands have, in the same words everywhere."""
+
+from typing import Annotated
+
+import typer
+
+Endpoint = Annotated[
+    str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for example the embedded AWS.")
+]
+Region = Annotated[str | None, typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="AWS Region.")]
+Profile = Annotated[str | None, typer.Option("--profile", envvar="AWS_PROFILE", help="Profile of your AWS configuration.")]
+Stack = Annotated[str, typer.Option("--stack", help="Name of the CloudFormation stack.")]
+Output = Annotated[str, typer.Option("--output", help="table or json.")]
