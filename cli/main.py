@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli import exempt
 from cli.explain import explain
 from cli.options import Endpoint, Output, Profile, Region, Stack
 from cli.policy import app as policy
@@ -31,6 +32,7 @@ app.add_typer(local, name="local")
 app.add_typer(evidence, name="evidence")
 app.add_typer(policy.app, name="policy")
 app.add_typer(templates.app, name="templates")
+app.add_typer(exempt.app, name="exempt")
 
 Seconds = Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.")]
 

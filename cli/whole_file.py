@@ -6,17 +6,17 @@ from pathlib import Path
 from cli.trouble import Trouble
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Put a text in a file's place in one step. Raises Trouble, and leaves what was there."""
+def write_whole(path: Path, text: str, do: str = "name another file with --out") -> None:
+    """Put a text in a file's place in one step. Raises Trouble, which says what to `do`, and leaves what was there."""
     # Where a link leads to is replaced, not the link.
     target = path.resolve()
     if target.exists() and not target.is_file():
-        raise Trouble(f"{path} cannot be written", "it is no file", "name another file with --out")
+        raise Trouble(f"{path} cannot be written", "it is no file", do)
     draft = target.with_name(f".{target.name}.draft")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", newline="")
         draft.replace(target)
     except OSError as error:
         with suppress(OSError):
             draft.unlink()
-        raise Trouble(f"{path} cannot be written", str(error), "name another file with --out") from error
+        raise Trouble(f"{path} cannot be written", str(error), do) from error
