@@ -377,7 +377,9 @@ def up(
 ) -> None:
     """Start the embedded AWS, deploy the built system into it, and stay in the foreground until stopped.
 
-    Prints one line of JSON when it is ready. Example: ecr-governor local up --policy policy.yaml
+    Prints one line of JSON when it is ready.
+
+    Example: ecr-governor local up --policy policy.yaml
     """
     from cli import embedded  # noqa: PLC0415 - moto is heavy
 
@@ -386,7 +388,10 @@ def up(
 
 @local.command()
 def settle(timeout: Seconds = 60.0) -> None:
-    """Wait until all queues, streams and functions are idle; print the counts. Exit code 3 if they are not idle in time."""
+    """Wait until all queues, streams and functions are idle; print the counts. Exit code 3 if they are not idle in time.
+
+    Example: ecr-governor local settle --timeout 120
+    """
     from cli import control  # noqa: PLC0415 - only for a running embedded AWS
 
     raise typer.Exit(control.settle(timeout))
@@ -394,7 +399,10 @@ def settle(timeout: Seconds = 60.0) -> None:
 
 @local.command()
 def advance(span: Annotated[str, typer.Argument(help="How far, for example 14d, 6h or 30m.")]) -> None:
-    """Move the clock and fire what falls due on the way."""
+    """Move the clock and fire what falls due on the way.
+
+    Example: ecr-governor local advance 14d
+    """
     from cli import control  # noqa: PLC0415 - only for a running embedded AWS
 
     control.advance(span)
@@ -416,7 +424,10 @@ def lose(
 
 @local.command()
 def status() -> None:
-    """Show what runs where, and how much has happened."""
+    """Show what runs where, and how much has happened.
+
+    Example: ecr-governor local status
+    """
     from cli import control  # noqa: PLC0415 - only for a running embedded AWS
 
     control.status()
@@ -424,7 +435,10 @@ def status() -> None:
 
 @local.command()
 def down() -> None:
-    """Stop the embedded AWS."""
+    """Stop the embedded AWS.
+
+    Example: ecr-governor local down
+    """
     from cli import control  # noqa: PLC0415 - only for a running embedded AWS
 
     control.down()
@@ -434,7 +448,10 @@ def down() -> None:
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Where summary, Slack page and ledger go.")] = Path("out/demo"),
 ) -> None:
-    """Tell the whole story on the embedded AWS: pushes, judgements, remedies, messages. No account, no Docker."""
+    """Tell the whole story on the embedded AWS: pushes, judgements, remedies, messages. No account, no Docker.
+
+    Example: ecr-governor demo --out out/demo
+    """
     from cli.demo import story  # noqa: PLC0415 - moto is heavy
 
     story.tell(out)

@@ -35,7 +35,10 @@ def validate(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of the policy file, for editors."""
+    """Print the JSON Schema of the policy file, for editors.
+
+    Example: ecr-governor policy schema > policy.schema.json
+    """
     from cli.policy import reference  # noqa: PLC0415 - pydantic is heavy
 
     reference.print_schema()

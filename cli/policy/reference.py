@@ -5,13 +5,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.trouble import Trouble
+from cli import generated
 from ecr_governor.core.policy.lint import CHECKS
 from ecr_governor.core.policy.presets import Preset, text_of
 from ecr_governor.core.policy.reference import MATCHER, SECTIONS, TOP, table
 from ecr_governor.core.policy.schema import policy_schema
 
-BEGIN, END = "<!-- generated: {} -->\n", "<!-- end of what is generated -->\n"
 TITLES = {MATCHER: "Matchers", TOP: "Top level"}
 
 
@@ -28,22 +27,12 @@ def print_docs() -> None:
 
 def write_into(file: Path) -> None:
     """Write each table anew that stands in a file between its marks. Raises Trouble if the marks are not as they should be."""
-    try:
-        file.write_text(renewed(file.read_text(encoding="utf-8"), file.name), encoding="utf-8")
-    except OSError as error:
-        raise Trouble(f"{file} cannot be written", error.strerror or str(error), "give the path of a page with marks") from error
+    generated.write_into(file, parts())
 
 
 def renewed(text: str, name: str) -> str:
     """Give a page with what is generated in it written anew."""
-    for part, content in parts().items():
-        before, mark, rest = text.partition(BEGIN.format(part))
-        if mark:
-            _, end, after = rest.partition(END)
-            if not end:
-                raise Trouble(f"{name} does not end what is generated", f"after {mark.strip()}", f"write {END.strip()} behind the table")
-            text = f"{before}{mark}{content}{end}{after}"
-    return text
+    return generated.renewed(text, name, parts())
 
 
 def parts() -> dict[str, str]:

@@ -12,6 +12,8 @@ import pytest
 import typer.main
 import yaml
 
+import cli.generated
+import cli.reference
 from cli.main import app
 from cli.policy.cases import Case, CaseFile, Expect, Given, Happening
 from cli.policy.reference import parts, renewed
@@ -181,6 +183,22 @@ def test_every_command_is_in_the_readme() -> None:
     told = text_of("README.md")
     leaves = [name for name in commands() if name and not any(other.startswith(f"{name} ") for other in commands())]
     assert [name for name in leaves if f"ecr-governor {name}" not in told] == []
+
+
+def test_the_reference_of_the_commands_is_theirs() -> None:
+    made, text = cli.reference.parts(), text_of("docs/cli.md")
+    assert set(re.findall(r"^<!-- generated: (.+) -->$", text, re.MULTILINE)) == made.keys()
+    assert cli.generated.renewed(text, "docs/cli.md", made) == text, "run: .venv/bin/python -m cli.reference docs/cli.md"
+
+
+@pytest.mark.parametrize("command", cli.reference.commands(), ids=lambda command: command.path)
+def test_every_command_shows_an_example_and_says_what_it_takes(command: cli.reference.Command) -> None:
+    assert command.paragraphs[0].endswith(".")
+    assert command.examples, "its help has no paragraph that begins with Example:"
+    for example in command.examples:
+        assert example.startswith(f"ecr-governor {command.path}")
+        assert set(re.findall(r"(?<!\S)(--[a-z-]+)", example)) <= commands()[command.path]
+    assert [option.spelt for option in (*command.arguments, *command.options) if not option.meaning or option.meaning.startswith(";")] == []
 
 
 def test_every_option_of_local_up_is_described() -> None:
