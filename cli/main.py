@@ -1,5 +1,6 @@
 """The command `ecr-governor`. JSON goes to stdout, words for people to stderr. Heavy imports wait until a command needs them."""
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -475,6 +476,8 @@ def options(
 
 def main() -> None:
     """Run the command line; a trouble that a person can mend is three lines, never a traceback."""
+    # Nothing here uses a plugin of pydantic's, and to look for one every installed package is opened.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         app()
     except Trouble as trouble:

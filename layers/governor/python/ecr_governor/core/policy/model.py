@@ -393,7 +393,7 @@ class NamespaceSettings(Strict):
         """Have the rule `unused` look at what is to be retired, by the same number of days, where the file does not say it."""
         if self.retirement is None or self.unused is not None:
             return self
-        return self.model_copy(update={"unused": Unused(after=timedelta(days=self.retirement.after_days))})
+        return self.model_copy(update={"unused": Unused.model_construct(after=timedelta(days=self.retirement.after_days))})
 
 
 def _prefix(text: str) -> str:
@@ -538,10 +538,10 @@ class Policy(Strict):
         Field(default_factory=dict, description="How far each rule goes; what is not named goes as far as mode."),
     ]
     exemptions: tuple[Exemption, ...] = ()
-    retirement: Retirement = Field(default_factory=Retirement)
-    templates: Templates = Field(default_factory=Templates)
-    limits: Limits = Field(default_factory=Limits)
-    notifications: Notifications = Field(default_factory=Notifications)
+    retirement: Retirement = Field(default_factory=Retirement.model_construct)
+    templates: Templates = Field(default_factory=Templates.model_construct)
+    limits: Limits = Field(default_factory=Limits.model_construct)
+    notifications: Notifications = Field(default_factory=Notifications.model_construct)
 
     @field_validator("namespaces", mode="after")
     @classmethod
@@ -558,17 +558,17 @@ class Policy(Strict):
     def hash(self) -> str:
         """What identifies the policy: equal for files that differ only in comments, order of keys, and what they leave to defaults."""
         # What a preset says is in the rest: a file that writes it out is the same policy.
-        content = self.model_dump(mode="json", by_alias=True, exclude={"namespaces", "preset"})
+        whole = self.model_copy(update={"namespaces": self._effective})
+        content = whole.model_dump(mode="json", by_alias=True, exclude={"preset"})
         if self.templates == Templates():
             # No policy from before there were templates becomes another one.
             del content["templates"]
-        content["namespaces"] = {prefix: settings.model_dump(mode="json", by_alias=True) for prefix, settings in self._effective.items()}
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
 
     @functools.cached_property
     def _effective(self) -> dict[str, NamespaceSettings]:
-        root = self.namespaces.get(ROOT, NamespaceSettings())
+        root = self.namespaces.get(ROOT, NamespaceSettings.model_construct())
         whole = {ROOT: root, **{prefix: settings.over(root) for prefix, settings in self.namespaces.items() if prefix != ROOT}}
         return {prefix: settings.with_use_asked_for() for prefix, settings in whole.items()}
 

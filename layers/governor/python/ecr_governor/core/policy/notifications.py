@@ -114,4 +114,4 @@ class SlackNotifications(Strict):
 class Notifications(Strict):
     """Who is told of what."""
 
-    slack: SlackNotifications = Field(default_factory=SlackNotifications)
+    slack: SlackNotifications = Field(default_factory=SlackNotifications.model_construct)

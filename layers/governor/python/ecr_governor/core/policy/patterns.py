@@ -106,7 +106,8 @@ Expression = Annotated[
 class Matcher(BaseModel):
     """What a value must be: one of a list, like a glob, or like an RE2 expression. A plain list and a plain glob are short forms."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(functools.cached_property,))
+    # Built as a part of what it stands in, as the sections are.
+    model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(functools.cached_property,), defer_build=True)
 
     one_of: Annotated[tuple[StrictStr, ...], Field(min_length=1)] | None = None
     glob: Glob | None = None

@@ -157,8 +157,8 @@ class Retirement(Strict):
             description="Who is asked for use, besides ECR itself; at least one. One that does not answer keeps everything that it could speak for."
         ),
     ] = (Source.ECS, Source.LAMBDA)
-    caps: Caps = Field(default_factory=Caps)
-    window: Window = Field(default_factory=Window)
+    caps: Caps = Field(default_factory=Caps.model_construct)
+    window: Window = Field(default_factory=Window.model_construct)
     pull_time_exclusions: tuple[StrictStr, ...] = ()
 
     @model_validator(mode="after")

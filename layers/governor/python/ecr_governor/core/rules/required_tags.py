@@ -53,7 +53,7 @@ def due(repository: Repository, expectation: Expectation, now: datetime) -> date
 
 
 def _grace(expectation: Expectation) -> timedelta:
-    return (expectation.settings.auto_created or AutoCreated()).grace
+    return (expectation.settings.auto_created or AutoCreated.model_construct()).grace
 
 
 def _awaited(repository: Repository, expectation: Expectation, now: datetime) -> frozenset[str]:

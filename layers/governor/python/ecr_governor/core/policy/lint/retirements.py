@@ -76,7 +76,7 @@ def _exempt(reading: Reading, prefix: str, now: datetime) -> Iterator[Found]:
 
 
 def _terms(reading: Reading, prefix: str) -> Iterator[Found]:
-    settings, own = effective(reading.policy, prefix), reading.policy.namespaces.get(prefix, NamespaceSettings())
+    settings, own = effective(reading.policy, prefix), reading.policy.namespaces.get(prefix, NamespaceSettings.model_construct())
     terms = settings.retirement
     # What it has from ROOT is told there, unless the namespace itself says a part of the contradiction.
     if terms is None or (prefix != ROOT and not own.model_fields_set & {"retirement", "unused", "lifecycle_policy"}):

@@ -1,0 +1,79 @@
+"""What the command line loads: nothing that the command has no use for. What that costs in time is measured in benchmarks/command_line.py."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+LOADED = """\
+import sys
+sys.argv = ["ecr-governor", *sys.argv[1:]]
+from cli.main import main
+try:
+    main()
+except SystemExit:
+    pass
+sys.stderr.write(" ".join(sys.modules))
+"""
+CLOUD = {"boto3", "botocore", "urllib3", "kubernetes", "moto", "samtranslator", "aws_lambda_powertools"}
+PAGES = {"jinja2", "markupsafe", "rich", "jsonschema", "ruamel"}
+SLOW = {"importlib.resources", "xml", "ssl", "sqlite3", "asyncio", "concurrent.futures", "http.client", "multiprocessing"}
+
+
+def loaded(*arguments: str) -> set[str]:
+    ended = subprocess.run([sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(ended.stderr.split())
+
+
+def modules_and_plugins(*arguments: str) -> str:
+    script = f'{LOADED}\nimport pydantic.plugin._loader as loader\nsys.stderr.write(" plugins: " + str(loader._plugins))'
+    return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True, cwd=ROOT).stderr
+
+
+def vain(modules: set[str], *unwanted: set[str]) -> list[str]:
+    return sorted(
+        {name for each in unwanted for name in each if any(module == name or module.startswith(f"{name}.") for module in modules)}
+    )
+
+
+def test_help_loads_the_commands_and_nothing_of_what_they_do() -> None:
+    modules = loaded("--help")
+
+    assert vain(modules, CLOUD, PAGES, SLOW, {"pydantic", "pydantic_core", "yaml", "re2", "ecr_governor", "typing_extensions"}) == []
+
+
+@pytest.mark.parametrize("arguments", [("policy", "validate"), ("exempt", "list", "--output", "json", "--policy")])
+def test_what_reads_a_policy_file_loads_no_cloud(arguments: tuple[str, ...]) -> None:
+    modules = loaded(*arguments, "cli/demo/policy.yaml")
+
+    assert "ecr_governor.core.policy.model" in modules
+    assert vain(modules, CLOUD) == []
+
+
+def test_validate_loads_no_format_and_looks_for_no_plugin() -> None:
+    modules = loaded("policy", "validate", "cli/demo/policy.yaml")
+
+    # importlib.resources comes with importlib.metadata, which pydantic loads in any case.
+    unwanted = (SLOW - {"importlib.resources"}, {"ecr_governor.adapters", "ecr_governor.app", "ecr_governor.rendering"})
+    assert vain(modules, PAGES, *unwanted) == []
+    assert "plugins: None" in modules_and_plugins("policy", "validate", "cli/demo/policy.yaml")
+
+
+def test_what_a_section_is_by_default_is_not_validated_by_a_model_of_its_own() -> None:
+    script = """\
+import sys
+from pydantic._internal import _model_construction as models
+complete, built = models.complete_model_class, []
+models.complete_model_class = lambda cls, *a, **k: (built.append(cls.__name__), complete(cls, *a, **k))[1]
+from pathlib import Path
+from datetime import UTC, datetime
+from cli.policy.validating import check
+check(Path("cli/demo/policy.yaml"), datetime.now(UTC))
+sys.stderr.write(" ".join(built))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    # One model is built for the whole file: each further one costs as much as to read it.
+    assert ended.stderr.split() == ["Policy"]
