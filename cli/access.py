@@ -31,8 +31,7 @@ NO_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentia
 
 def session_of(profile: str | None, endpoint_url: str | None) -> botocore.session.Session:
     """Make a session. Against the embedded AWS any credentials do, so none are asked for. Raises Trouble."""
-    if endpoint_url is not None and (urlsplit(endpoint_url).scheme not in {"http", "https"} or not urlsplit(endpoint_url).hostname):
-        raise Trouble(f"{endpoint_url} is no endpoint", "it is no address of HTTP", "--endpoint-url http://127.0.0.1:PORT")
+    check_endpoint(endpoint_url)
     session = botocore.session.Session(profile=profile)
     if _is_local(endpoint_url) and profile is None and not os.environ.get("AWS_ACCESS_KEY_ID"):
         # Not looked for any farther: the next place would be the machine's metadata service, and nothing local leaves the machine.
@@ -41,6 +40,12 @@ def session_of(profile: str | None, endpoint_url: str | None) -> botocore.sessio
         if session.get_credentials() is None:
             raise NoCredentialsError
     return session
+
+
+def check_endpoint(endpoint_url: str | None) -> None:
+    """Raise Trouble for what is no address of HTTP."""
+    if endpoint_url is not None and (urlsplit(endpoint_url).scheme not in {"http", "https"} or not urlsplit(endpoint_url).hostname):
+        raise Trouble(f"{endpoint_url} is no endpoint", "it is no address of HTTP", "--endpoint-url http://127.0.0.1:PORT")
 
 
 def _is_local(endpoint_url: str | None) -> bool:
@@ -55,7 +60,7 @@ def regions_of(session: botocore.session.Session, wanted: Sequence[str], endpoin
     if not regions:
         raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
     for region in regions:
-        _check_region(region)
+        check_region(region)
     return regions
 
 
@@ -64,7 +69,8 @@ def distinct(regions: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(filter(None, regions)))
 
 
-def _check_region(region: str) -> None:
+def check_region(region: str) -> None:
+    """Raise Trouble for what is no name of a Region."""
     try:
         validate_region_name(region)
     except InvalidRegionError as error:
@@ -73,7 +79,7 @@ def _check_region(region: str) -> None:
 
 def partition_of(region: str) -> str:
     """Give the partition of a Region, as ARNs name it. Raises Trouble for what is no Region."""
-    _check_region(region)
+    check_region(region)
     try:
         return str(botocore.session.Session().get_partition_for_region(region))
     except UnknownRegionError as error:

@@ -1,16 +1,12 @@
 """`ecr-governor audit`: look at a registry from the operator's machine, with credentials that may only read."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn
 
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,6 +15,7 @@ from cli.access import account_of, distinct, partition_of, refusal, regions_of, 
 from cli.audit_output import OUTPUTS, AuditWriter, writer_for
 from cli.audit_output.progress import shown
 from cli.audit_output.table import TableWriter
+from cli.output import BROKEN_PIPE, INTERRUPTED, leave
 from cli.policy.files import in_source_tree
 from cli.policy.files import read as read_policy
 from cli.trouble import Exit, Trouble
@@ -34,8 +31,6 @@ from ecr_governor.rendering.words import effort
 BUNDLED = "default_policy.yaml"
 MOST_THREADS = 64
 """A call may take a second, so that as many are under way as may be made in one, within limits."""
-INTERRUPTED, BROKEN_PIPE = 130, 141
-"""128 and the number of the signal, as shells have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +53,14 @@ def run(wish: Wish) -> Exit:
 
     Ctrl+C and a reader that went away end the process at once: the calls that are under way would bring nothing that anybody wants.
     """
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A name or a reason that the terminal's encoding lacks is no reason to stop.
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         ended = _run(wish)
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        _leave(INTERRUPTED)
+        leave(INTERRUPTED)
     except BrokenPipeError:
-        _leave(BROKEN_PIPE)
-    except OSError as error:
-        raise Trouble(
-            "the output cannot be written", error.strerror or str(error), "make room, or write elsewhere", Exit.INCOMPLETE
-        ) from error
+        leave(BROKEN_PIPE)
     return ended
 
 
@@ -164,12 +152,3 @@ def _audit(
 def _auditing(policy_path: Path | None) -> Policy:
     """Read the policy, or the bundled one. An audit judges by a policy that is switched off, too: that is what it is for."""
     return (read_policy(policy_path) if policy_path else bundled_policy()).in_mode(Mode.AUDIT)
-
-
-def _leave(code: int) -> NoReturn:
-    """End the process without waiting for the threads that wait for AWS or for their turn."""
-    with suppress(OSError):
-        sys.stdout.flush()
-    with suppress(OSError):
-        sys.stderr.flush()
-    os._exit(code)

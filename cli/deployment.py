@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 
+from cli.access import LOOPBACK, check_endpoint, check_region, refusal
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.adapters.runs import S3RunStore
@@ -19,7 +20,6 @@ from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.adapters.tombstones import S3Tombstones
 from ecr_governor.adapters.usage.files import EvidenceFiles
 
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
 
 
@@ -34,11 +34,14 @@ class Deployment:
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """Make a boto3 client. Against the embedded AWS any credentials do, so none are asked for."""
+        check_endpoint(self.endpoint_url)
         local = self.endpoint_url is not None and urlsplit(self.endpoint_url).hostname in LOOPBACK
         try:
             session = boto3.Session(profile_name=self.profile, region_name=self.region or ("eu-west-1" if local else None))
         except ProfileNotFound as error:
             raise Trouble(f"there is no profile {self.profile}", str(error), "check --profile", Exit.CREDENTIALS) from error
+        if session.region_name is not None:
+            check_region(session.region_name)
         # Not looked for any farther: the next place would be the machine's metadata service, and nothing local leaves the machine.
         nobody = local and self.profile is None and not os.environ.get("AWS_ACCESS_KEY_ID")
         dummy = {"aws_access_key_id": "operator", "aws_secret_access_key": "any"} if nobody else {}
@@ -134,4 +137,6 @@ def refused(error: Exception) -> Trouble:
     """Tell a refusal of AWS: three lines instead of a traceback."""
     if isinstance(error, ClientError) and error.response["Error"]["Code"] in EXPIRED:
         return Trouble("the AWS credentials are no longer valid", str(error), "log in again, or give --profile", Exit.CREDENTIALS)
+    if isinstance(error, BotoCoreError):
+        return refusal(error, "")
     return Trouble("AWS refused", str(error), "check the credentials' permissions and --region", Exit.INCOMPLETE)

@@ -3,6 +3,7 @@
 import os
 import sys
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from cli import exempt
 from cli.explain import explain
 from cli.options import Endpoint, Output, Profile, Region, Stack
+from cli.output import whole_output
 from cli.policy import app as policy
 from cli.templates import app as templates
 from cli.trouble import Exit, Trouble
@@ -478,10 +480,16 @@ def main() -> None:
     """Run the command line; a trouble that a person can mend is three lines, never a traceback."""
     # Nothing here uses a plugin of pydantic's, and to look for one every installed package is opened.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A name or a reason that the terminal's encoding lacks is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        with whole_output():
+            app()
     except Trouble as trouble:
-        typer.echo(f"error: {trouble.what}\n  why: {trouble.why}\n  do:  {trouble.do}", err=True)
+        gap = "" if trouble.why.startswith("\n") else " "
+        typer.echo(f"error: {trouble.what}\n  why:{gap}{trouble.why}\n  do:  {trouble.do}", err=True)
         sys.exit(trouble.exit_code)
 
 

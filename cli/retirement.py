@@ -56,7 +56,9 @@ def apply(deployment: Deployment, file: Path, only: Sequence[str], *, delete: bo
     try:
         made = plan_of(file.read_bytes())
     except OSError as error:
-        raise Trouble(f"{file} cannot be read", str(error), "write it first: ecr-governor plan --out plan.json") from error
+        raise Trouble(
+            f"{file} cannot be read", error.strerror or str(error), "write it first: ecr-governor plan --out plan.json"
+        ) from error
     except Unintelligible as error:
         do = "write it anew: ecr-governor plan --out plan.json"
         raise Trouble(f"{file} is no plan, or only a part of one", str(error), do) from error

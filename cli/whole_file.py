@@ -19,4 +19,4 @@ def write_whole(path: Path, text: str, do: str = "name another file with --out")
     except OSError as error:
         with suppress(OSError):
             draft.unlink()
-        raise Trouble(f"{path} cannot be written", str(error), do) from error
+        raise Trouble(f"{path} cannot be written", error.strerror or str(error), do) from error

@@ -18,7 +18,7 @@ from cli.build import ensure_built
 from cli.demo.stage import Refused, Stage
 from cli.deployment import Deployment
 from cli.embedded import REGION, STACK, running, upload_policy
-from cli.trouble import Exit
+from cli.trouble import Exit, Trouble
 from ecr_governor.core.record import break_in
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER
 from ecr_governor.core.retirement.state import Stage as Retired
@@ -53,6 +53,8 @@ Play = Callable[[Stage], Iterator[str]]
 
 def tell(out: Path) -> None:
     """Tell the story; write `summary.json`, `slack.html`, `report.html` and `ledger.jsonl`. Exit code 1 if anything did not come out as it should."""
+    if out.exists() and not out.is_dir():
+        raise Trouble(f"{out} is no folder", "the summary, the pages and the ledger are written into one", "--out out/demo")
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     console.print(Text("ECR Governor, on an embedded AWS: no account, no Docker, nothing leaves this machine\n", style="bold"))
     with console.status("building the functions as AWS would run them"):

@@ -32,7 +32,11 @@ def text_of(path: Path, kind: FileKind = POLICY) -> str:
             data = file.read(MAX_BYTES + 1)
             found = path.stat()
     except OSError as error:
-        raise Trouble(f"{path} cannot be read", error.strerror or str(error), f"give the path of a {kind.noun} file") from error
+        raise Trouble(
+            f"{path} cannot be read",
+            error.strerror or str(error),
+            f"give the path of a {kind.noun if 'file' in kind.noun else f'{kind.noun} file'}",
+        ) from error
     if len(data) > MAX_BYTES and stat.S_ISREG(found.st_mode):
         raise too_large(str(path), found.st_size, kind)
     return read_text(data, str(path), kind)

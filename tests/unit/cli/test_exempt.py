@@ -171,7 +171,7 @@ def test_what_cannot_be_meant_is_refused_in_three_lines_and_the_file_stays(
 
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"error: {told}")
-    assert "\n  why: " in ended.err
+    assert "\n  why:" in ended.err
     assert "\n  do:  " in ended.err
     assert (tmp_path / "policy.yaml").read_text() == SHAPES["block"]
 
