@@ -16,12 +16,12 @@ from cli.explanation.given import Given, Recorded
 from cli.policy import files as policy_files
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.aws import CLIENT_CONFIG
+from ecr_governor.adapters.creation_templates import EcrCreationTemplates
 from ecr_governor.adapters.ecr import EcrRegistry
-from ecr_governor.adapters.prospects import EcrProspects
+from ecr_governor.adapters.ecr_names import EcrNames
 from ecr_governor.adapters.retiring import EcrRetiring
 from ecr_governor.app.errors import Denied, GovernorError, Throttled
 from ecr_governor.app.retirement.cases import PEOPLE
-from ecr_governor.core.creation_template import foresee
 from ecr_governor.core.documents.names import is_repository_name
 from ecr_governor.core.evaluate import facts_needed
 from ecr_governor.core.origin import Provenance, classify
@@ -31,6 +31,7 @@ from ecr_governor.core.policy.yaml_text import PolicyInvalid, read_text
 from ecr_governor.core.repository import Fact, Image, Repository, Unreadable, Usage
 from ecr_governor.core.retirement.snapshot import Snapshot
 from ecr_governor.core.rules.unused import idle_since
+from ecr_governor.core.templates.foreseeing import foresee
 
 BUNDLED: Final = "default_policy.yaml"
 READS: Final = frozenset(
@@ -145,12 +146,12 @@ def _of_registry(
     wish: Wish, read: Reading, session: botocore.session.Session, region: str, recorded: Recorded | None, now: datetime
 ) -> Given:
     client = partial(_once, {}, session, region, wish.endpoint_url)
-    registry, prospects = EcrRegistry(client), EcrProspects(client)
+    registry = EcrRegistry(client)
     found, snapshot = _found(wish.name, read, registry, EcrRetiring(client), now)
-    names = _or_why(prospects.names)
+    names = _or_why(EcrNames(client).names)
     if found is None:
         account = account_of(session, region, wish.endpoint_url)
-        foreseen = foresee(wish.name, _or_why(prospects.templates), account, region, now)
+        foreseen = foresee(wish.name, _or_why(EcrCreationTemplates(client()).read), account, region, now)
         return Given(read, foreseen.repository, now, names, foreseen, recorded=recorded)
     rules = registry.automatic_creation()
     known = recorded.of(found) if recorded else None

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ecr_governor.core.creation_template import Foreseen
 from ecr_governor.core.origin import Push
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.repository import Fact, Repository, Unreadable
 from ecr_governor.core.retirement.snapshot import Snapshot
+from ecr_governor.core.templates.foreseeing import Foreseen
 
 
 @dataclass(frozen=True, slots=True)

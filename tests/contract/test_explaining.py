@@ -11,12 +11,11 @@ import pytest
 
 from cli.access import session_of
 from cli.explanation.gathering import READS, reading_client
+from ecr_governor.adapters.ecr_names import EcrNames
 from ecr_governor.adapters.ledger import DynamoDbLedger
-from ecr_governor.adapters.prospects import EcrProspects
 from ecr_governor.app.errors import Denied
 from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Push
 from ecr_governor.core.record import RepositoryRecord
-from ecr_governor.core.repository import Encryption, EncryptionType, TagMutability, TagMutabilitySetting
 from local import ecr
 from local.ecr import SeedImage, SeedRepository
 from local.server import EmbeddedAws
@@ -109,24 +108,6 @@ def test_a_name_that_there_is_none_of_yet(explain: Explain, registry: EmbeddedAw
     assert (rules(ended)["lifecycle-policy"]["verdict"], rules(ended)["image-tag"]["verdict"]) == ("compliant", "undetermined")
 
 
-def test_all_that_a_template_gives_is_read(registry: EmbeddedAws) -> None:
-    registry.client("ecr").create_repository_creation_template(
-        prefix="payments",
-        appliedFor=["CREATE_ON_PUSH"],
-        imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
-        imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": "latest"}],
-        encryptionConfiguration={"encryptionType": "KMS"},
-        resourceTags=[{"Key": "team", "Value": "payments"}],
-        customRoleArn="arn:aws:iam::123456789012:role/templates",
-    )
-
-    (template,) = EcrProspects(lambda: registry.client("ecr")).templates()
-
-    assert (template.prefix, template.tags, template.has_role, template.lifecycle_policy) == ("payments", {"team": "payments"}, True, None)
-    assert template.tag_mutability == TagMutabilitySetting(TagMutability.IMMUTABLE_WITH_EXCLUSION, frozenset({"latest"}))
-    assert template.encryption == Encryption(EncryptionType.KMS)
-
-
 def test_a_stack_tells_its_policy_and_what_its_ledger_knows(explain: Explain, registry: EmbeddedAws, ledger_table: str) -> None:
     names = {"ledger": ledger_table, "policy_bucket": f"policies-{ledger_table}", "policy_key": "policy.yaml"}
     registry.client("ssm").put_parameter(Name="/mine/names", Value=json.dumps(names), Type="String", Overwrite=True)
@@ -190,9 +171,9 @@ def test_nothing_but_reads_is_sent(registry: EmbeddedAws) -> None:
 
 
 def test_names_that_may_not_be_listed_are_denied(registry: EmbeddedAws) -> None:
-    prospects = EcrProspects(lambda: registry.client("ecr"))
-    assert prospects.names() == ("payments/api", "payments/check_out")
+    names = EcrNames(lambda: registry.client("ecr"))
+    assert names.names() == ("payments/api", "payments/check_out")
     ecr.faults.add("DescribeRepositories", "AccessDeniedException", times=None)
 
     with pytest.raises(Denied, match="ecr:DescribeRepositories"):
-        prospects.names()
+        names.names()

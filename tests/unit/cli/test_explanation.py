@@ -14,7 +14,6 @@ from cli.explanation.telling import as_object, print_table
 from cli.explanation.twins import twins_of
 from cli.policy.cases import Happening
 from cli.policy.rehearsal import World, rehearse
-from ecr_governor.core.creation_template import TemplateSettings, foresee
 from ecr_governor.core.documents import json_text
 from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.finding import Finding, FindingState
@@ -22,11 +21,13 @@ from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Push
 from ecr_governor.core.policy.load import read
 from ecr_governor.core.policy.model import Mode, NamespaceSettings
 from ecr_governor.core.record import RepositoryRecord
-from ecr_governor.core.repository import Encryption, EncryptionType, Repository, TagMutability, TagMutabilitySetting, Unreadable, Usage
+from ecr_governor.core.repository import Repository, Unreadable, Usage
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER, HeldImage, Snapshot, fingerprint
 from ecr_governor.core.retirement.state import Retirement, Stage
 from ecr_governor.core.rules import RULES
 from ecr_governor.core.severity import Severity
+from ecr_governor.core.templates.foreseeing import foresee
+from ecr_governor.core.templates.template import Template
 from ecr_governor.core.verdict import Violation
 from tests.fakes import ACCOUNT, LIFECYCLE, REGION, a_repository
 
@@ -170,19 +171,10 @@ def test_the_day_from_which_it_is_unused_is_the_day_on_which_the_rule_says_so(pu
 
 # --- before there is one --------------------------------------------------------------------------------------------------------------
 
-TEMPLATE = TemplateSettings(
-    "payments",
-    frozenset({"CREATE_ON_PUSH"}),
-    TagMutabilitySetting(TagMutability.IMMUTABLE),
-    Encryption(EncryptionType.AES256),
-    {},
-    json_text.write(LIFECYCLE),
-    None,
-    has_role=False,
-)
+TEMPLATE = Template("payments", frozenset({"CREATE_ON_PUSH"}), tag_mutability="IMMUTABLE", lifecycle_policy=json_text.write(LIFECYCLE))
 
 
-def foreseen(name: str, *templates: TemplateSettings) -> Explanation:
+def foreseen(name: str, *templates: Template) -> Explanation:
     found = foresee(name, templates, ACCOUNT, REGION, NOW)
     return explain(given(found.repository, foreseen=found))
 
@@ -213,19 +205,19 @@ def test_a_push_is_judged_by_what_its_template_would_give() -> None:
         ),
         (
             "payments/new",
-            (replace(TEMPLATE, tags={"a": "b"}),),
+            (replace(TEMPLATE, resource_tags={"a": "b"}),),
             "the creation template payments asks for tags or KMS, and names no role that may set them",
         ),
         (
             "payments/new",
-            (replace(TEMPLATE, encryption=Encryption(EncryptionType.KMS)),),
+            (replace(TEMPLATE, encryption="KMS"),),
             "the creation template payments asks for tags or KMS, and names no role that may set them",
         ),
-        ("payments/new", (replace(TEMPLATE, tags={"a": "b"}, has_role=True),), ""),
+        ("payments/new", (replace(TEMPLATE, resource_tags={"a": "b"}, custom_role_arn="arn:aws:iam::123456789012:role/ecr"),), ""),
         ("search/new", (replace(TEMPLATE, prefix="ROOT"),), ""),
     ],
 )
-def test_whether_ecr_would_take_the_push(name: str, templates: Sequence[TemplateSettings], refused: str) -> None:
+def test_whether_ecr_would_take_the_push(name: str, templates: Sequence[Template], refused: str) -> None:
     explanation = foreseen(name, *templates)
 
     assert explanation.given.foreseen

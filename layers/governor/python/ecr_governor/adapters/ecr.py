@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import DENIALS, code_of, raise_translated
-from ecr_governor.adapters.described import known, repository_of
+from ecr_governor.adapters.described import repository_of
 from ecr_governor.adapters.ecr_reading import EcrReading, Gone, or_unreadable
 from ecr_governor.core.origin import AutomaticCreation
 from ecr_governor.core.registry_rules import RegistryRules
@@ -31,6 +31,7 @@ from ecr_governor.core.repository import (
     ScanFrequency,
     Unreadable,
     Usage,
+    known,
 )
 
 if TYPE_CHECKING:

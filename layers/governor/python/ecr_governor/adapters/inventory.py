@@ -15,7 +15,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import code_of
-from ecr_governor.adapters.described import known, repository_of
+from ecr_governor.adapters.described import repository_of
 from ecr_governor.adapters.ecr import IMAGE_PAGES
 from ecr_governor.adapters.pace import Pace
 from ecr_governor.adapters.shelf import FileShelf
@@ -31,6 +31,7 @@ from ecr_governor.core.repository import (
     ScanFrequency,
     Unreadable,
     Usage,
+    known,
 )
 
 ACTION_OF: Final[Mapping[Fact, str]] = {

@@ -4,8 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+from typing import TypeVar
 
 from ecr_governor.core.origin import Provenance
+
+Kind = TypeVar("Kind", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +151,31 @@ class Repository:
     creation_templates: tuple[CreationTemplate, ...] | Unreadable = NOT_FETCHED
     usage: Usage | Unreadable = NOT_FETCHED
     provenance: Provenance = field(default_factory=Provenance)
+
+
+# --- ECR's own values -------------------------------------------------------------------------------------------------------------------
+
+
+def known(kind: type[Kind], field: str, value: str) -> Kind | Unreadable:
+    """Read one of ECR's values. A value that is newer than this release stops one verdict, not every look."""
+    try:
+        return kind(value)
+    except ValueError:
+        return Unreadable(f"{field}: unknown value {value!r}")
+
+
+# A registry has a handful of settings, and a great many repositories that share them.
+
+
+@lru_cache(maxsize=1024)
+def tag_mutability_of(mutability: str, filters: frozenset[str]) -> TagMutabilitySetting | Unreadable:
+    """Read `imageTagMutability` with its filters."""
+    setting = known(TagMutability, "imageTagMutability", mutability)
+    return setting if isinstance(setting, Unreadable) else TagMutabilitySetting(setting, filters)
+
+
+@lru_cache(maxsize=1024)
+def encryption_of(kind: str, kms_key: str | None) -> Encryption | Unreadable:
+    """Read `encryptionConfiguration`."""
+    read = known(EncryptionType, "encryptionType", kind)
+    return read if isinstance(read, Unreadable) else Encryption(read, kms_key)

@@ -560,7 +560,7 @@ class Policy(Strict):
         # What a preset says is in the rest: a file that writes it out is the same policy.
         whole = self.model_copy(update={"namespaces": self._effective})
         content = whole.model_dump(mode="json", by_alias=True, exclude={"preset"})
-        if self.templates == Templates():
+        if not any(content["templates"].values()):
             # No policy from before there were templates becomes another one.
             del content["templates"]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -1,43 +1,16 @@
-"""What ECR would make of a name that it does not hold yet: which creation template covers it, and the settings that it brings."""
+"""What ECR would make of a first push to a name that it does not hold yet: nothing, or a repository as a template has it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Signal, longest_prefix
-from ecr_governor.core.repository import (
-    CreationTemplate,
-    Encryption,
-    EncryptionType,
-    Repository,
-    TagMutabilitySetting,
-    Unreadable,
-    Usage,
-)
+from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Signal
+from ecr_governor.core.repository import CreationTemplate, Repository, Unreadable, Usage, encryption_of, tag_mutability_of
+from ecr_governor.core.templates.applying import applying
+from ecr_governor.core.templates.template import AppliedFor, Template
 
-ON_PUSH = "CREATE_ON_PUSH"
 NOT_YET = Unreadable("it is not there yet, and the registry's scanning rules decide then")
 NO_TAG_YET = Unreadable("it is not there yet, and the tag that is pushed decides then")
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateSettings:
-    """A creation template with what it gives a repository. `has_role`: it names the role that ECR takes for tags and KMS."""
-
-    prefix: str
-    applied_for: frozenset[str]
-    tag_mutability: TagMutabilitySetting | Unreadable
-    encryption: Encryption | Unreadable
-    tags: Mapping[str, str]
-    lifecycle_policy: str | None
-    repository_policy: str | None
-    has_role: bool
-
-    @property
-    def lacks_role(self) -> bool:
-        """Whether it asks for what ECR does only with a role of its own (user guide, repository creation templates)."""
-        encrypts = isinstance(self.encryption, Unreadable) or self.encryption.type is not EncryptionType.AES256
-        return (encrypts or bool(self.tags)) and not self.has_role
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +27,25 @@ class Foreseen:
     unsure: str = ""
 
 
-def foresee(name: str, templates: Sequence[TemplateSettings] | Unreadable, account: str, region: str, now: datetime) -> Foreseen:
+def foresee(name: str, templates: Sequence[Template] | Unreadable, account: str, region: str, now: datetime) -> Foreseen:
     """Tell what ECR would make of a first push to a name. Unreadable templates leave it open."""
     unknown = _unknown(name, account, region, now)
     if isinstance(templates, Unreadable):
         return Foreseen(unknown, unsure=f"whether ECR would make it is not known: {templates.why}")
-    on_push = [each for each in templates if ON_PUSH in each.applied_for]
-    prefix = longest_prefix((each.prefix for each in on_push), name)
-    if prefix is None:
+    found = applying(templates, name, AppliedFor.CREATE_ON_PUSH)
+    template = found.template
+    if template is None:
         return Foreseen(unknown, refused="no creation template with CREATE_ON_PUSH covers the name")
-    template = next(each for each in on_push if each.prefix == prefix)
-    if template.lacks_role:
-        why = f"the creation template {prefix} asks for tags or KMS, and names no role that may set them"
+    if found.fails:
+        why = f"the creation template {template.prefix} asks for tags or KMS, and names no role that may set them"
         return Foreseen(unknown, refused=why)
-    closest = longest_prefix((each.prefix for each in templates), name)
-    unsure = f"the template {closest} is closer and has no CREATE_ON_PUSH: AWS does not say whether it hides {prefix}"
-    return Foreseen(_made(name, template, templates, account, region, now), prefix, unsure="" if closest == prefix else unsure)
+    closer = found.hidden_by
+    unsure = (
+        f"the template {closer.prefix} is closer and has no CREATE_ON_PUSH: AWS does not say whether it hides {template.prefix}"
+        if closer
+        else ""
+    )
+    return Foreseen(_made(name, template, templates, account, region, now), template.prefix, unsure=unsure)
 
 
 def _unknown(name: str, account: str, region: str, now: datetime) -> Repository:
@@ -81,9 +57,7 @@ def _unknown(name: str, account: str, region: str, now: datetime) -> Repository:
     )  # fmt: skip
 
 
-def _made(
-    name: str, template: TemplateSettings, templates: Sequence[TemplateSettings], account: str, region: str, now: datetime
-) -> Repository:
+def _made(name: str, template: Template, templates: Sequence[Template], account: str, region: str, now: datetime) -> Repository:
     evidence = Signal(f"the creation template {template.prefix} with CREATE_ON_PUSH covers the name", (Origin.CREATE_ON_PUSH,), 1)
     return Repository(
         name=name,
@@ -91,9 +65,9 @@ def _made(
         account=account,
         region=region,
         created_at=now,
-        tag_mutability=template.tag_mutability,
-        encryption=template.encryption,
-        tags=dict(template.tags),
+        tag_mutability=tag_mutability_of(template.tag_mutability, template.exclusion_filters),
+        encryption=encryption_of(template.encryption, template.kms_key),
+        tags=dict(template.resource_tags),
         lifecycle_policy=template.lifecycle_policy,
         repository_policy=template.repository_policy,
         scan_frequency=NOT_YET,
