@@ -92,11 +92,12 @@ $(DEPLOYED)/.ready: $(READY) layers/dependencies/requirements.txt
 	@touch $@
 
 CHROMIUM := chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --window-size=1000,1100
-pictures: demo ## The README's pictures of the Slack page and of reports, anew; needs Chromium
+pictures: demo ## The pictures of the Slack page, of reports and of terminals, anew; needs Chromium
 	@for mode in light:1 dark:0; do \
 		$(CHROMIUM) --user-data-dir="$$(mktemp -d)" --blink-settings=preferredColorScheme=$${mode#*:} \
 			--screenshot=docs/images/slack-$${mode%:*}.png "file://$(CURDIR)/out/demo/slack.html" 2>/dev/null; done
 	@$(BIN)/python -m benchmarks.pictures docs/images
+	@$(BIN)/python -m benchmarks.terminals docs/images
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 lock: ## Lock all requirements anew, with hashes

@@ -128,6 +128,15 @@ def test_policy_examples_are_valid(page: Path) -> None:
         load(block, named(page))
 
 
+def test_a_picture_asks_nobody_for_anything() -> None:
+    pictures = sorted((ROOT / "docs" / "images").glob("*.svg"))
+    assert pictures
+    for picture in pictures:
+        addresses = re.findall(r"https?://[^\s\"'<)]+", picture.read_text())
+        assert set(addresses) <= {"http://www.w3.org/2000/svg", "https://www.textualize.io"}, picture.name
+        assert not re.search(r"@import|@font-face|<image|<script", picture.read_text()), picture.name
+
+
 def test_the_readme_and_the_policy_page_show_policies() -> None:
     assert code_blocks(text_of("README.md"), "yaml")
     assert code_blocks(text_of("docs/policy.md"), "yaml")
