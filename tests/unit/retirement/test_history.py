@@ -53,8 +53,12 @@ def chained(lines: Lines) -> tuple[RepositoryRecord, list[Entry]]:
         digest = entry_hash(NAME, number, kind, said, head)
         entries.append(Entry(NAME, number, kind, said, head, digest))
         head = digest
-    last = lines[-1][1]["state"]
-    retirement = Retirement(Stage(last["stage"]), datetime.fromisoformat(last["since"]), birth=datetime.fromisoformat(last["birth"]))
+    last = next((said["state"] for _, said in reversed(lines) if "state" in said), None)
+    retirement = (
+        Retirement(Stage(last["stage"]), datetime.fromisoformat(last["since"]), birth=datetime.fromisoformat(last["birth"]))
+        if last
+        else None
+    )
     return RepositoryRecord(NAME, entries=len(entries), head=head, retirement=retirement), entries
 
 
@@ -192,3 +196,79 @@ def test_what_a_later_release_has_added_to_a_record_is_no_tampering() -> None:
     assert tampered(replace(without, retirement=replace(record.retirement, noticed_at=T0)), before) != ""
     lying = [*a_history()[:-1], (entries[-1].kind, {**newest, "state": {**state, "stage": "observed"}})]
     assert tampered(replace(chained(lying)[0], retirement=without.retirement), chained(lying)[1]) != ""
+
+
+LOOK = ("change", {"at": T0.isoformat(), "opened": []})
+
+
+def with_look(at: int) -> Lines:
+    history = a_history()
+    return [*history[:at], LOOK, *history[at:]]
+
+
+def told_of(lines: Lines, **changed: Any) -> list[str]:
+    record, entries = chained(lines)
+    notice = 2 + [kind for kind, _ in lines[:2]].count("change")
+    return list(breaches(replace(record, **changed), iter(entries), lambda number: T0 + DAY if number == notice else None))
+
+
+def test_these_kinds_are_what_ledgers_hold() -> None:
+    assert (INTENT, OUTCOME) == ("retirement-intent", "retirement")
+
+
+@pytest.mark.parametrize("at", [0, 3, 8])
+def test_looks_between_the_steps_are_none_of_them(at: int) -> None:
+    assert told_of(with_look(at)) == []
+
+
+def test_a_repository_that_never_retired_has_nothing_to_hold_against_it() -> None:
+    assert told_of([LOOK]) == []
+    assert told_of([LOOK], retirement=Retirement(Stage.MARKED, T0)) == [
+        "the record says another thing of its retirement than the newest entry"
+    ]
+
+
+def test_an_entry_without_a_state_is_no_proof_of_one() -> None:
+    record, entries = chained(a_history()[:2])
+    bare = replace(entries[1], body={key: value for key, value in entries[1].body.items() if key != "state"})
+    bare = replace(bare, hash=entry_hash(NAME, 2, OUTCOME, bare.body, bare.previous))
+    assert tampered(replace(record, head=bare.hash), [entries[0], bare]) == (
+        "the record says another thing of its retirement than the newest entry"
+    )
+
+
+def test_a_way_back_needs_no_intent_of_its_own() -> None:
+    assert wrong([*a_history()[:2], (OUTCOME, body(Stage.MARKED, Stage.OBSERVED, 5, reasons=[AGAINST]))]) == []
+
+
+def test_what_was_intended_is_what_must_come() -> None:
+    history = a_history()
+    history[2] = (INTENT, body(Stage.MARKED, Stage.ARCHIVED, 10))
+    assert "entry 4 is quarantined, and nobody intended it before" in wrong(history[:4])
+
+
+def test_only_a_deletion_is_asked_for_the_quarantine_of_its_images() -> None:
+    history = a_history()[:4]
+    assert wrong([*history[:3], (OUTCOME, {**history[3][1], "images": 2})]) == []
+
+
+def test_all_reasons_against_a_step_are_named() -> None:
+    history = a_history()[:2]
+    both = [AGAINST, {"check": "unused", "seen": "", "weight": "doubt"}]
+    assert wrong([history[0], (OUTCOME, {**history[1][1], "reasons": both})]) == ["entry 2 goes on to marked against no veto, unused"]
+
+
+def test_nothing_follows_a_deletion() -> None:
+    again = (INTENT, body(Stage.DELETED, Stage.MARKED, 40)), (OUTCOME, body(Stage.DELETED, Stage.MARKED, 40))
+    assert wrong([*a_history(), *again])[:1] == ["entry 9 leads from deleted to marked"]
+
+
+def test_a_notice_can_only_be_given_again_of_a_mark() -> None:
+    assert wrong([(OUTCOME, body(Stage.MARKED, Stage.MARKED, 0))]) == ["entry 1 is marked, and nobody intended it before"]
+
+
+def test_only_a_deletion_can_be_the_doing_of_others() -> None:
+    by_others = body(Stage.MARKED, Stage.QUARANTINED, 10, reasons=[], why="somebody else did it")
+    assert wrong([*a_history()[:2], (OUTCOME, by_others)]) == ["entry 3 is quarantined, and nobody intended it before"]
+    with_reasons = body(Stage.MARKED, Stage.DELETED, 10, why="somebody else deleted it")
+    assert wrong([*a_history()[:2], (OUTCOME, with_reasons)]) == ["entry 3 is deleted, and nobody intended it before"]

@@ -52,3 +52,9 @@ def test_another_mark_has_reminders_of_its_own() -> None:
     first = reminder_due(Retirement(Stage.MARKED, MONDAY), MONDAY, ends, "", now)
     assert first is not None
     assert reminder_due(Retirement(Stage.MARKED, MONDAY + DAY), MONDAY, ends, first, now) not in {None, first}
+
+
+def test_on_the_last_day_nobody_is_reminded_any_more() -> None:
+    marked, ends = Retirement(Stage.MARKED, MONDAY), MONDAY + 14 * DAY
+    assert reminder_due(marked, MONDAY, ends, "", ends) is None
+    assert reminder_due(marked, MONDAY, ends, "", ends - 3 * DAY) == f"{MONDAY.isoformat()} 1"

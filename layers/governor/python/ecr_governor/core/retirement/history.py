@@ -1,8 +1,8 @@
 """What must be true of a repository's entries, whoever wrote them: checked after each simulated schedule and by `ledger verify`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from ecr_governor.core.policy.retirement import LEAST_QUARANTINE
@@ -36,7 +36,7 @@ def _as_written(state: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**_UNSAID, **state}
 
 
-_UNSAID: Final = as_data(Retirement(Stage.OBSERVED, datetime.min.replace(tzinfo=UTC)))
+_UNSAID: Final = {each.name: each.default for each in fields(Retirement) if each.default is not MISSING}
 
 
 @dataclass
@@ -82,9 +82,9 @@ def _reached(entry: Entry, life: _Life, told_at: ToldAt) -> Iterator[str]:
         yield f"entry {entry.number} is {to.value}, and nobody intended it before"
     if to in SEEN_BY_OTHERS:
         yield from _after_the_notice(entry, to, life, told_at)
-    if (since := life.reached.get(Stage.QUARANTINED)) and to.rank > Stage.QUARANTINED.rank and _at(entry) - _at(since) < QUARANTINE:
+    if (since := life.reached.get(Stage.QUARANTINED)) and _at(entry) - _at(since) < QUARANTINE:
         yield f"entry {entry.number} is {to.value} within {LEAST_QUARANTINE} days of the quarantine"
-    if to is Stage.DELETED and entry.body.get("images") and not life.reached.keys() & {Stage.QUARANTINED, Stage.ARCHIVED}:
+    if to is Stage.DELETED and entry.body.get("images") and Stage.QUARANTINED not in life.reached:
         yield f"entry {entry.number} deleted images that were in no quarantine"
 
 
@@ -113,9 +113,9 @@ def _after(entry: Entry, life: _Life) -> _Life:
     if entry.body.get("intended"):
         # It stays where it was, and what was intended is still to be ended.
         return life
-    if to in {Stage.OBSERVED, Stage.DELETED}:
-        return _Life(life.birth)
-    return _Life(life.birth, to, {**life.reached, to: entry}, None, entry.body.get("delete_after") or life.delete_after)
+    if to is Stage.OBSERVED:
+        return _Life()
+    return _Life(life.birth, to, {**life.reached, to: entry}, None, entry.body["delete_after"])
 
 
 def _told_again(entry: Entry, life: _Life) -> bool:
@@ -126,7 +126,7 @@ def _told_again(entry: Entry, life: _Life) -> bool:
 def _by_others(entry: Entry) -> bool:
     """Whether an end is told that another one brought about, or an interrupted run of ours: it has a why, no reasons, and took nothing."""
     body = entry.body
-    return body["to"] == Stage.DELETED.value and bool(body.get("why")) and not body["reasons"] and not body.get("images")
+    return body["to"] == Stage.DELETED.value and body.get("why", "") != "" and not body["reasons"] and not body.get("images")
 
 
 def _at(entry: Entry) -> datetime:

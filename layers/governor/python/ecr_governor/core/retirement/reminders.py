@@ -25,12 +25,10 @@ def reminder_due(retirement: Retirement, told_at: datetime, ends: datetime, remi
     `told_at` is when somebody was told of the mark: who was told later than a reminder would come needs none. `reminded` is the last one.
     """
     left = working_days(now, ends)
-    for before in WORKING_DAYS_BEFORE:
-        if 0 < left <= before < working_days(told_at, ends):
-            due = _identity(retirement, before)
-            later = {_identity(retirement, each) for each in WORKING_DAYS_BEFORE if each <= before}
-            return None if reminded in later else due
-    return None
+    before = next((each for each in WORKING_DAYS_BEFORE if 0 < left <= each < working_days(told_at, ends)), None)
+    if before is None or reminded in {_identity(retirement, each) for each in WORKING_DAYS_BEFORE if each <= before}:
+        return None
+    return _identity(retirement, before)
 
 
 def _identity(retirement: Retirement, before: int) -> str:
