@@ -4,6 +4,8 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,6 +51,12 @@ class Deployment:
             raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
         make: Any = session.client
         return make(service, endpoint_url=self.endpoint_url, config=config, **dummy)
+
+    def account_and_time(self) -> tuple[str, datetime]:
+        """Tell whose credentials these are, and what time it is by AWS's clock: the embedded AWS has one of its own."""
+        answer = self.client("sts").get_caller_identity()
+        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return str(answer["Account"]), now.astimezone(UTC)
 
     def names(self) -> dict[str, str]:
         """Where the stack keeps things: `ledger`, `policy_bucket`, `policy_key`, `reports_bucket`, `sweep`, `releases`, `retire`, `reap`."""

@@ -1,6 +1,7 @@
 """The scenes. Each does something to the registry, waits, and holds what came out against what should."""
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +18,14 @@ from cli import retirement
 from cli.build import ensure_built
 from cli.demo.stage import Refused, Stage
 from cli.deployment import Deployment
-from cli.embedded import REGION, STACK, running, upload_policy
+from cli.embedded import ACCOUNT, REGION, STACK, running, upload_policy
 from cli.trouble import Exit, Trouble
 from ecr_governor.core.record import break_in
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER
 from ecr_governor.core.retirement.state import Stage as Retired
 from local import ecr
 from local.principals import identify
+from local.trail.files import write_files
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 POLICY = Path(__file__).with_name("policy.yaml")
@@ -52,7 +54,7 @@ Play = Callable[[Stage], Iterator[str]]
 
 
 def tell(out: Path) -> None:
-    """Tell the story; write `summary.json`, `slack.html`, `report.html` and `ledger.jsonl`. Exit code 1 if anything did not come out as it should."""
+    """Tell the story; write `summary.json`, `slack.html`, `report.html`, `ledger.jsonl` and CloudTrail's files. Exit code 1 if anything did not come out as it should."""
     if out.exists() and not out.is_dir():
         raise Trouble(f"{out} is no folder", "the summary, the pages and the ledger are written into one", "--out out/demo")
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
@@ -70,6 +72,8 @@ def tell(out: Path) -> None:
         (out / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
         (out / "slack.html").write_text(aws.slack.export_html())
         (out / "report.html").write_bytes(stage.report())
+        shutil.rmtree(out / "trail", ignore_errors=True)
+        write_files(aws.trail.history, out / "trail", account=ACCOUNT, region=REGION, until=aws.clock.now())
         with (out / "ledger.jsonl").open("w") as ledger:
             for record in sorted(stage.ledger.all_records(), key=lambda record: record.name):
                 for entry in stage.ledger.entries(record.name):
@@ -127,6 +131,9 @@ def _farewell(console: Console, out: Path, summary: dict[str, Any]) -> None:
         f"\nLook at\n  {out}/report.html    the report of the last Monday\n  {out}/slack.html     the messages as people see them\n  {out}/ledger.jsonl   every decision, with its reason"
     )
     console.print(f"  {out}/summary.json   this story as data")
+    console.print(
+        f"  {out}/trail/         CloudTrail's records of it: ecr-governor policy backtest cli/demo/policy.yaml --events {out}/trail --delay 0"
+    )
 
 
 def _expect(holds: object, what: str) -> str:

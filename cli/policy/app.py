@@ -115,3 +115,82 @@ def diff(
     from cli.policy import comparing  # noqa: PLC0415 - pydantic is heavy
 
     raise typer.Exit(comparing.run(old, new, against, output, max_new, on))
+
+
+@app.command()
+def backtest(
+    file: File,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events", help="CloudTrail's records: a file, or a directory of a trail's files as they are in S3.", show_default=False
+        ),
+    ] = None,
+    lookup: Annotated[
+        bool, typer.Option("--lookup", help="Ask CloudTrail's event history instead: 90 days, 100 records a second.")
+    ] = False,
+    inventory: Annotated[
+        Path | None,
+        typer.Option("--inventory", help="How it is now: audit --facts --output jsonl. Tells what the records do not.", show_default=False),
+    ] = None,
+    enforce: Annotated[bool, typer.Option("--enforce", help="Play the policy as if it said mode: enforce.")] = False,
+    account: Annotated[str | None, typer.Option("--account", help="The registry's account, if the records are of several.")] = None,
+    region: Annotated[str | None, typer.Option("--region", help="The registry's Region; for --lookup the one to ask.")] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The records are all there are: a day without any is one on which nothing happened.")
+    ] = False,
+    watched_since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--watched-since",
+            formats=["%Y-%m-%d"],
+            help="As if the repositories had been watched since this day; else since the records begin.",
+        ),
+    ] = None,
+    delay: Annotated[int, typer.Option("--delay", min=0, max=3600, help="Seconds that an event takes to arrive.")] = 60,
+    stack: Annotated[
+        str, typer.Option("--stack", help="The deployed stack: what its roles did is played, not taken from the records.")
+    ] = "ecr-governor",
+    max_regret: Annotated[
+        float | None, typer.Option("--max-regret", min=0, max=100, help="Exit code 1 if more percent of what is quarantined is regretted.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", help="Keep what was read in this file, and go on from it.", show_default=False)
+    ] = None,
+    output: Annotated[str, typer.Option("--output", help="table, json or markdown.")] = "table",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    endpoint_url: Annotated[
+        str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for --lookup.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", envvar="AWS_PROFILE", help="Profile of your AWS configuration, for --lookup.")
+    ] = None,
+) -> None:
+    """Tell what a policy would have done: play what CloudTrail has recorded, and see what was found, changed, retired and regretted.
+
+    Example: ecr-governor policy backtest policy.yaml --events trail/ --inventory inventory.jsonl --enforce
+    """
+    from cli.backtest import command  # noqa: PLC0415 - pydantic is heavy
+    from cli.trouble import Trouble  # noqa: PLC0415 - with it
+
+    if (events is None) is not lookup:
+        raise Trouble("there must be one source of records", "give --events or --lookup, and not both", "--events trail/")
+    asked = command.Asked(
+        policy_path=file,
+        events=events,
+        inventory_path=inventory,
+        account=account,
+        region=region,
+        stack=stack,
+        state=state,
+        enforce=enforce,
+        complete=complete,
+        delay=delay,
+        watched_since=watched_since,
+        max_regret=max_regret,
+        output=output,
+        quiet=quiet,
+        endpoint_url=endpoint_url,
+        profile=profile,
+    )
+    raise typer.Exit(command.run(asked))

@@ -80,21 +80,22 @@ def rehearse(
     steps: list[Step] = []
     pending = list(happenings)
     decision = Decision(None, ())
-    for run_at in (*_nights(world.created_at, now, policy.retirement.window.from_hour), now):
+    for run_at in (*nights(world.created_at, now, policy.retirement.window.from_hour), now):
         while pending and pending[0].at <= run_at:
             steps += _happened(world, pending.pop(0))
         if world.stage is Stage.DELETED:
             break
-        case = _case(world, policy, run_at, repository)
+        case = case_of(world, policy, run_at, repository)
         decision = decide(case, run_at)
         # The last look only asks: the step that it leads to is the next night's.
         if run_at < now:
-            steps += _step(world, case, decision, policy, run_at, repository)
-    held_up = [*withheld(policy), *([] if _candidate(world, policy, now, repository) else ["the rule unused does not find it unused"])]
+            steps += step(world, case, decision, policy, run_at, repository)
+    held_up = [*withheld(policy), *([] if looked_at(world, policy, now, repository) else ["the rule unused does not find it unused"])]
     return Outcome(world.stage, tuple(steps), decision, tuple(held_up))
 
 
-def _nights(begun: datetime, now: datetime, hour: int) -> Iterator[datetime]:
+def nights(begun: datetime, now: datetime, hour: int) -> Iterator[datetime]:
+    """Give the times of the runs from `begun` until now, one each day at this hour."""
     night = begun.replace(hour=hour, minute=0, second=0, microsecond=0)
     while night < now:
         if night >= begun:
@@ -117,7 +118,7 @@ def _happened(world: World, event: Happening) -> Iterator[Step]:
     if refused:
         # A refused call gives back at once; whoever made it tries again, and that is not a part of this history.
         world.used_at = event.at
-        _take_back(world, event.at)
+        take_back(world, event.at)
         yield Step(event.at, Stage.OBSERVED, Decision(Stage.OBSERVED, ()))
         return
     match event.kind:
@@ -138,7 +139,8 @@ def _happened(world: World, event: Happening) -> Iterator[Step]:
             pass
 
 
-def _case(world: World, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]) -> Case:
+def case_of(world: World, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]) -> Case:
+    """Put together what a decision rests on."""
     snapshot = world.snapshot()
     exemption = policy.exemption_for(world.name, unused.RULE.id, at)
     uses = (Use("a running task", repository=world.name),) if world.running else ()
@@ -155,11 +157,11 @@ def _case(world: World, policy: Policy, at: datetime, repository: Callable[[date
         delivered_at=world.delivered_at,
         used_at=world.used_at,
         never_pushed=not world.pushed and world.watched_since - world.created_at <= AT_BIRTH,
-        misnamed=_finds(naming.RULE.id, policy, at, repository),
+        misnamed=finds(naming.RULE.id, policy, at, repository),
     )
 
 
-def _finds(rule: str, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]) -> bool:
+def finds(rule: str, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]) -> bool:
     """Whether a rule finds something that nobody is exempt from."""
     return any(
         judgement.rule == rule and judgement.exemption is None and isinstance(judgement.verdict, Violation)
@@ -167,31 +169,31 @@ def _finds(rule: str, policy: Policy, at: datetime, repository: Callable[[dateti
     )
 
 
-def _step(
+def step(
     world: World, case: Case, decision: Decision, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]
 ) -> Iterator[Step]:
-    looked_at = _candidate(world, policy, at, repository)
-    if decision.in_use and looked_at:
+    """Take the step that was decided on, if nothing withholds it."""
+    if decision.in_use and looked_at(world, policy, at, repository):
         world.used_at = at
     if decision.to is None:
         return
     if decision.to is Stage.OBSERVED:
-        _take_back(world, at, not_before=at + case.terms.after_days * _DAY if decision.vetoed and case.terms else None)
+        take_back(world, at, not_before=at + case.terms.after_days * _DAY if decision.vetoed and case.terms else None)
         yield Step(at, Stage.OBSERVED, decision)
         return
-    if any(withheld(policy)) or not policy.retirement.window.contains(at) or not looked_at:
+    if any(withheld(policy)) or not policy.retirement.window.contains(at) or not looked_at(world, policy, at, repository):
         return
     _go_on(world, case, decision.to, at)
     yield Step(at, decision.to, decision)
 
 
-def _candidate(world: World, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]) -> bool:
+def looked_at(world: World, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]) -> bool:
     """Whether a run would come to this repository: its retirement is under way, or a sweep found it unused, empty, or wrongly named."""
     if (world.retirement is not None and world.retirement.under_way) or not world.images:
         return True
     terms = policy.expectation_for(world.name).settings.retirement
     wanted = (unused.RULE.id, naming.RULE.id) if terms is not None and terms.misnamed_after_days is not None else (unused.RULE.id,)
-    return any(_finds(rule, policy, at, repository) for rule in wanted)
+    return any(finds(rule, policy, at, repository) for rule in wanted)
 
 
 def _go_on(world: World, case: Case, to: Stage, at: datetime) -> None:
@@ -212,7 +214,8 @@ def _go_on(world: World, case: Case, to: Stage, at: datetime) -> None:
         world.images = tuple(replace(image, status=ARCHIVED, archived_at=at) for image in world.images)
 
 
-def _take_back(world: World, at: datetime, not_before: datetime | None = None) -> None:
+def take_back(world: World, at: datetime, not_before: datetime | None = None) -> None:
+    """Give the repository back as it was before its retirement."""
     former = world.retirement
     if former is not None:
         world.policy = released(world.policy, former.original_policy)

@@ -1,12 +1,15 @@
 """The main job on the deployed system: pushed, created on push, judged, put right, announced."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.demo.stage import Refused, Stage
 from ecr_governor.core.origin import Origin
+from tests.integration.backtests import backtested, fate_of, found, found_by, put_right_by
+from tests.integration.conftest import POLICY
 
 CI = "ci-payments/build-812"
 
@@ -189,3 +192,28 @@ def test_every_change_is_on_the_bus_as_documented(stage: Stage, misnamed: str) -
     )
     assert opened["finding"]["state"] == "open"
     assert opened["account"] == "123456789012"
+
+
+def test_a_backtest_of_the_records_finds_and_puts_right_what_was_found_and_put_right(
+    stage: Stage, name: str, misnamed: str, tmp_path: Path
+) -> None:
+    stage.push(f"{name}:v1.0.0", CI)
+    stage.push(f"{misnamed}:latest", CI)
+    stage.settle()
+    bob = stage.client("ecr", "bob")
+    bob.delete_lifecycle_policy(repositoryName=name)
+    stage.settle()
+    everybody = {"Version": "2012-10-17", "Statement": [{"Sid": "A", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}]}
+    bob.set_repository_policy(repositoryName=name, policyText=json.dumps(everybody))
+    stage.settle()
+    bob.delete_repository(repositoryName=misnamed, force=True)
+    stage.settle()
+    result = backtested(stage, POLICY.read_bytes(), tmp_path)
+    assert result.knowledge.gaps == ()
+    for each in (name, misnamed):
+        fate = fate_of(result, each)
+        assert found(fate) == found_by(stage, each)
+        assert {action for _, action, _ in fate.changes} == put_right_by(stage, each)
+    assert found(fate_of(result, misnamed)) >= {"naming", "image-tag"}
+    assert [finding.rule for finding in fate_of(result, name).findings if finding.resolved_at is None] == ["repository-policy"]
+    assert fate_of(result, misnamed).gone_at is not None

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from cli.demo.stage import Refused, Stage
 from cli.deployment import Deployment
 from cli.embedded import REGION, STACK, running, upload_policy
 from cli.trouble import Trouble
+from ecr_governor.core.retirement.history import OUTCOME
 from ecr_governor.core.retirement.state import Stage as Retired
 from local.ecr import faults
+from tests.integration.backtests import backtested, fate_of, found, found_by
 from tests.integration.sweeps import summary, swept
 from tests.using import put_everything
 
@@ -143,7 +145,20 @@ def test_what_nobody_uses_is_marked_told_quarantined_archived_and_deleted(stage:
     stage.settle()
 
 
-def test_a_pull_in_quarantine_is_refused_and_releases_it_and_the_policy_is_as_it_was(stage: Stage) -> None:
+def check_backtest(stage: Stage, folder: Path) -> None:
+    """A backtest of the records goes the same way, never later, and regrets what was wanted."""
+    result = backtested(stage, POLICY, folder)
+    fate = fate_of(result, NAME)
+    done = [entry.body for entry in stage.ledger.entries(NAME) if entry.kind == OUTCOME]
+    assert [each.to.value for each in fate.steps] == [body["to"] for body in done]
+    assert all(each.at <= datetime.fromisoformat(body["at"]) for each, body in zip(fate.steps, done, strict=True))
+    (regret,) = fate.regrets
+    assert (regret.stage, regret.by, regret.at) == (Retired.QUARANTINED, "ci-deploy/deploy-1", fate.steps[-1].at)
+    assert (result.regret.reached, result.regret.rate) == (1, 1.0)
+    assert found(fate) == found_by(stage, NAME)
+
+
+def test_a_pull_in_quarantine_is_refused_and_releases_it_and_the_policy_is_as_it_was(stage: Stage, tmp_path: Path) -> None:
     before = policy_text(stage)
     quarantined(stage)
     with pytest.raises(Refused):
@@ -158,6 +173,7 @@ def test_a_pull_in_quarantine_is_refused_and_releases_it_and_the_policy_is_as_it
     # It had a policy before, nothing was archived, the event names a repository, and the policy file is valid.
     others = {"ecr:DeleteRepositoryPolicy", "ecr:UpdateImageStorageClass", "sqs:SendMessage", "s3:GetObjectVersion"}
     assert_it_may_do_what_it_does(stage, "ReleasesRole", but=others)
+    check_backtest(stage, tmp_path)
 
 
 def check_ledger(stage: Stage, here: Deployment, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,26 @@ class Happening:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One CloudTrail record of a call on ECR, for whoever reads a history of them. `repository` is "" where it is about the registry.
+
+    `error` is CloudTrail's error code, "" for a call that succeeded. `request`, `response` and `details` (what a service event tells) are
+    empty where the record has none.
+    """
+
+    event: str
+    event_id: str
+    at: datetime
+    actor: Actor
+    repository: str
+    error: str
+    request: Mapping[str, Any]
+    response: Mapping[str, Any]
+    details: Mapping[str, Any]
+    news: News
+
+
 class _Tolerant(BaseModel):
     @model_validator(mode="before")
     @classmethod
@@ -101,6 +121,7 @@ class _Record(_Tolerant):
     user_agent: str = Field("", alias="userAgent")
     error_code: str | None = Field(None, alias="errorCode")
     error_message: str = Field("", alias="errorMessage")
+    details: dict[str, Any] | None = Field(None, alias="serviceEventDetails")
     recipient_account: str = Field("", alias="recipientAccountId")
 
 
@@ -174,11 +195,38 @@ def parse_refusal(body: str, account: str, region: str) -> Happening | None:
     if owner and owner != account:
         raise Rejected(f"record is of registry {_shown(owner)}, but this is {account}")
     if not request and not record.resources:
-        # On failure CloudTrail may leave both out; the words of the refusal name the repository.
-        request = {"resourceArn": next((word for word in record.error_message.split() if ":repository/" in word), None)}
+        request = _named_in_refusal(record)
     actor = record.user_identity.actor()
     name = _name(request, record, account)
     return Happening(name, News(), Trigger(record.event_name, actor.name), record.event_time)
+
+
+def recorded(detail: Mapping[str, Any], account: str) -> Recorded:
+    """Read a CloudTrail record of any call on ECR, refused and failed ones as well. Raises Rejected with the reason."""
+    try:
+        record = _Record.model_validate(detail)
+    except ValidationError as invalid:
+        raise Rejected(f"not a CloudTrail record: {_first(invalid)}") from invalid
+    if record.event_version.partition(".")[0] != SUPPORTED_RECORD_VERSION:
+        raise Rejected(f"CloudTrail record version {record.event_version} is unknown; supported: {SUPPORTED_RECORD_VERSION}.x")
+    request = record.request_parameters or {}
+    actor = record.user_identity.actor()
+    named = request if request or record.resources else _named_in_refusal(record)
+    about = any(key in named for key in ("repositoryName", "resourceArn")) or any(
+        ":repository/" in each.arn for each in record.resources or ()
+    )
+    return Recorded(
+        event=record.event_name,
+        event_id=record.event_id,
+        at=record.event_time.astimezone(UTC),
+        actor=actor,
+        repository=_name(named, record, account) if about else "",
+        error=record.error_code or "",
+        request=request,
+        response=record.response_elements or {},
+        details=record.details or {},
+        news=_news(record, actor) if record.error_code is None else News(),
+    )
 
 
 def creation_in_record(detail: Mapping[str, Any], account: str) -> tuple[str, Creation] | None:
@@ -196,6 +244,12 @@ def creation_in_record(detail: Mapping[str, Any], account: str) -> tuple[str, Cr
         return None
     creation = _news(record, record.user_identity.actor()).creation
     return (_name(request, record, account), creation) if creation else None
+
+
+def _named_in_refusal(record: _Record) -> dict[str, Any]:
+    """On failure CloudTrail may leave out parameters and resources; the words of the refusal name the repository."""
+    arn = next((word for word in record.error_message.split() if ":repository/" in word), None)
+    return {"resourceArn": arn} if arn else {}
 
 
 def _news(record: _Record, actor: Actor) -> News:

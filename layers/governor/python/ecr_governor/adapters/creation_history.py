@@ -1,4 +1,4 @@
-"""CloudTrail's event history: who created which repository within the last 90 days."""
+"""CloudTrail's event history: what happened within the last 90 days, and who created which repository."""
 
 import json
 import time
@@ -14,6 +14,7 @@ from ecr_governor.core.origin import Creation
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail import CloudTrailClient
+    from mypy_boto3_cloudtrail.literals import LookupAttributeKeyType
 
 PAGE = 50
 """The most that LookupEvents gives at once (CloudTrail API reference)."""
@@ -26,7 +27,7 @@ ReadRecord = Callable[[Mapping[str, Any]], tuple[str, Creation] | None]
 
 
 class CloudTrailHistory:
-    """Reads `CreateRepository` from the event history. It is complete without a trail, and free."""
+    """Reads the event history. It is complete without a trail, and free."""
 
     def __init__(
         self,
@@ -49,6 +50,11 @@ class CloudTrailHistory:
 
     def creations(self, since: datetime, until: datetime) -> Iterator[Sequence[tuple[str, Creation]]]:
         """List creations by repository name, newest first, page by page. Raises Throttled, Denied."""
+        for page in self.pages("EventName", "CreateRepository", since, until):
+            yield [found for text in page if (found := self._creation(text))]
+
+    def pages(self, attribute: "LookupAttributeKeyType", value: str, since: datetime, until: datetime) -> Iterator[Sequence[str]]:
+        """Read records, each as the text of its JSON, newest first, page by page; ends are included. Raises Throttled, Denied."""
         cloudtrail = self._make_client()
         token: dict[str, Any] = {}
         while True:
@@ -56,7 +62,7 @@ class CloudTrailHistory:
             self._calls += 1
             try:
                 answer = cloudtrail.lookup_events(
-                    LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "CreateRepository"}],
+                    LookupAttributes=[{"AttributeKey": attribute, "AttributeValue": value}],
                     StartTime=since,
                     EndTime=until,
                     MaxResults=PAGE,
@@ -64,7 +70,7 @@ class CloudTrailHistory:
                 )
             except ClientError as error:
                 raise_translated(error, "cloudtrail:LookupEvents")
-            yield [found for event in answer.get("Events", ()) if (found := self._creation(event.get("CloudTrailEvent", "")))]
+            yield [event.get("CloudTrailEvent", "") for event in answer.get("Events", ())]
             if not answer.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
