@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli import exempt
+from cli import asking, exempt
 from cli.explain import explain
 from cli.options import Endpoint, Output, Profile, Region, Stack
 from cli.output import whole_output
@@ -297,6 +297,10 @@ def verify_ledger(
     from cli import deployment, entries  # noqa: PLC0415 - boto3 is heavy
 
     raise typer.Exit(entries.verify(deployment.Deployment(stack, endpoint_url, region, profile), name, output))
+
+
+ledger.command()(asking.blame)
+app.command()(asking.replay)
 
 
 @evidence.command()

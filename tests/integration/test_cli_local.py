@@ -146,6 +146,28 @@ def test_after_templates_sync_a_push_makes_a_repository_that_needs_no_remedy(
     assert shown["facts"]["lifecycle_policy"] == json.loads(told["lifecyclePolicy"])
 
 
+def test_who_set_what_what_an_event_would_do_and_what_a_policy_would_have_done(ready: dict[str, Any], tmp_path: Path) -> None:
+    push(ready, "payments/blamed_one:v1.0.0")
+    run("local", "settle")
+    endpoint = ("--output", "json", "--endpoint-url", ready["aws_endpoint"])
+    blamed = run("ledger", "blame", "payments/blamed_one", "--lookup", *endpoint)
+    by = {each["setting"]: (each["by"], each["source"].partition(" ")[0]) for each in blamed["settings"]}
+    assert by["lifecycle policy"] == by["tag owner"] == ("ECR Governor", "ledger")
+    assert by["scanning"] == ("AWSServiceRoleForECRTemplate/ecr-create-on-push", "event")
+    event = json.loads((ROOT / "events" / "put-image.json").read_text().replace("payments/api", "payments/blamed_one"))
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    replayed = run("replay", str(tmp_path / "event.json"), *endpoint)
+    assert (replayed["looked"], replayed["function"]) == (False, "image_events")
+    (tmp_path / "event.json").write_text(json.dumps(event).replace("PutImage", "DeleteLifecyclePolicy"))
+    replayed = run("replay", str(tmp_path / "event.json"), *endpoint, expect=1)
+    assert {each["rule"]: each["verdict"] for each in replayed["judgements"]}["naming"] == "violated"
+    assert (replayed["remedies"], replayed["change"]) == ([], None)
+    told = run("policy", "backtest", str(POLICY), "--lookup", "--region", ready["region"], "--delay", "0", *endpoint)
+    (fate,) = (each for each in told["fates"] if each["repository"] == "payments/blamed_one")
+    assert {each["rule"] for each in fate["findings"]} >= {"naming", "lifecycle-policy", "tag-mutability"}
+    assert told["complete"] is True
+
+
 def test_advance_moves_the_clock_and_fires_what_is_due(ready: dict[str, Any]) -> None:
     before = run("local", "status")["time"]
     counts = run("local", "advance", "2d")
