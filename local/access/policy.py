@@ -70,6 +70,8 @@ KNOWN_KEYS = (
     "aws:resourceaccount",
     "ecr:resourcetag/",
     "cloudwatch:namespace",
+    "lambda:functionurlauthtype",
+    "lambda:invokedviafunctionurl",
     "events:source",
     "events:detail-type",
     "dynamodb:leadingkeys",

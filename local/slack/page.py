@@ -7,9 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from local.slack import forms
 from local.slack.mrkdwn import plain, to_html
+
+if TYPE_CHECKING:
+    from local.slack.forms import Live
 
 STYLES = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 AVATAR = (
@@ -29,27 +33,39 @@ ChannelRow = tuple[str, str, str]
 """Id, name and topic of a channel."""
 
 
-def render(messages: Sequence[Message], *, channels: Sequence[ChannelRow], app_name: str, workspace: str = "Embedded") -> str:
-    """The whole page: every channel, one of them in view."""
+def render(
+    messages: Sequence[Message],
+    *,
+    channels: Sequence[ChannelRow],
+    app_name: str,
+    workspace: str = "Embedded",
+    live: Live | None = None,
+    again: bool = False,
+) -> str:
+    """The whole page: every channel, one of them in view. Where it is `live` buttons can be pressed; `again`: it shows itself anew soon."""
     counts = {channel: sum(message["channel"] == channel and not message["deleted"] for message in messages) for channel, _, _ in channels}
     links = "".join(
         f'<a href="#{html.escape(channel)}"><span class="hash">#</span>{html.escape(name)}<span class="unread">{counts[channel] or ""}</span></a>'
         for channel, name, _ in channels
     )
-    rooms = "".join(_channel(row, [message for message in messages if message["channel"] == row[0]], app_name) for row in channels)
+    rooms = "".join(_channel(row, [message for message in messages if message["channel"] == row[0]], app_name, live) for row in channels)
+    persons = forms.people(live) if live else ""
+    form = forms.form(live.view, live, _block) if live and live.view else ""
+    anew = f'<meta http-equiv="refresh" content="2;url=/?as={html.escape(live.user)}">' if live and again and not form else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
+        f"{anew}"
         f"<title>#{html.escape(channels[0][1])}</title><style>{STYLES}</style></head><body>"
-        f'<nav aria-label="Channels"><p class="workspace">{html.escape(workspace)}</p>{links}</nav><div class="rooms">{rooms}</div></body></html>'
+        f'<nav aria-label="Channels"><p class="workspace">{html.escape(workspace)}</p>{links}{persons}</nav><div class="rooms">{rooms}</div>{form}</body></html>'
     )
 
 
-def _channel(row: ChannelRow, messages: Sequence[Message], app_name: str) -> str:
+def _channel(row: ChannelRow, messages: Sequence[Message], app_name: str, live: Live | None) -> str:
     channel, name, topic = row
     shown = [message for message in messages if message["thread_ts"] is None]
     days = "".join(
-        _day(day, list(group), messages, app_name) for day, group in groupby(shown, key=lambda message: str(message["time"])[:10])
+        _day(day, list(group), messages, app_name, live) for day, group in groupby(shown, key=lambda message: str(message["time"])[:10])
     )
     body = days or '<p class="empty">Nothing was posted to this channel yet.</p>'
     there = sum(not message["deleted"] for message in shown)
@@ -60,7 +76,7 @@ def _channel(row: ChannelRow, messages: Sequence[Message], app_name: str) -> str
     )
 
 
-def _day(day: str, messages: Sequence[Message], everything: Sequence[Message], app_name: str) -> str:
+def _day(day: str, messages: Sequence[Message], everything: Sequence[Message], app_name: str, live: Live | None) -> str:
     date = datetime.fromisoformat(day)
     parts = [f'<section class="day"><h2><span>{date:%A, %-d %B %Y}</span></h2>']
     previous = ""
@@ -68,26 +84,30 @@ def _day(day: str, messages: Sequence[Message], everything: Sequence[Message], a
         author = str(message["payload"].get("username") or app_name)
         minute = str(message["time"])[:16]
         replies = [each for each in everything if each["thread_ts"] == message["ts"]]
-        parts.append(_message(message, author, replies, follows=f"{author} {minute}" == previous))
+        parts.append(_message(message, author, replies, live, follows=f"{author} {minute}" == previous))
         previous = "" if replies else f"{author} {minute}"
     return "".join([*parts, "</section>"])
 
 
-def _message(message: Message, author: str, replies: Sequence[Message], *, follows: bool = False) -> str:
+def _message(message: Message, author: str, replies: Sequence[Message], live: Live | None, *, follows: bool = False) -> str:
     time = str(message["time"])
     clock = f'<time datetime="{html.escape(time)}">{html.escape(time[11:16])}</time>'
-    content = '<p class="gone">This message was deleted.</p>' if message["deleted"] else _content(message)
-    thread = _thread(replies, author) if replies else ""
+    content = '<p class="gone">This message was deleted.</p>' if message["deleted"] else _content(message, live)
+    thread = _thread(replies, author, live) if replies else ""
     if follows:
         return f'<article class="message follows"><div class="gutter">{clock}</div><div class="content">{content}{thread}</div></article>'
     head = f'<div class="head"><span class="author">{plain(author)}</span><span class="badge">APP</span>{clock}</div>'
     return f'<article class="message"><div class="gutter">{AVATAR}</div><div class="content">{head}{content}{thread}</div></article>'
 
 
-def _content(message: Message) -> str:
+def _content(message: Message, live: Live | None) -> str:
     payload = message["payload"]
     blocks = payload.get("blocks")
-    body = "".join(_block(block) for block in blocks) if blocks else f'<div class="text">{to_html(str(payload.get("text", "")))}</div>'
+
+    def draw(block: Mapping[str, Any]) -> str:
+        return forms.actions(block, message, live, _element) if live and block.get("type") == "actions" else _block(block)
+
+    body = "".join(draw(block) for block in blocks) if blocks else f'<div class="text">{to_html(str(payload.get("text", "")))}</div>'
     body += "".join(_attachment(attachment) for attachment in payload.get("attachments") or [])
     if message["edited"]:
         when = html.escape(str(message["edited"]).replace("T", " ")[:16])
@@ -95,11 +115,11 @@ def _content(message: Message) -> str:
     return body
 
 
-def _thread(replies: Sequence[Message], app_name: str) -> str:
+def _thread(replies: Sequence[Message], app_name: str, live: Live | None) -> str:
     count = f"{len(replies)} {'reply' if len(replies) == 1 else 'replies'}"
     last = str(replies[-1]["time"])
     date = datetime.fromisoformat(last)
-    inner = "".join(_message(reply, str(reply["payload"].get("username") or app_name), ()) for reply in replies)
+    inner = "".join(_message(reply, str(reply["payload"].get("username") or app_name), (), live) for reply in replies)
     summary = f'<summary>{AVATAR}<span class="replies">{count}</span><span class="last">Last reply {date:%-d %b %Y, %H:%M}</span></summary>'
     return f'<details class="thread" open>{summary}{inner}</details>'
 

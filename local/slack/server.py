@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
+from local.slack.forms import Live
+from local.slack.interaction import Interaction, Sent
 from local.slack.page import render
-from local.slack.validation import MAX_MESSAGE, refusal
+from local.slack.validation import MAX_MESSAGE, refusal, view_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,12 +74,16 @@ class _Refusal(Exception):
 
 
 class Slack:
-    """One workspace with one app. `url` is the page; `webhook_url` is where messages are posted, `api_url` where its bot calls."""
+    """One workspace with one app. `url` is the page; `webhook_url` is where messages are posted, `api_url` where its bot calls.
+
+    With an `interaction.request_url` the page's buttons can be pressed.
+    """
 
     def __init__(self, port: int = 0, *, channel: str = "container-registry", app_name: str = "ECR Governor", topic: str = "") -> None:
         self.app_name = app_name
         self.channels = {MAIN: Channel(MAIN, channel, topic)}
         self.bot_token = BOT_TOKEN
+        self.interaction = Interaction()
         self.messages: list[dict[str, Any]] = []
         self.refused: list[Refused] = []
         self.attempts = 0
@@ -90,6 +96,7 @@ class Slack:
             "auth.test": lambda _: {"team": "Embedded", "user": "ecr_governor", "bot_id": "B0LOCAL000"},
             "chat.postMessage": self._post_message,
             "chat.update": self._update,
+            "views.open": self._open,
         }
 
     def start(self) -> None:
@@ -129,8 +136,9 @@ class Slack:
 
     @property
     def secret(self) -> str:
-        """What the app is told: its token, and where Slack is."""
-        return json.dumps({"bot_token": self.bot_token, "channel": MAIN, "api_url": self.api_url})
+        """What the app is told: its token, what Slack signs with, and where Slack is."""
+        signing = self.interaction.signing_secret
+        return json.dumps({"bot_token": self.bot_token, "signing_secret": signing, "channel": MAIN, "api_url": self.api_url})
 
     @property
     def posted(self) -> list[dict[str, Any]]:
@@ -185,12 +193,43 @@ class Slack:
             self.attempts = 0
             self._behaviour = Behaviour()
 
-    def export_html(self) -> str:
-        """The page as it is now, to be saved."""
+    def press(self, ts: str, action_id: str, user: str = "U0LOCAL0001") -> Sent:
+        """Have a person press a button of a message or an answer; give what was sent to the app, with its answer. Raises LookupError."""
+        with self._lock:
+            message = next((dict(each) for each in self.messages if each["ts"] == ts and not each["deleted"]), None)
+        blocks = message["payload"].get("blocks") or [] if message else []
+        for number, block in enumerate(blocks):
+            for element in block.get("elements", ()) if block.get("type") == "actions" else ():
+                if message and element.get("action_id") == action_id:
+                    return self.interaction.press(message, element, str(block.get("block_id", number)), user)
+        raise LookupError(f"message {ts} has no button {action_id}")
+
+    def export_html(self, user: str = "", *, again: bool = False) -> str:
+        """The page as it is now, to be saved; as a `user` sees it with buttons to press, if the app answers them."""
         with self._lock:
             channels = [(channel.id, channel.name, channel.topic) for channel in self.channels.values()]
             messages = [dict(message) for message in self.messages]
-        return render(messages, channels=channels, app_name=self.app_name)
+        live = Live(user, self.interaction.users, self.interaction.of(user)) if user and self.interaction.request_url else None
+        return render(messages, channels=channels, app_name=self.app_name, live=live, again=again)
+
+    def submitted(self, path: str, body: bytes) -> str | None:
+        """Take what the page sends: a press, a form, or that one is closed. Give who did it; None for anything else."""
+        given = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+        user = given.get("user", "")
+        if not self.interaction.request_url or user not in self.interaction.users:
+            return None
+        try:
+            if path == "/press":
+                self.press(given["ts"], given["action_id"], user)
+            elif path == "/submit":
+                self.interaction.submit(given["view"], given)
+            elif path == "/close":
+                del self.interaction.views[given["view"]]
+            else:
+                return None
+        except LookupError:
+            return None
+        return user
 
     def receive(self, path: str, body: bytes, content_type: str) -> tuple[int, str, dict[str, str]]:
         """Take one post to a webhook: status, text and headers of the answer."""
@@ -285,6 +324,12 @@ class Slack:
         message["edits"] += 1
         return {"channel": channel.id, "ts": message["ts"], "text": payload.get("text", "")}
 
+    def _open(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self.interaction.open(arguments)
+        if isinstance(answer, str):
+            raise _Refusal(answer, view_problems(arguments.get("view")) if answer == "invalid_arguments" else None)
+        return answer
+
     def _channel(self, arguments: Mapping[str, Any]) -> Channel:
         wanted = str(arguments.get("channel", ""))
         for channel in self.channels.values():
@@ -361,8 +406,11 @@ class _Handler(BaseHTTPRequestHandler):
     workspace: Slack
 
     def do_GET(self) -> None:
-        if self.path == "/":
-            self._send(200, self.workspace.export_html(), "text/html; charset=utf-8")
+        path, _, query = self.path.partition("?")
+        if path == "/":
+            asked, users = dict(parse_qsl(query)), self.workspace.interaction.users
+            user = asked.get("as") if asked.get("as") in users else next(iter(users), "")
+            self._send(200, self.workspace.export_html(user or "", again="again" in asked), "text/html; charset=utf-8")
         elif self.path == "/messages":
             self._send(200, json.dumps(self.workspace.messages), "application/json")
         else:
@@ -377,6 +425,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.startswith(SERVICES):
             status, text, headers = self.workspace.receive(self.path, body, kind)
             self._send(status, text, "text/html; charset=utf-8", headers)
+        elif user := self.workspace.submitted(self.path, body):
+            self._send(303, "", headers={"Location": f"/?as={user}&again=1"})
         else:
             self._send(404, "no_service")
 

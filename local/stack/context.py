@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from local.events.bus import Bus
     from local.lambdas.function import FunctionConfig, Host
     from local.lambdas.service import Lambdas
+    from local.lambdas.url import FunctionUrl
     from local.queues.mapping import MappingConfig, Pace
     from local.states.service import States
 
@@ -40,6 +41,7 @@ class Rooms:
     pace: Pace
     function_policies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Statements of each function's resource policy, by function name."""
+    urls: list[FunctionUrl] = field(default_factory=list)
 
     def arn(self, service: str, resource: str) -> str:
         """An ARN of this account and Region."""

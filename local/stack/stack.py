@@ -84,7 +84,9 @@ class Stack:
         return self.resources[logical_id].attributes[name]
 
     def stop(self) -> None:
-        """Stop reading event sources."""
+        """Stop reading event sources, and answering at function URLs."""
+        for url in self.rooms.urls:
+            url.stop()
         for source in self.sources:
             source.stop()
 

@@ -8,11 +8,13 @@ import json
 import zipfile
 from typing import Any
 
+from local.access.policy import Access, evaluate
 from local.events.pattern import CompiledPattern, InvalidEventPattern
 from local.lambdas.function import FunctionConfig
 from local.lambdas.service import name_of
+from local.lambdas.url import FunctionUrl
 from local.queues.mapping import MappingConfig
-from local.stack.context import Build, Properties, Resource
+from local.stack.context import Build, Properties, Resource, Rooms
 from local.stack.errors import StackError
 from local.stack.resources import kind, tags_of
 from local.stack.transform import artefact
@@ -110,6 +112,10 @@ def permission(build: Build, logical_id: str, properties: Properties) -> Resourc
         conditions["ArnLike"] = {"aws:SourceArn": source}
     if account := properties.get("SourceAccount"):
         conditions["StringEquals"] = {"aws:SourceAccount": account}
+    if auth := properties.get("FunctionUrlAuthType"):
+        conditions.setdefault("StringEquals", {})["lambda:FunctionUrlAuthType"] = auth
+    if "InvokedViaFunctionUrl" in properties:
+        conditions["Bool"] = {"lambda:InvokedViaFunctionUrl": str(properties["InvokedViaFunctionUrl"]).lower()}
     statement = {
         "Effect": "Allow",
         "Action": properties["Action"],
@@ -119,6 +125,26 @@ def permission(build: Build, logical_id: str, properties: Properties) -> Resourc
     }
     build.rooms.function_policies.setdefault(name, []).append(statement)
     return Resource(logical_id, "AWS::Lambda::Permission", build.name(logical_id))
+
+
+@kind("AWS::Lambda::Url", "TargetFunctionArn AuthType InvokeMode")
+def url(build: Build, logical_id: str, properties: Properties) -> Resource:
+    """An address at which anybody can call a function, if its resource policy lets anybody."""
+    if properties["AuthType"] != "NONE" or properties.get("InvokeMode", "BUFFERED") != "BUFFERED":
+        raise StackError(f"{logical_id}: the embedded AWS knows function URLs of AuthType NONE and InvokeMode BUFFERED only")
+    rooms, name = build.rooms, name_of(properties["TargetFunctionArn"])
+    arn = rooms.arn("lambda", f"function:{name}")
+    made = FunctionUrl(name, rooms.lambdas, lambda: _open_to_anybody(rooms, name, arn))
+    rooms.urls.append(made)
+    return Resource(logical_id, "AWS::Lambda::Url", arn, {"FunctionArn": arn, "FunctionUrl": made.start()})
+
+
+def _open_to_anybody(rooms: Rooms, name: str, arn: str) -> bool:
+    """Whether anybody may call it. Since October 2025 that takes two permissions (Lambda developer guide, urls-auth)."""
+    context = {"lambda:FunctionUrlAuthType": ("NONE",), "lambda:InvokedViaFunctionUrl": ("true",)}
+    documents = [{"Statement": rooms.function_policies.get(name, [])}]
+    actions = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")
+    return all(evaluate(documents, Access(action, arn, context, frozenset({"AWS:anonymous"}))).allowed for action in actions)
 
 
 @kind("AWS::Lambda::EventInvokeConfig", "FunctionName Qualifier MaximumRetryAttempts DestinationConfig", "MaximumEventAgeInSeconds")
