@@ -26,6 +26,8 @@ REGION = "eu-west-1"
 STACK = "ecr-governor"
 SLACK_SECRET = "ecr-governor/slack"  # noqa: S105 - a name, not a secret
 NOTIFICATION_WINDOW = 1
+PATIENCE = 20.0
+"""Seconds that the Slack in there waits for an answer: a function's first start takes longer on a busy machine than in Lambda."""
 MAX_PORT = 65535
 RECORDS = ("service_linked_role", "caller", "custom_role")
 
@@ -58,10 +60,14 @@ def running(
         wanted = {
             "Mode": mode,
             "SlackSecretName": SLACK_SECRET,
+            "SlackButtons": "true",
             "NotificationWindow": str(NOTIFICATION_WINDOW),
             "Architecture": architecture(),
         }
-        aws.deploy(template, {**wanted, **(parameters or {})}, stack_name=STACK)
+        outputs = aws.deploy(template, {**wanted, **(parameters or {})}, stack_name=STACK).outputs
+        # What a person enters in the app's settings, under Interactivity.
+        aws.slack.interaction.request_url = outputs.get("SlackRequestUrl", "")
+        aws.slack.interaction.patience = PATIENCE
         if policy is not None:
             upload_policy(aws, policy)
         yield aws

@@ -16,6 +16,8 @@ from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.app.errors import GovernorError
 from ecr_governor.app.retirement.cases import PEOPLE
+from ecr_governor.core.messages.buttons import person
+from ecr_governor.core.press import PRESS
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.retirement.history import INTENT, OUTCOME, breaches
 
@@ -90,6 +92,8 @@ def _said(entry: Entry) -> Iterator[str]:
     if entry.kind in {INTENT, OUTCOME}:
         yield from _of_retirement(entry)
         return
+    if entry.kind == PRESS:
+        yield f"{person(body)} pressed {body['action']}, {body['result']}: {body['words']}"
     if trigger := body.get("trigger"):
         yield f"because of {trigger['event']}{' by ' + trigger['actor'] if trigger.get('actor') else ''}"
     for key, words in (("discovered", "first seen"), ("created", "created"), ("gone", "gone")):

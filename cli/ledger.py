@@ -161,6 +161,8 @@ def _findings_table(rows: Sequence[Mapping[str, Any]]) -> None:
             head = f"{row['severity']:<9}{row['rule']:<18}{row['state']} since {_minute(row['opened_at'])}{until}"
             _indented(console, Text(head, style=STYLES.get(row["severity"], "") if row["state"] == "open" else "dim"), 2)
             _indented(console, Text(row["reason"]), 11)
+            if row["state"] == "exempt" and row["resolution"]:
+                _indented(console, Text(f"exempt {row['resolution']}"), 11)
     states = Counter(row["state"] for row in rows)
     console.print(Text("\n" + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))))
 
@@ -192,3 +194,5 @@ def _repository_page(shown: Mapping[str, Any]) -> None:
         console.print(Text(f"  {operation} is paused since {_minute(since)}: something else keeps changing it back"))
     for finding in shown["findings"]:
         console.print(Text(f"  {finding['state']:<9}{finding['rule']} ({finding['severity']}): {finding['reason']}"))
+        if finding["state"] == "exempt" and finding["resolution"]:
+            console.print(Text(f"           {finding['resolution']}"))

@@ -20,12 +20,11 @@ from ecr_governor.adapters.plan_file import PlanFile, PlannedItem, approval_as_d
 from ecr_governor.adapters.rebuilding import EcrRebuilding
 from ecr_governor.app.errors import GovernorError, Refused, Unintelligible
 from ecr_governor.app.retirement.runs import PLAN
-from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.record import RELEASE_ASKED, RepositoryRecord
 from ecr_governor.core.retirement import calendar as calendars
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER, HeldImage
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.core.retirement.tombstone import Tombstone
-from ecr_governor.events import RELEASE_ASKED
 
 SHOWN_TAGS = 8
 _MARKS = {"contrary": "against", "doubt": "in doubt", "wait": "not yet", "for": "holds"}

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ecr_governor.app.errors import ChannelRefused, Contended, Throttled, Undeliverable, Vanished
 from ecr_governor.app.ports import PolicyInForce
+from ecr_governor.app.pressing import Approvers
 from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
 from ecr_governor.core.origin import AutomaticCreation, Push
 from ecr_governor.core.policy.load import load
@@ -254,6 +255,9 @@ class FakeChat:
     def editable(self) -> bool:
         return False
 
+    def pressable(self) -> bool:
+        return False
+
     def post(self, message: Mapping[str, Any], channel: str = "", thread: str = "") -> Posted | None:
         if self.refusals:
             raise self.refusals.pop(0)
@@ -283,9 +287,13 @@ class FakeBot:
     closed: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
     before: Callable[[str, str], None] = lambda _method, _channel: None
+    answered: bool = False
 
     def editable(self) -> bool:
         return True
+
+    def pressable(self) -> bool:
+        return self.answered
 
     def post(self, message: Mapping[str, Any], channel: str = "", thread: str = "") -> Posted | None:
         self._call("reply" if thread else "post", channel)
@@ -345,6 +353,23 @@ class InMemoryConversations:
 
     def note_fresh(self, names: Sequence[str]) -> None:
         self.outdated -= set(names)
+
+
+@dataclass
+class InMemoryApprovals:
+    """Who has approved what, in memory."""
+
+    known: Approvers = field(default_factory=Approvers)
+    bodies: list[Any] = field(default_factory=list)
+
+    def read(self) -> Approvers:
+        return self.known
+
+    def write(self, approvers: Approvers, body: Any) -> None:
+        if approvers.version != self.known.version:
+            raise Contended("approvals")
+        self.known = replace(approvers, version=approvers.version + 1)
+        self.bodies.append(body)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ecr_governor.core.granted import with_granted
 from ecr_governor.core.origin import Push
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import Mode, Policy
@@ -54,9 +55,12 @@ class Given:
 
     @property
     def policy(self) -> Policy:
-        """The policy to judge by. One that is switched off is asked all the same: that is what explaining is for."""
-        policy = self.read.policy
-        return policy.in_mode(Mode.AUDIT) if policy.mode is Mode.OFF else policy
+        """The policy to judge by, with what was confirmed in Slack for this repository.
+
+        One that is switched off is asked all the same: that is what explaining is for.
+        """
+        policy = self.read.policy.in_mode(Mode.AUDIT) if self.read.policy.mode is Mode.OFF else self.read.policy
+        return with_granted(policy, self.repository.name, self.record.exemptions) if self.record else policy
 
     @property
     def record(self) -> RepositoryRecord | None:

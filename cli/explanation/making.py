@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cli.explanation.given import Given
 from cli.explanation.outlook import Outlook, outlook_of
@@ -31,6 +32,10 @@ SETTINGS: Mapping[str, Sequence[str]] = {
     "unused": ("unused",),
 }
 """The settings of a namespace that each rule asks by; the naming convention is a section of its own."""
+
+
+CONFIRMED: Final = "the ledger, confirmed in Slack"
+"""Where an exemption comes from that does not stand in the policy file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,8 @@ def _rule(
         )
     said, reason, remedies = _said(judgement)
     exemption = judgement.exemption if isinstance(judgement.verdict, Violation) else None
-    index = next((index for index, each in enumerate(policy.exemptions) if each is exemption), None)
+    index = next((index for index, each in enumerate(given.read.policy.exemptions) if each is exemption), None)
+    granted = CONFIRMED if exemption is not None else ""
     return RuleTold(
         rule=rule_id,
         verdict=said,
@@ -128,7 +134,7 @@ def _rule(
         asked=asked,
         seen=tuple(seen_by(rule_id, given)),
         exemption=exemption,
-        exemption_source=sources.of(("exemptions", index)) if index is not None else "",
+        exemption_source=sources.of(("exemptions", index)) if index is not None else granted,
         remedies=remedies,
         follows=_follows(judgement, remedies, ruled, given),
         what_if=tuple(what_if(judgement, given.repository, policy, names, given.now)),

@@ -72,7 +72,7 @@ def _case(given: Given, snapshot: Snapshot) -> Case:
         evidence=(),
         sources=(),
         exempt=f"the policy exempts it until {exemption.expires:%Y-%m-%d}: {exemption.reason}" if exemption else "",
-        owner=owner_of(repository, policy.owner_tag),
+        owner=owner_of(repository, policy.owner_tag) or (record.claimed_by if record else "") or None,
         delivered_at=given.recorded.delivered_at if given.recorded else None,
         noted_push=noted.at if noted else None,
         used_at=record.used_at if record else None,

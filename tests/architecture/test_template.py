@@ -23,6 +23,8 @@ SETTINGS = {
     "DueChecksFunction": (settings.Settings, settings.AskingSettings),
     "NotifyFunction": (settings.NotifySettings,),
     "PublishFunction": (settings.PublishSettings,),
+    "SlackActionsFunction": (settings.SlackActionsSettings,),
+    "PressesFunction": (settings.PressesSettings,),
     "SweepListFunction": (settings.SweepSettings,),
     "SweepCheckFunction": (settings.SweepSettings,),
     "SweepDecideFunction": (settings.SweepSettings, settings.AskingSettings),
@@ -91,7 +93,7 @@ def test_a_queue_is_invisible_for_six_times_as_long_as_its_function_may_run() ->
             assert queues[source]["RedrivePolicy"]["maxReceiveCount"] == 10
             assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
             checked += 1
-    assert checked == 3
+    assert checked == 4
 
 
 def test_eventbridge_may_write_to_every_queue_that_a_rule_names_and_nobody_else_may() -> None:
@@ -164,6 +166,27 @@ def test_the_deleting_role_deletes_only_what_is_marked_and_never_what_is_protect
     assert deny["Condition"] == {"Null": {"aws:ResourceTag/ecr-governor:protect": "false"}}
     assert set(deny["Action"]) >= DELETING
     assert deny["Resource"] == "*"
+
+
+def test_what_anybody_can_call_exists_only_with_buttons_and_can_only_hand_on() -> None:
+    resources = template()["Resources"]
+    ours = {name for name in resources if name.startswith(("SlackActions", "Presses"))}
+    assert {resources[name].get("Condition") for name in ours} == {"Buttons"}
+    assert template()["Parameters"]["SlackButtons"]["Default"] == "false"
+    ((url, address),) = of_type("AWS::Lambda::Url").items()
+    assert (resources[url]["Condition"], address["AuthType"]) == ("Buttons", "NONE")
+    anybody = [each for each in of_type("AWS::Lambda::Permission").values() if each["Principal"] == "*"]
+    assert {(each["Action"], each.get("FunctionUrlAuthType"), each.get("InvokedViaFunctionUrl")) for each in anybody} == {
+        ("lambda:InvokeFunctionUrl", "NONE", None),
+        ("lambda:InvokeFunction", None, True),
+    }
+    assert {json.dumps(each["FunctionName"]) for each in anybody} == {json.dumps({"Ref": "SlackActionsFunction"})}
+    assert resources["SlackActionsFunction"]["Properties"]["ReservedConcurrentExecutions"] > 0
+    assert {each for each in actions("SlackActionsRole") if not each.startswith("logs:")} == {
+        "secretsmanager:GetSecretValue",
+        "sqs:SendMessage",
+    }
+    assert not [each for each in actions("PressesRole") if each.startswith(("ecr:", "secretsmanager:"))]
 
 
 def test_as_many_shards_are_checked_at_once_as_share_the_rate() -> None:

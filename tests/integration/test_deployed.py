@@ -1,17 +1,24 @@
 """The main job on the deployed system: pushed, created on push, judged, put right, announced."""
 
 import json
+import urllib.error
+import urllib.request
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from cli.demo.stage import Refused, Stage
+from ecr_governor.core.finding import FindingState
 from ecr_governor.core.origin import Origin
+from local.slack.interaction import Sent
 from tests.integration.backtests import backtested, fate_of, found, found_by, put_right_by
 from tests.integration.conftest import POLICY
 
 CI = "ci-payments/build-812"
+ALICE, BOB = "U0LOCAL0001", "U0LOCAL0002"
 
 
 def deliver(stage: Stage, *details: dict[str, Any], detail_type: str = "AWS API Call via CloudTrail") -> None:
@@ -217,3 +224,72 @@ def test_a_backtest_of_the_records_finds_and_puts_right_what_was_found_and_put_r
     assert found(fate_of(result, misnamed)) >= {"naming", "image-tag"}
     assert [finding.rule for finding in fate_of(result, name).findings if finding.resolved_at is None] == ["repository-policy"]
     assert fate_of(result, misnamed).gone_at is not None
+
+
+def page(stage: Stage, path: str, **form: str) -> str:
+    """Slack's page as somebody sees it, after a form of it was sent if there is one."""
+    body = urlencode(form).encode() if form else None
+    with urllib.request.urlopen(f"{stage.aws.slack.url}{path}", data=body) as answer:
+        return str(answer.read().decode())
+
+
+def again(sent: Sent, url: str, **headers: str) -> int:
+    """Send to the function's URL what Slack has sent there before, with other headers; give the status."""
+    request = urllib.request.Request(url, data=sent.body, headers={**sent.headers, **headers})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_an_exemption_is_asked_for_on_slacks_page_confirmed_by_another_and_stands_in_the_ledger(stage: Stage, misnamed: str) -> None:
+    stage.push(f"{misnamed}:v1.0.0", CI)
+    stage.settle()
+    message, slack = stage.message_of(misnamed), stage.aws.slack
+    asking = page(stage, "press", ts=message["ts"], action_id="exempt", user=ALICE)
+    assert '<dialog open class="modal">' in asking
+    view = slack.interaction.of(ALICE)
+    assert view is not None
+    until = (stage.aws.clock.now() + timedelta(days=30)).date().isoformat()
+    form = {"view": view.id, "user": ALICE, "ticket": "OPS-1", "until": until}
+    assert "in at least 10 characters" in page(stage, "submit", reason="no", **form)
+    assert "<dialog" not in page(stage, "submit", reason="renamed in <b>spring</b>", **form)
+    stage.settle()
+    (asked,) = [each for each in slack.replies_to(message) if "asks to exempt it" in each["payload"]["text"]]
+    assert stage.open_findings(misnamed), "asking for it changes nothing"
+    page(stage, "press", ts=asked["ts"], action_id="confirm", user=ALICE)
+    stage.settle()
+    assert stage.open_findings(misnamed), "who asks does not confirm"
+    page(stage, "press", ts=asked["ts"], action_id="confirm", user=BOB)
+    stage.settle()
+    record = stage.record(misnamed)
+    assert record.open_findings() == ()
+    (exempt,) = [each for each in record.findings if each.rule == "naming"]
+    assert exempt.state is FindingState.EXEMPT
+    assert f"until {until}, slack:{ALICE} (alice): renamed in <b>spring</b> (OPS-1)" == exempt.resolution
+    presses = [entry.body for entry in stage.ledger.entries(misnamed) if entry.kind == "press"]
+    assert [(each["action"], each["result"], each["by"]["name"]) for each in presses] == [
+        ("exempt", "waits", "alice"),
+        ("confirm", "forbidden", "alice"),
+        ("confirm", "done", "bob"),
+    ]
+    assert "*Exempt*" in json.dumps(stage.message_of(misnamed))
+    assert "bob" in slack.replies_to(message)[-1]["payload"]["text"]
+    # What Slack has signed comes again, and others try what Slack has not signed.
+    url, last = slack.interaction.request_url, slack.interaction.sent[-1]
+    assert [again(last, url), again(last, url)] == [200, 200]
+    stamp, signature = last.headers["X-Slack-Request-Timestamp"], last.headers["X-Slack-Signature"]
+    wrong = signature[:-1] + ("0" if signature[-1] != "0" else "1")
+    for headers in (
+        {"X-Slack-Signature": wrong},
+        {"X-Slack-Signature": "v0=\u00df"},
+        {"X-Slack-Signature": ""},
+        {"X-Slack-Request-Timestamp": "soon"},
+        {"X-Slack-Request-Timestamp": str(int(stamp) - 301)},
+    ):
+        assert again(last, url, **headers) == 401
+    assert again(Sent(b"x" * 300_000, last.headers, 0, None), url) == 400
+    errors = stage.settle()["errors"]
+    assert not any(count for name, count in errors.items() if "SlackActions" in name or "Presses" in name)
+    assert len([entry for entry in stage.ledger.entries(misnamed) if entry.kind == "press"]) == len(presses)

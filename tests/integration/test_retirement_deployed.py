@@ -34,7 +34,9 @@ namespaces:
 retirement:
   caps: {per_run: 3, percent: 100, per_owner: 3, per_namespace: 3, per_day: 5, marks: 10}
   window: {days: [mon, tue, wed, thu, fri, sat, sun]}
+notifications: {slack: {buttons: {approve: [U0LOCAL0002, U0LOCAL0003]}}}
 """
+BOB, CAROL = "U0LOCAL0002", "U0LOCAL0003"
 ALL_SOURCES = POLICY.replace(
     b"retirement:\n  caps", b"retirement:\n  sources: [ecs, lambda, apprunner, batch, codebuild, inspector, sagemaker]\n  caps"
 )
@@ -357,3 +359,47 @@ def test_the_command_line_shows_the_plan_the_calendar_and_what_would_come_back(
     assert "nothing to restore" in capsys.readouterr().err
     with pytest.raises(Trouble, match="does not know"):
         retirement.restore(here, "payments/other", dry_run=True)
+    kept_by_a_button(stage)
+
+
+def kept_by_a_button(stage: Stage) -> None:
+    """Once more the caps are too low: two people approve it in Slack, and somebody keeps the repository, there as well."""
+    slack = stage.aws.slack
+    night(stage, 62)
+    assert night(stage, 8)["withheld"] == ["1 of 1 repositories would go on, caps.percent is 1"]
+    stage.settle()
+    question = next(each for each in reversed(slack.posted) if "wait for a person" in each["payload"]["text"])
+    for person in (BOB, BOB, "U0LOCAL0001"):
+        assert slack.press(question["ts"], "approve", person).status == 200
+        stage.settle()
+    assert stage_of(stage) is Retired.MARKED
+    slack.press(question["ts"], "approve", CAROL)
+    stage.settle()
+    assert stage_of(stage) is Retired.QUARANTINED
+    answers = [each["payload"]["text"] for each in slack.replies_to(question)]
+    assert ["second person" in each for each in answers] == [False, True, False, False]
+    assert "bob" in json.dumps(stage.message_of(NAME))
+    before = json.loads(policy_text(stage))["Statement"]
+    slack.press(stage.message_of(NAME)["ts"], "keep")
+    stage.settle()
+    assert stage_of(stage) is Retired.OBSERVED
+    assert [each["Sid"] for each in json.loads(policy_text(stage))["Statement"]] == ["Team"] != [each["Sid"] for each in before]
+    kept = stage.record(NAME).retirement
+    assert kept is not None
+    assert kept.not_before is not None
+    assert timedelta(days=29) < kept.not_before - stage.aws.clock.now() < timedelta(days=31)
+    assert night(stage, 20).get("marked") is None
+    assert night(stage, 12)["marked"] == 1
+    for role, seldom in (("SlackActionsRole", set()), ("PressesRole", {"s3:GetObjectVersion"})):
+        used = {action for action, _ in stage.aws.authorizations.used(role)}
+        assert granted_to(stage, role) - used == seldom, "granted, and not used"
+    assert not [refused for refused in stage.aws.authorizations.denied() if refused.role in {"SlackActionsRole", "PressesRole"}]
+
+
+def granted_to(stage: Stage, role: str) -> set[str]:
+    """The actions of all statements of a role."""
+    assert stage.aws.stack is not None
+    assert stage.aws.roles is not None
+    documents = stage.aws.roles.documents(stage.aws.stack.resources[role].attributes["Arn"])
+    statements = [statement["Action"] for document in documents for statement in document["Statement"]]
+    return {action for actions in statements for action in (actions if isinstance(actions, list) else [actions])}

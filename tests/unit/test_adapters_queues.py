@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from ecr_governor.adapters.queues import BATCH, MESSAGE_LIMIT, REASON_LIMIT, DeadLetters, Looks
+from ecr_governor.adapters.queues import BATCH, MESSAGE_LIMIT, REASON_LIMIT, DeadLetters, Looks, Presses, Releases
 from ecr_governor.app.errors import Throttled
-from ecr_governor.events import parse
-from tests.fakes import ACCOUNT, REGION, T0
+from ecr_governor.core.record import RELEASE_ASKED
+from ecr_governor.events import parse, parse_refusal
+from tests.fakes import ACCOUNT, HOUR, REGION, T0
 
 
 class Sqs:
@@ -69,3 +70,19 @@ def test_events_are_handed_on_as_they_came() -> None:
     bodies = ['{"a": 1}', " not json "]
     Looks(sqs, "https://queue", ACCOUNT, REGION).pass_on(bodies)  # type: ignore[arg-type]
     assert [message["MessageBody"] for message in sqs.sent] == bodies
+
+
+def test_a_wish_to_keep_is_an_event_that_says_who_and_until_when() -> None:
+    sqs = Sqs()
+    Releases(sqs, "https://queue", ACCOUNT, REGION).ask("payments/api", "slack:U1 (alice)", T0 + HOUR, T0)  # type: ignore[arg-type]
+    (message,) = sqs.sent
+    happening = parse_refusal(message["MessageBody"], ACCOUNT, REGION)
+    assert happening is not None
+    assert (happening.repository, happening.trigger.event, happening.trigger.actor) == ("payments/api", RELEASE_ASKED, "slack:U1 (alice)")
+    assert (happening.at, happening.keep_until) == (T0, T0 + HOUR)
+
+
+def test_a_press_is_put_as_it_is() -> None:
+    sqs = Sqs()
+    Presses(sqs, "https://queue").put("{}")  # type: ignore[arg-type]
+    assert sqs.sent == [{"QueueUrl": "https://queue", "MessageBody": "{}"}]

@@ -58,6 +58,8 @@ class World:
         self.reads = 0
         secret = SlackSecret(self, "slack")  # type: ignore[arg-type]
         bot = SlackBot(secret, pool=self, sleep=self.sleep, clock=lambda: self.now, refused=self.refused.append)  # type: ignore[arg-type]
+        self.bot = bot
+        self.secret = secret
         self.chat = SlackChat(secret, SlackWebhook(secret, pool=self), bot, lambda: self.time_left)  # type: ignore[arg-type]
 
     def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803 - AWS's parameter
@@ -270,3 +272,40 @@ def test_a_secret_of_a_webhook_posts_there() -> None:
 def test_what_the_secret_holds_is_in_no_repr() -> None:
     secret = SlackSecret(World(ok()), "slack")  # type: ignore[arg-type]
     assert "secret" not in repr(secret.current())
+
+
+def test_a_form_is_opened_with_the_trigger_and_what_comes_too_late_says_nothing_of_slacks_health() -> None:
+    world = World(no("expired_trigger_id"), no("exchanged_trigger_id"), no("expired_trigger_id"), ok())
+    for _ in range(FAILURES):
+        with pytest.raises(Undeliverable, match="trigger_id"):
+            world.bot.open("1.2.3", {"type": "modal"}, lambda: 60.0)
+    world.bot.open("1.2.4", {"type": "modal"}, lambda: 60.0)
+    url, sent, _ = world.requests[-1]
+    assert url.endswith("views.open")
+    assert sent == {"trigger_id": "1.2.4", "view": {"type": "modal"}}
+
+
+def test_a_form_that_slack_does_not_take_is_told() -> None:
+    world = World(no("invalid_arguments"))
+    with pytest.raises(Undeliverable, match="invalid_arguments"):
+        world.bot.open("1.2.3", {"type": "modal"}, lambda: 60.0)
+    assert world.refused == ["Slack refuses the message: invalid_arguments"]
+
+
+@pytest.mark.parametrize(
+    ("more", "answered", "pressable"),
+    [({"signing_secret": "hush"}, True, True), ({"signing_secret": "hush"}, False, False), ({}, True, False)],
+)
+def test_a_button_can_be_pressed_where_somebody_answers_and_can_tell_slack_from_others(
+    more: dict[str, str], answered: bool, pressable: bool
+) -> None:
+    world = World(ok(), secrets=(json.dumps({"bot_token": TOKEN, **more}),))
+    chat = SlackChat(world.secret, SlackWebhook(world.secret, pool=world), world.bot, lambda: 60.0, answered=answered)  # type: ignore[arg-type]
+    assert chat.pressable() is pressable
+    assert "hush" not in repr(world.secret.current())
+
+
+def test_under_a_webhooks_message_nothing_can_be_pressed() -> None:
+    world = World(ok(), secrets=("https://hooks.slack.com/services/T/B/x",))
+    chat = SlackChat(world.secret, SlackWebhook(world.secret, pool=world), world.bot, lambda: 60.0, answered=True)  # type: ignore[arg-type]
+    assert not chat.pressable()

@@ -13,7 +13,9 @@ import pytest
 
 from ecr_governor.app.errors import Throttled
 from ecr_governor.batches import Arrival, settle
-from ecr_governor.core.origin import Origin
+from ecr_governor.core.origin import News, Origin
+from ecr_governor.core.record import Trigger
+from ecr_governor.events import Happening
 from tests.fakes import ACCOUNT, REGION, T0
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -181,3 +183,15 @@ def test_a_rejected_message_that_cannot_be_set_aside_comes_again_and_the_others_
     answer = settle(event, take, Full(), ACCOUNT, REGION)
     assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
     assert [arrival.repository for arrival in take.taken] == ["payments/a"]
+
+
+def test_of_several_wishes_to_keep_a_repository_the_longest_counts() -> None:
+    def read(body: str, _account: str, _region: str) -> Happening:
+        days = json.loads(body)["days"]
+        return Happening("payments/api", News(), Trigger("Release Asked"), T0, T0 + timedelta(days=days) if days else None)
+
+    taken: list[Arrival] = []
+    bodies = [json.dumps({"days": days}) for days in (3, 30, 0)]
+    event = {"Records": [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]}
+    settle(event, taken.append, DeadLetters(), ACCOUNT, REGION, read)
+    assert [arrival.keep_until for arrival in taken] == [T0 + timedelta(days=30)]

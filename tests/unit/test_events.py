@@ -247,6 +247,14 @@ def test_an_operators_wish_names_who_asked() -> None:
     assert happening.trigger.actor == "arn:aws:iam::123456789012:user/alice"
 
 
+@pytest.mark.parametrize("until", [7, "soon", "2026-12-01", "2026-12-01T09:00:00", ["x"], {"a": 1}])
+def test_a_wish_until_no_time_is_set_aside(until: object) -> None:
+    event = load("release-asked")
+    event["detail"]["keep_until"] = until
+    with pytest.raises(Rejected, match="is no time with a zone"):
+        refusal(event)
+
+
 @pytest.mark.parametrize("body", ["", "{", "null", '{"detail": 1}', "x" * (SIZE_LIMIT + 1)])
 def test_what_is_no_refusal_at_all_is_set_aside_with_the_reason(body: str) -> None:
     with pytest.raises(Rejected):

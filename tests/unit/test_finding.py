@@ -18,7 +18,7 @@ from tests.fakes import T0
 LATER = T0 + timedelta(hours=1)
 NAME = "payments/api"
 OPEN = Finding(NAME, "naming", Severity.MEDIUM, FindingState.OPEN, Mode.AUDIT, "breaks it", (), T0)
-EXEMPT = replace(OPEN, state=FindingState.EXEMPT)
+EXEMPT = replace(OPEN, state=FindingState.EXEMPT, resolution="until 2027-01-01, platform: it moves next quarter")
 RESOLVED = replace(OPEN, state=FindingState.RESOLVED, resolved_at=T0, resolution="the convention is kept")
 EXEMPTION = Exemption(match="*", rules=("naming",), reason="it moves next quarter", owner="platform", expires=date(2027, 1, 1))
 VIOLATION = Violation("breaks it")

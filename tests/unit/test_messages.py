@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -14,8 +15,10 @@ from ecr_governor.core.messages.burst import Burst, digest
 from ecr_governor.core.messages.living import REMINDER, Life, living, moved, reply_to_change, reply_to_step
 from ecr_governor.core.messages.news import message, policy_problem, sweep_digest
 from ecr_governor.core.messages.steps import NAMED_AT_ONCE, approval_asked, retirement, retirements
+from ecr_governor.core.messages.text import counted
 from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Push
 from ecr_governor.core.policy.model import Mode
+from ecr_governor.core.policy.notifications import Buttons
 from ecr_governor.core.record import Change, Entry, RepositoryRecord, Trigger, append, change_as_data
 from ecr_governor.core.remedy import Outcome, OutcomeStatus, TagResource
 from ecr_governor.core.retirement.state import Retirement, Stage
@@ -101,6 +104,8 @@ def everything(name: str, text: str, other: str, count: int, stage: Stage) -> It
     yield living(Life(record, entries, Severity.LOW, WHO, ACCOUNT, REGION))
     yield living(Life(record, entries[:1], Severity.HIGH, "", ACCOUNT, REGION))
     yield living(Life(record, (), Severity.LOW, "", ACCOUNT, REGION))
+    buttons = Buttons(approve=("U0BOB000001", "U0CAROL0001"))
+    yield living(Life(replace(record, owner=None), entries, Severity.LOW, WHO, ACCOUNT, REGION, buttons))
     yield moved(name, "C0123456789")
     yield reply_to_change(announcement, WHO)
     for entry in told[2:]:
@@ -108,7 +113,9 @@ def everything(name: str, text: str, other: str, count: int, stage: Stage) -> It
         yield reply_to_step(name, entry.body, WHO)
     yield retirements([told[2], told[4], *told[3:4] * (NAMED_AT_ONCE - 2)], ACCOUNT, REGION)
     waiting = [{"repository": name, "to": "quarantined", "owner": text or None}] * count
-    yield approval_asked({"over": [text] * count, "steps": waiting, "count": count, "policy_hash": text}, ACCOUNT, REGION)
+    question = {"over": [text] * count, "steps": waiting, "count": count, "policy_hash": text, "approves": "0" * 16}
+    yield approval_asked(question, ACCOUNT, REGION)
+    yield approval_asked(question, ACCOUNT, REGION, buttons)
     counts = {f"{text[:40]}-{index}": index for index in range(count)}
     yield sweep_digest(
         {
@@ -182,3 +189,12 @@ def test_a_text_that_fills_everything_stays_within_the_budget() -> None:
 def test_an_answer_by_which_a_grace_begins_is_shown_in_the_channel_as_well() -> None:
     body = {"to": "marked", "delete_after": "2026-12-01", "reasons": [], "why": "unused"}
     assert reply_to_step("payments/api", body, "")["reply_broadcast"] is True
+
+
+def test_things_are_counted_in_english() -> None:
+    assert [counted(2, noun) for noun in ("repository", "step", "day", "working day")] == [
+        "2 repositories",
+        "2 steps",
+        "2 days",
+        "2 working days",
+    ]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from cli.policy.rehearsal import World, rehearse
 from ecr_governor.core.documents import json_text
 from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.finding import Finding, FindingState
+from ecr_governor.core.granted import Granted
 from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Push
 from ecr_governor.core.policy.load import read
 from ecr_governor.core.policy.model import Mode, NamespaceSettings
@@ -119,6 +120,19 @@ def test_an_exemption_is_told_with_its_line_and_its_end() -> None:
 
     assert (rule.verdict, rule.exemption_source, rule.follows) == ("exempt", "policy.yaml:13", "nothing, as long as it is exempt")
     assert "open from 2027-04-01 on, when the exemption has ended" in rule.what_if
+
+
+def test_an_exemption_from_slack_is_told_once_it_is_confirmed_and_of_this_very_repository() -> None:
+    asked = Granted("1", ("lifecycle-policy",), "moves with the index", "slack:U1 (alice)", "U1", date(2027, 1, 31))
+    repository = a_repository(created_at=OLD)
+    for granted, created_at, verdict, source in (
+        (asked, OLD, "violation", ""),
+        (replace(asked, confirmed_by="bob"), OLD, "exempt", "the ledger, confirmed in Slack"),
+        (replace(asked, confirmed_by="bob"), NOW - DAY, "violation", ""),
+    ):
+        record = RepositoryRecord(repository.name, created_at=created_at, exemptions=(granted,))
+        rule = told(explain(given(repository, recorded=Recorded("stack", record, None))), "lifecycle-policy")
+        assert (rule.verdict, rule.exemption_source) == (verdict, source)
 
 
 def test_what_could_not_be_read_is_undetermined_and_makes_it_incomplete() -> None:

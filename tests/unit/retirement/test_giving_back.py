@@ -221,3 +221,45 @@ def test_steps_that_a_run_may_not_take_count_against_no_cap(account: Account) ->
     names, later = list(account.ledger.records_by_name), account.now + 8 * DAY
     assert plan(names, 3, REVERSIBLE, account.services, later).withheld
     assert plan(names, 3, [Stage.DELETED], account.services, later).withheld == ()
+
+
+@pytest.mark.parametrize("stage", [Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED])
+def test_what_somebody_keeps_is_given_back_and_let_alone_until_then_and_no_longer(account: Account, stage: Stage) -> None:
+    account.reach(stage)
+    done = release(NAME, "alice keeps it", account.services, account.now, asked=True, keep_until=account.now + 5 * DAY)
+    assert done.stage is Stage.OBSERVED
+    assert account.registry.repositories[NAME].policy == ORIGINAL
+    assert not any(key.startswith("ecr-governor:") for key in account.registry.repositories[NAME].tags)
+    # Otherwise the archive's own time would speak for it.
+    account.registry.repositories[NAME].images = {digest(1): an_image(1), digest(2): an_image(2)}
+    for _ in range(4):
+        account.night(1)
+        assert account.stage() is Stage.OBSERVED
+    account.night(1)
+    assert account.stage() is Stage.MARKED
+
+
+def test_who_keeps_it_is_remembered_when_giving_it_back_is_interrupted(account: Account) -> None:
+    account.reach(Stage.QUARANTINED)
+    until = account.now + 20 * DAY
+
+    def fail(name: str, text: str | None) -> None:
+        raise Throttled("ecr")
+
+    kept, account.registry.set_policy = account.registry.set_policy, fail  # type: ignore[method-assign]
+    with pytest.raises(Throttled):
+        release(NAME, "alice keeps it", account.services, account.now, asked=True, keep_until=until)
+    account.registry.set_policy = kept  # type: ignore[method-assign]
+    account.night(1)
+    retirement = account.ledger.records_by_name[NAME].retirement
+    assert retirement is not None
+    assert (retirement.stage, retirement.not_before) == (Stage.OBSERVED, until)
+
+
+def test_an_earlier_wish_is_not_shortened_by_a_later_one(account: Account) -> None:
+    account.reach(Stage.MARKED)
+    for days in (30, 3):
+        release(NAME, "somebody keeps it", account.services, account.now, asked=True, keep_until=account.now + days * DAY)
+    retirement = account.ledger.records_by_name[NAME].retirement
+    assert retirement is not None
+    assert retirement.not_before == account.now + 30 * DAY

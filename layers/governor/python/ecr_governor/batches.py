@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from ecr_governor.app.errors import GovernorError, Rejected
@@ -23,12 +24,13 @@ class _DeadLetters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """All that one batch tells of one repository. `bodies` are the events as they came."""
+    """All that one batch tells of one repository. `bodies` are the events as they came; `keep_until` is the latest time of all that ask."""
 
     repository: str
     news: News
     trigger: Trigger
     bodies: tuple[str, ...]
+    keep_until: datetime | None = None
 
 
 def settle(
@@ -80,4 +82,5 @@ def _arrival(name: str, told: list[tuple[Mapping[str, Any], Happening]]) -> Arri
         ),
         trigger=max(happenings, key=lambda happening: happening.at).trigger,
         bodies=tuple(record["body"] for record, _ in told),
+        keep_until=max((happening.keep_until for happening in happenings if happening.keep_until), default=None),
     )

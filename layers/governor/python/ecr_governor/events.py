@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_val
 from ecr_governor.app.errors import Rejected
 from ecr_governor.core.documents.names import is_repository_name
 from ecr_governor.core.origin import Actor, Creation, News, Origin, Push
-from ecr_governor.core.record import Trigger
+from ecr_governor.core.record import RELEASE_ASKED, Trigger
 
 SIZE_LIMIT = 1_048_576
 """Bytes; SQS takes no larger message. CloudTrail's records are at most 256 KB."""
@@ -29,8 +29,6 @@ DUE_CHECK = "Due Check"
 """Our own request for a look: time has passed and nothing else happened."""
 REFUSALS = frozenset({"AccessDenied", "AccessDeniedException"})
 """CloudTrail's error codes of a call that was refused for lack of permission, ours or by a denial in the repository policy."""
-RELEASE_ASKED = "Release Asked"
-"""An operator's wish that a repository be taken out of retirement."""
 SUPPORTED_RECORD_VERSION = "1"
 """CloudTrail raises the major version only for incompatible changes; a higher minor version adds fields."""
 
@@ -39,12 +37,16 @@ ARN_PARTS = 6
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What one event tells: which repository to look at, what to remember, and what to name as the cause."""
+    """What one event tells: which repository to look at, what to remember, and what to name as the cause.
+
+    `keep_until` is until when somebody asks for it to be let alone.
+    """
 
     repository: str
     news: News
     trigger: Trigger
     at: datetime
+    keep_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +184,9 @@ def parse_refusal(body: str, account: str, region: str) -> Happening | None:
     envelope = _envelope(body, account, region)
     if envelope.detail_type == RELEASE_ASKED:
         asked = _from_native(envelope)
-        by = envelope.detail.get("by")
-        return replace(asked, trigger=Trigger(RELEASE_ASKED, str(by)[:200] if by else "")) if asked else None
+        by, until = envelope.detail.get("by"), envelope.detail.get("keep_until")
+        trigger = Trigger(RELEASE_ASKED, str(by)[:200] if by else "")
+        return replace(asked, trigger=trigger, keep_until=_moment(until) if until else None) if asked else None
     try:
         record = _Record.model_validate(envelope.detail)
     except ValidationError as invalid:
@@ -296,6 +299,16 @@ def _from_native(envelope: _Envelope) -> Happening | None:
     origin = NATIVE_ORIGIN.get(envelope.detail_type)
     news = News(noticed=frozenset({(origin, at)} if origin else ()))
     return Happening(name, news, Trigger(envelope.detail_type), at)
+
+
+def _moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Rejected(f"'{_shown(value)}' is no time with a zone")
+    return moment.astimezone(UTC)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -40,9 +40,25 @@ class AskingSettings(Settings):
 
 
 class NotifySettings(JudgingSettings):
-    """What `notify` is told: the name of the secret that holds Slack's webhook, if there is one."""
+    """What `notify` is told: the name of the secret that holds Slack's webhook, if there is one, and whether presses of buttons reach us."""
 
     slack_secret: str = Field("", alias="SLACK_SECRET")
+    slack_buttons: bool = Field(default=False, alias="SLACK_BUTTONS")
+
+
+class SlackActionsSettings(Settings):
+    """What `slack_actions` is told: the name of the secret that holds the bot's token and the signing secret, and where presses go."""
+
+    slack_secret: str = Field(alias="SLACK_SECRET", min_length=1)
+    presses_queue_url: str = Field(alias="PRESSES_QUEUE_URL", min_length=1)
+
+
+class PressesSettings(JudgingSettings, EventSettings, AskingSettings):
+    """What `presses` is told: whom to ask for what follows from a press, and where the last run's plan is."""
+
+    releases_queue_url: str = Field(alias="RELEASES_QUEUE_URL", min_length=1)
+    reports_bucket: str = Field(alias="REPORTS_BUCKET", min_length=1)
+    retire_function: str = Field(alias="RETIRE_FUNCTION", min_length=1)
 
 
 class PublishSettings(Settings):

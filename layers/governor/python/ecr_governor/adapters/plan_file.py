@@ -71,6 +71,14 @@ def plan_of(text: bytes) -> PlanFile:
         raise Unintelligible(first_problem(error)) from error
 
 
+def plan_from(document: Mapping[str, Any]) -> PlanFile:
+    """Read a plan from the form in which the last run left it. Raises Unintelligible."""
+    try:
+        return PlanFile.model_validate(document)
+    except ValidationError as error:
+        raise Unintelligible(f"plan: {first_problem(error)}") from error
+
+
 def approval_of(document: Mapping[str, Any]) -> Approval:
     """Read an approval. Raises Unintelligible."""
     try:

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import raise_translated
 from ecr_governor.app.errors import Throttled
+from ecr_governor.core.record import RELEASE_ASKED
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -39,6 +40,48 @@ class DeadLetters:
         kept = body.encode()[: MESSAGE_LIMIT - ROOM_FOR_ATTRIBUTES].decode("utf-8", "ignore") or "(empty)"
         try:
             self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=kept, MessageAttributes=attributes)
+        except ClientError as error:
+            raise_translated(error, "sqs:SendMessage")
+
+
+class Presses:
+    """The queue of presses of buttons that wait for their answer."""
+
+    def __init__(self, client: "SQSClient", queue_url: str) -> None:
+        self._sqs = client
+        self._queue_url = queue_url
+
+    def put(self, body: str) -> None:
+        """Put one there. Raises Throttled, Denied."""
+        try:
+            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
+        except ClientError as error:
+            raise_translated(error, "sqs:SendMessage")
+
+
+class Releases:
+    """The queue where it is asked for that a repository be taken out of retirement."""
+
+    def __init__(self, client: "SQSClient", queue_url: str, account: str, region: str) -> None:
+        self._sqs = client
+        self._queue_url = queue_url
+        self._account = account
+        self._region = region
+
+    def ask(self, repository: str, by: str, keep_until: datetime, at: datetime) -> None:
+        """Ask for a repository to be given back, and let alone until then. Raises Throttled, Denied."""
+        event = {
+            "version": "0",
+            "source": "ecr-governor",
+            "detail-type": RELEASE_ASKED,
+            "account": self._account,
+            "region": self._region,
+            "time": at.isoformat(),
+            "resources": [],
+            "detail": {"repository-name": repository, "result": "SUCCESS", "by": by, "keep_until": keep_until.isoformat()},
+        }
+        try:
+            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=json.dumps(event))
         except ClientError as error:
             raise_translated(error, "sqs:SendMessage")
 

@@ -52,7 +52,7 @@ class DynamoDbRunBook(LedgerTable):
         known = {name: value["S"] for name, value in item.items() if "S" in value}
         steps = question["steps"]
         # Without the words of the caps, whose counts change from day to day.
-        asked = hashlib.sha256(json.dumps(steps, sort_keys=True).encode()).hexdigest()
+        asked = hashlib.sha256(json.dumps([question.get("approves", ""), steps], sort_keys=True).encode()).hexdigest()
         if known.get("asked") == asked and at - datetime.fromisoformat(known["asked_at"]) < ASK_AGAIN:
             return False
         number, previous = int(item.get("version", {"N": "0"})["N"]), known.get("head", GENESIS)

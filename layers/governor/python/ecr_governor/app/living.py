@@ -17,6 +17,7 @@ from ecr_governor.app.ports import Chat, Conversations, Ledger
 from ecr_governor.core.announcement import Announcement, Told, announce
 from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
 from ecr_governor.core.messages.burst import Burst, digest
+from ecr_governor.core.messages.buttons import reply_to_press
 from ecr_governor.core.messages.living import (
     REMINDER,
     Life,
@@ -28,7 +29,8 @@ from ecr_governor.core.messages.living import (
 )
 from ecr_governor.core.messages.news import message
 from ecr_governor.core.messages.steps import NAMED_AT_ONCE, retirement, retirements, step
-from ecr_governor.core.policy.notifications import Place, SlackNotifications
+from ecr_governor.core.policy.notifications import Buttons, Place, SlackNotifications
+from ecr_governor.core.press import PRESS
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.state import Stage
 
@@ -56,6 +58,11 @@ class Teller:
     slack: SlackNotifications
     account: str
     region: str
+
+    @property
+    def buttons(self) -> Buttons | None:
+        """Who may press what; None where a press would reach nobody. Raises Undeliverable."""
+        return self.slack.buttons if self.chat.pressable() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,11 @@ def deliveries(entries: Sequence[Told], teller: Teller, now: datetime) -> Iterat
     """
     by_repository: dict[str, list[Told]] = {}
     for entry in entries:
-        by_repository.setdefault(entry.repository, []).append(entry)
+        if entry.kind == PRESS:
+            # Whoever pressed waits for an answer, however much else there is to tell.
+            yield Delivery(partial(_answer, entry, teller), (entry,))
+        else:
+            by_repository.setdefault(entry.repository, []).append(entry)
     records = teller.ledger.records(list(by_repository))
     calling: dict[str, list[_News]] = {}
     quiet: list[_News] = []
@@ -223,6 +234,20 @@ def _tell(news: _News, teller: Teller) -> None:
             teller.chat.edit(conversation.posted, moved(news.name, posted.channel))
 
 
+def _answer(entry: Told, teller: Teller) -> None:
+    """Bring the message up to date whose button was pressed, and say in its thread who pressed, and what came of it."""
+    name, body, at = entry.repository, entry.body, entry.body["message"]
+    # A list of steps is no repository: it has neither a record nor a message that is edited.
+    record = None if name.startswith("@") else teller.ledger.records([name]).get(name)
+    conversation = _conversation(name, record, teller) if record else None
+    with suppress(Vanished):
+        if conversation is not None and record is not None:
+            _edit(conversation, record, _place(record, teller), teller)
+    # Somebody may have deleted the message, and its thread with it, or put the bot out of the channel.
+    with suppress(Vanished, ChannelRefused):
+        teller.chat.post(reply_to_press(name, record, body, teller.buttons), at["channel"], at["ts"])
+
+
 def _edit(conversation: Conversation, record: RepositoryRecord, place: Place, teller: Teller) -> None:
     shown = living(_life(record, place, teller))
     if (identity := fingerprint(shown)) != conversation.shown:
@@ -232,7 +257,7 @@ def _edit(conversation: Conversation, record: RepositoryRecord, place: Place, te
 
 def _life(record: RepositoryRecord, place: Place, teller: Teller) -> Life:
     recent = teller.ledger.recent(record.name, RECENT)
-    return Life(record, recent, teller.slack.min_severity, place.mention, teller.account, teller.region)
+    return Life(record, recent, teller.slack.min_severity, place.mention, teller.account, teller.region, teller.buttons)
 
 
 def _tell_without_record(news: _News, teller: Teller) -> None:

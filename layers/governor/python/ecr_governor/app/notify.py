@@ -17,6 +17,7 @@ from ecr_governor.core.messages import news, steps
 from ecr_governor.core.messages.burst import Burst, digest
 from ecr_governor.core.messages.living import REMINDER
 from ecr_governor.core.policy.notifications import SlackNotifications
+from ecr_governor.core.press import PRESS
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.sweep import worth_telling
 
@@ -127,11 +128,12 @@ def _deliveries(entries: Sequence[Told], people: People, now: datetime) -> Itera
             body = entry.body
             yield post(news.policy_problem(body["problem"], body["version"], people.account, people.region), entry)
         if entry.kind == "approval-asked" and slack.enabled:
-            yield post(steps.approval_asked(entry.body, people.account, people.region), entry)
+            buttons = slack.buttons if living and people.chat.pressable() else None
+            yield post(steps.approval_asked(entry.body, people.account, people.region, buttons), entry)
         if entry.kind == "sweep":
             loud_enough = slack.enabled and worth_telling(entry.body)
             yield post(news.sweep_digest(entry.body), entry) if loud_enough else _nothing(entry)
-    of_repositories = [entry for entry in entries if entry.kind in {"change", "retirement", REMINDER, "swept"}]
+    of_repositories = [entry for entry in entries if entry.kind in {"change", "retirement", REMINDER, "swept", PRESS}]
     if living:
         yield from deliveries(of_repositories, _teller(people, slack), now)
         return

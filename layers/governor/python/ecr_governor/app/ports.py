@@ -121,6 +121,9 @@ class Chat(Protocol):
     def editable(self) -> bool:
         """Whether what was posted can be edited and answered, in any channel. Raises Undeliverable."""
 
+    def pressable(self) -> bool:
+        """Whether a press of a button in what is posted reaches us. Raises Undeliverable."""
+
     def post(self, message: Mapping[str, Any], channel: str = "", thread: str = "") -> Posted | None:
         """Post one message, in a thread if there is one; say where it is, if that is known. Raises ChannelRefused, Vanished, Undeliverable."""
 

@@ -13,7 +13,7 @@ from typing import Any
 from ecr_governor.app.errors import Contended
 from ecr_governor.app.facts import facts_to_read
 from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource, Registry
-from ecr_governor.app.sighting import Sighting, sight
+from ecr_governor.app.sighting import Sighting, judging, sight
 from ecr_governor.core.due import next_look
 from ecr_governor.core.evaluate import Evaluation, evaluate
 from ecr_governor.core.finding import Finding, FindingState, close_all, follow
@@ -78,7 +78,7 @@ def _look(name: str, news: News, trigger: Trigger, services: Services, now: date
             return _gone(record, trigger, policy, services.ledger, now, outcomes)
         kept: dict[str, Any] = {fact.value: getattr(repository, fact.value) for fact in facts - touched}
         repository = replace(reread, provenance=found.repository.provenance, **kept)
-        left = replace(found, repository=repository, evaluation=evaluate(repository, policy, now))
+        left = replace(found, repository=repository, evaluation=evaluate(repository, judging(policy, found.before), now))
     change, updated = _concluded(record, found, left, outcomes, trigger, in_force, now)
     return _commit(stored, updated, change, services.ledger, kind="change", looked_at=now)
 
@@ -112,7 +112,7 @@ def end_former(stored: RepositoryRecord, policy: Policy, ledger: Ledger, now: da
 
 def next_due(seen: Sighting, policy: Policy, now: datetime) -> datetime | None:
     """When a look may find something else although nothing happened."""
-    return next_look(seen.before, seen.repository, policy, now, waiting=False)
+    return next_look(seen.before, seen.repository, judging(policy, seen.before), now, waiting=False)
 
 
 def _concluded(
@@ -152,7 +152,7 @@ def _concluded(
         record,
         created_at=repository.created_at,
         provenance=repository.provenance,
-        owner=_owner(repository, policy, before.owner),
+        owner=_owner(repository, policy, before),
         tags=_tags_told(repository, policy, before.tags),
         findings=remaining,
         undetermined={
@@ -168,7 +168,7 @@ def _concluded(
         policy_hash=policy.hash,
         mode=policy.mode,
     )
-    return change, replace(updated, due_at=next_look(updated, repository, policy, now, waiting=waiting))
+    return change, replace(updated, due_at=next_look(updated, repository, judging(policy, updated), now, waiting=waiting))
 
 
 def _put_right(found: Sighting, services: Services, now: datetime) -> tuple[RepositoryRecord, tuple[Outcome, ...]]:
@@ -257,10 +257,10 @@ def _learned(stored: RepositoryRecord | None, updated: RepositoryRecord) -> bool
     return stored is None or milestones(stored.provenance) != milestones(updated.provenance)
 
 
-def _owner(repository: Repository, policy: Policy, known: str | None) -> str | None:
+def _owner(repository: Repository, policy: Policy, known: RepositoryRecord) -> str | None:
     if isinstance(repository.tags, Unreadable):
-        return known
-    return repository.tags.get(policy.owner_tag)
+        return known.owner
+    return repository.tags.get(policy.owner_tag) or known.claimed_by or None
 
 
 def _tags_told(repository: Repository, policy: Policy, known: Mapping[str, str]) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from ecr_governor.app.ports import Ledger
 from ecr_governor.core.evaluate import Evaluation, evaluate
 from ecr_governor.core.finding import Finding, follow
+from ecr_governor.core.granted import with_granted
 from ecr_governor.core.origin import AutomaticCreation, News, Provenance, classify, learn, milestones
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import RepositoryRecord
@@ -37,8 +38,13 @@ def sight(
     again = stored is not None and stored.gone_at is not None
     provenance = _provenance(before.provenance, repository, news, automatic, again=again)
     seen = replace(repository, provenance=provenance)
-    evaluation = evaluate(seen, policy, now)
+    evaluation = evaluate(seen, judging(policy, before), now)
     return Sighting(before, seen, evaluation, follow(before.findings, evaluation, now))
+
+
+def judging(policy: Policy, record: RepositoryRecord) -> Policy:
+    """The policy that one repository is judged by: with the exemptions that were confirmed for it in Slack."""
+    return with_granted(policy, record.name, record.exemptions)
 
 
 def _incarnation(repository: Repository, stored: RepositoryRecord | None, ledger: Ledger) -> RepositoryRecord:

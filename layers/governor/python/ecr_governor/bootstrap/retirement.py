@@ -1,13 +1,14 @@
 """Where the functions that retire are put together."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
 
 from ecr_governor import batches
+from ecr_governor.adapters.approvals import DynamoDbApprovals
 from ecr_governor.adapters.deleting import EcrDeleting
 from ecr_governor.adapters.plan_file import approval_of
 from ecr_governor.adapters.queues import DeadLetters
@@ -17,8 +18,9 @@ from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.adapters.tombstones import S3Tombstones
 from ecr_governor.adapters.usage.witnesses import AwsWitnesses
-from ecr_governor.app.errors import SweepRunning
+from ecr_governor.app.errors import Contended, SweepRunning
 from ecr_governor.app.ports import PolicyInForce
+from ecr_governor.app.pressing import Approvers
 from ecr_governor.app.retirement.cases import Services
 from ecr_governor.app.retirement.ports import RetiringRegistry
 from ecr_governor.app.retirement.runs import RunServices, apply, reap, retire
@@ -27,8 +29,10 @@ from ecr_governor.batches import Arrival
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ecr, ledger, now, policies, sqs
 from ecr_governor.bootstrap.parts import now as clock
+from ecr_governor.core.press import refusal_body
+from ecr_governor.core.record import RELEASE_ASKED
 from ecr_governor.core.retirement.state import Stage
-from ecr_governor.events import RELEASE_ASKED, parse_refusal
+from ecr_governor.events import parse_refusal
 from ecr_governor.observability import count, logger
 from ecr_governor.settings import EventSettings, RetireSettings, SweepSettings, from_environment
 
@@ -50,11 +54,18 @@ class Context(Protocol):
 
 
 def retire_unused(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Take every step that can be taken back. The event holds `execution`; with an `approval`, exactly its steps are taken."""
+    """Take every step that can be taken back. The event holds `execution`; with an `approval`, exactly its steps are taken.
+
+    With an `answer`, the place of a message in Slack, people are told there if they are not.
+    """
     deployed = from_environment(RetireSettings, os.environ)
     services = _run(EcrRetiring(ecr), context, tells_people=bool(deployed.slack_secret), deletes=deployed.deletes)
     if "approval" in event:
-        return apply(f"approved-{context.aws_request_id}", approval_of(event["approval"]), services, now())
+        approval = approval_of(event["approval"])
+        done = apply(f"approved-{context.aws_request_id}", approval, services, now())
+        if "answer" in event and (refused := done.get("refused")):
+            _tell_refused(event["answer"], approval.by, refused)
+        return done
     summary = retire(event["execution"], services, now())
     _count(summary)
     return summary
@@ -80,15 +91,27 @@ def release_refused(event: Mapping[str, Any], context: Context) -> dict[str, lis
     settings, services = from_environment(EventSettings, os.environ), _steps(EcrRetiring(ecr), context)
 
     def take(arrival: Arrival) -> None:
-        who, what = arrival.trigger.actor or "somebody", arrival.trigger.event
-        asked = what == RELEASE_ASKED
-        attempt = f"{who} asked for it" if asked else f"{who} was refused {what}"
-        done = release(arrival.repository, attempt, services, now(), asked=asked)
+        who, what, until = arrival.trigger.actor or "somebody", arrival.trigger.event, arrival.keep_until
+        asked = what == RELEASE_ASKED or until is not None
+        keeps = f"{who} keeps it until {until:%Y-%m-%d}" if until else f"{who} asked for it"
+        attempt = f"{who} was refused {what}" if what != RELEASE_ASKED else keeps
+        done = release(arrival.repository, attempt, services, now(), asked=asked, keep_until=until)
         if done.stage is Stage.OBSERVED:
             count("RetirementsReleased")
 
     dead_letters = DeadLetters(sqs(), settings.dead_letter_queue_url)
     return batches.settle(event, take, dead_letters, settings.account, settings.region, parse_refusal)
+
+
+def _tell_refused(answer: Mapping[str, Any], by: str, refused: Sequence[str]) -> None:
+    approvals = DynamoDbApprovals(client("dynamodb"), _settings().ledger_table)
+    body = refusal_body(by, refused, str(answer["channel"]), str(answer["ts"]), now())
+    try:
+        # Nothing was done: whoever still wants it approves it once more, when what stood against it has passed.
+        approvals.write(Approvers(version=approvals.read().version), body)
+    except Contended:
+        # Somebody has pressed at the same moment, and is told what is true then.
+        logger.warning("refusal not told", extra={"why": refused[:1]})
 
 
 def _count(summary: Mapping[str, Any]) -> None:

@@ -11,15 +11,16 @@ from ecr_governor.bootstrap.parts import client
 from ecr_governor.observability import count, logger
 
 
-def chat(secret_name: str, time_left: Callable[[], float]) -> SlackChat:
-    """Slack for one invocation, of which `time_left` gives the seconds that are left."""
+def chat(secret_name: str, time_left: Callable[[], float], *, answered: bool = False) -> SlackChat:
+    """Slack for one invocation, of which `time_left` gives the seconds that are left. `answered`: presses of buttons reach us."""
     # What an invocation has learned of Slack's troubles, the next one in the same process need not learn anew.
-    secret, webhook, bot = _ways(secret_name)
-    return SlackChat(secret, webhook, bot, time_left)
+    secret, webhook, bot = ways(secret_name)
+    return SlackChat(secret, webhook, bot, time_left, answered=answered)
 
 
 @cache
-def _ways(name: str) -> tuple[SlackSecret, SlackWebhook, SlackBot]:
+def ways(name: str) -> tuple[SlackSecret, SlackWebhook, SlackBot]:
+    """The secret, and the two ways to Slack of which it holds one."""
     secret = SlackSecret(client("secretsmanager"), name)
     pool = new_pool()
 

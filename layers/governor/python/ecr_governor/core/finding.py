@@ -67,7 +67,8 @@ def _carry(known: Finding | None, judgement: Judgement, repository: str, now: da
         case Compliant():
             return _resolve(known, "the convention is kept", now) if known else None
         case Violation(reason, remedies):
-            state = FindingState.EXEMPT if judgement.exemption else FindingState.OPEN
+            exempt = judgement.exemption
+            state = FindingState.EXEMPT if exempt else FindingState.OPEN
             return Finding(
                 repository=repository,
                 rule=judgement.rule,
@@ -77,4 +78,5 @@ def _carry(known: Finding | None, judgement: Judgement, repository: str, now: da
                 reason=reason,
                 remedies=tuple(describe(remedy) for remedy in remedies),
                 opened_at=known.opened_at if known and known.state is state else now,
+                resolution=f"until {exempt.expires.isoformat()}, {exempt.owner}: {exempt.reason}" if exempt else "",
             )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecr_governor.core.finding import Finding, FindingState
+from ecr_governor.core.granted import Granted
 from ecr_governor.core.origin import Origin, Provenance
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.remedy import Outcome, OutcomeStatus, as_data, describe
@@ -16,6 +17,8 @@ from ecr_governor.core.retirement.state import Retirement
 WRITE_ROUNDS_PER_HOUR = 5
 """How often an hour one setting of a repository is put right before something else is believed to be fighting back."""
 
+RELEASE_ASKED: Final = "Release Asked"
+"""The event that is somebody's wish that a repository be taken out of retirement."""
 GENESIS = "0" * 64
 
 
@@ -30,7 +33,9 @@ class RepositoryRecord:
     far that went; `head` is the hash of the newest ledger entry, `entries` their number. `watched_since` is when we first saw this very
     repository; `retirement` is how far its retirement is, or was when it ended. `used_at` is when somebody
     was last seen to use it by other signs than ECR's own times: a running task, a refused pull. `tags` are those by which the policy
-    says where people are told of it; `reminded` is the last reminder of its mark's end.
+    says where people are told of it; `reminded` is the last reminder of its mark's end. `claimed_by` is who has said in Slack that it is
+    theirs: the owner as long as no tag names one. `exemptions` were asked for in Slack, and some confirmed; `presses` are the last presses
+    of buttons that were answered.
     """
 
     name: str
@@ -59,6 +64,9 @@ class RepositoryRecord:
     used_at: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     reminded: str = ""
+    claimed_by: str = ""
+    exemptions: tuple[Granted, ...] = ()
+    presses: tuple[str, ...] = ()
 
     def same_but_for_version(self, other: "RepositoryRecord") -> bool:
         """Whether two records say the same."""

@@ -113,7 +113,7 @@ class Standing:
 
     @property
     def owner(self) -> str | None:
-        """The value of the owner's tag."""
+        """The value of the owner's tag, or who has claimed it."""
         owner: str | None = self.data["owner"]
         return owner
 
@@ -192,7 +192,7 @@ def standing_of(
     return Standing(
         {
             **_beginning(repository.name, repository.provenance),
-            "owner": None if isinstance(tags, Unreadable) else tags.get(policy.owner_tag),
+            "owner": None if isinstance(tags, Unreadable) else tags.get(policy.owner_tag) or (known.claimed_by if known else "") or None,
             "findings": findings,
             "undetermined": undetermined,
             "images": usage.images,

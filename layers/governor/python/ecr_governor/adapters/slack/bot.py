@@ -72,7 +72,8 @@ _VANISHED = frozenset(
         "thread_not_found",
     }
 )
-_CONTENT = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "no_text"})
+_CONTENT = frozenset({"invalid_arguments", "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "no_text"})
+_TOO_LATE = frozenset({"exchanged_trigger_id", "expired_trigger_id", "invalid_trigger_id"})
 _RATE = frozenset({"rate_limited", "ratelimited"})
 
 
@@ -118,6 +119,14 @@ class SlackBot:
             # Archived, or the bot was put out: what stands there stays as it is.
             raise Vanished(str(refused)) from refused
 
+    def open(self, trigger: str, form: Mapping[str, Any], time_left: Callable[[], float]) -> None:
+        """Show a form to whoever has just pressed a button, which `trigger` tells Slack. Raises Undeliverable."""
+        try:
+            self._call("views.open", {"trigger_id": trigger, "view": form}, time_left)
+        except _ContentRefused as refused:
+            self._refused(str(refused))
+            raise Undeliverable(str(refused), only_this_one=True) from refused
+
     def _say(
         self, method: str, arguments: Mapping[str, Any], message: Mapping[str, Any], time_left: Callable[[], float]
     ) -> Mapping[str, Any]:
@@ -137,7 +146,7 @@ class SlackBot:
         body = json.dumps(payload, ensure_ascii=False).encode()
         fresh_token = False
         for _ in range(ATTEMPTS):
-            self._look_at_breaker(payload["channel"], time_left)
+            self._look_at_breaker(payload.get("channel", ""), time_left)
             bot = self._bot()
             status, headers, document = self._send(bot, method, body)
             error = "" if status == 200 and document.get("ok") is True else str(document.get("error", ""))  # noqa: PLR2004
@@ -157,6 +166,9 @@ class SlackBot:
                 raise self._opened(PAUSE_AFTER_REFUSED_TOKEN, f"Slack refuses the token: {error or status}")
             if error in _CONTENT:
                 raise _ContentRefused(f"Slack refuses the message: {error}")
+            if error in _TOO_LATE:
+                # A form takes three seconds at most: it says nothing of Slack's health.
+                raise Undeliverable(f"{method}: {error}", only_this_one=True)
             if error in _VANISHED:
                 raise Vanished(f"{method}: {error}")
             if error in _CHANNEL:

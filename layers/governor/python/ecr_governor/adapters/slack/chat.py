@@ -10,17 +10,28 @@ from ecr_governor.core.conversation import Posted
 
 
 class SlackChat:
-    """People's channel for the time of one invocation, of which `time_left` gives the seconds that are left."""
+    """People's channel for the time of one invocation, of which `time_left` gives the seconds that are left.
 
-    def __init__(self, secret: SlackSecret, webhook: SlackWebhook, bot: SlackBot, time_left: Callable[[], float]) -> None:
+    `answered` is whether the deployment takes what Slack sends when somebody presses a button.
+    """
+
+    def __init__(
+        self, secret: SlackSecret, webhook: SlackWebhook, bot: SlackBot, time_left: Callable[[], float], *, answered: bool = False
+    ) -> None:
         self._secret = secret
         self._webhook = webhook
         self._bot = bot
         self._time_left = time_left
+        self._answered = answered
 
     def editable(self) -> bool:
         """Whether what was posted can be edited and answered. Raises Undeliverable."""
         return isinstance(self._secret.current(), Bot)
+
+    def pressable(self) -> bool:
+        """Whether a press of a button reaches us, and we can tell that it is Slack's. Raises Undeliverable."""
+        bot = self._secret.current()
+        return self._answered and isinstance(bot, Bot) and bool(bot.signing_secret)
 
     def post(self, message: Mapping[str, Any], channel: str = "", thread: str = "") -> Posted | None:
         """Post a message; a webhook has one channel, knows no threads, and does not say where the message is."""

@@ -34,11 +34,15 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """An app's bot. `channel` is where it posts if the policy file names no channel; `api` is Slack's address, ending in a slash."""
+    """An app's bot. `channel` is where it posts if the policy file names no channel; `api` is Slack's address, ending in a slash.
+
+    With `signing_secret` Slack signs what it sends us; "" where the secret has none.
+    """
 
     token: str
     channel: str = ""
     api: str = API
+    signing_secret: str = ""
 
     def __repr__(self) -> str:
         return "Bot(…)"
@@ -84,12 +88,12 @@ def _parse(secret: str) -> Webhook | Bot | None:
         document = json.loads(secret)
     except ValueError:
         return None
-    values: dict[str, Any] = {key: document.get(key, "") for key in ("bot_token", "webhook_url", "channel")}
+    values: dict[str, Any] = {key: document.get(key, "") for key in ("bot_token", "webhook_url", "channel", "signing_secret")}
     api = document.get("api_url", API)
     if not all(isinstance(value, str) for value in (*values.values(), api)) or not _is_address(api):
         return None
     if values["bot_token"]:
-        return Bot(values["bot_token"], values["channel"], api.rstrip("/") + "/")
+        return Bot(values["bot_token"], values["channel"], api.rstrip("/") + "/", values["signing_secret"])
     return Webhook(values["webhook_url"]) if _is_address(values["webhook_url"]) else None
 
 

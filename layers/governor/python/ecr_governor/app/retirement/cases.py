@@ -10,6 +10,7 @@ from ecr_governor.app.errors import Denied, Unintelligible
 from ecr_governor.app.notify import CHAT
 from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
 from ecr_governor.app.retirement.ports import RetiringRegistry, RunBook, Tombstones, Witnesses
+from ecr_governor.core.granted import with_granted
 from ecr_governor.core.policy.model import Expectation, Mode, Policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.decide import Case
@@ -82,6 +83,8 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
     """Put together one repository's case. Raises Throttled, Denied."""
     policy, name = hearing.policy, snapshot.name
     same = record is not None and record.created_at == snapshot.created_at and record.gone_at is None
+    if record is not None and same:
+        policy = with_granted(policy, name, record.exemptions)
     # A retirement of a former repository is shown as well: what it may have done to this one is to be undone.
     retirement = record.retirement if record is not None and record.gone_at is None else None
     exemption, expected = policy.exemption_for(name, unused.RULE.id, now), policy.expectation_for(name)
@@ -94,7 +97,7 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         evidence=hearing.evidence,
         sources=hearing.sources,
         exempt=f"the policy exempts it until {exemption.expires:%Y-%m-%d}: {exemption.reason}" if exemption else "",
-        owner=snapshot.tag(policy.owner_tag),
+        owner=snapshot.tag(policy.owner_tag) or (record.claimed_by if record is not None and same else "") or None,
         delivered_at=services.ledger.told_at(name, retirement.notice, PEOPLE) if retirement and retirement.notice else None,
         trusted_pulls=hearing.trusted_pulls,
         noted_push=noted.at if noted else None,

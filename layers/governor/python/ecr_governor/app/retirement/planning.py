@@ -14,6 +14,7 @@ from ecr_governor.app.retirement.ports import DeletingRegistry
 from ecr_governor.app.retirement.recording import Done, reasons_as_data
 from ecr_governor.app.retirement.taking_back import note_use
 from ecr_governor.core.policy.model import Mode
+from ecr_governor.core.retirement.approval import ApprovedStep, list_identity
 from ecr_governor.core.retirement.caps import Step, exceeded
 from ecr_governor.core.retirement.decide import Case, Decision, Weight, decide, next_stage
 from ecr_governor.core.retirement.state import Stage
@@ -74,15 +75,14 @@ class Plan:
         """What a person is to be asked: the whole list of steps that nothing but caps withholds. None if there is nothing to be asked."""
         if not self.over or len(self.over) < len(self.withheld):
             return None
+        wanted = ((item, item.decision.to) for item in self.items)
+        waiting = [(item, to) for item, to in wanted if to and to not in {Stage.OBSERVED, Stage.DELETED}]
         return {
             "at": self.at.isoformat(),
             "over": list(self.over),
             "policy_hash": self.hearing.policy.hash,
-            "steps": [
-                {"repository": item.name, "to": item.decision.to.value, "owner": item.case.owner}
-                for item in self.items
-                if item.decision.to not in {None, Stage.OBSERVED, Stage.DELETED} and item.decision.to
-            ],
+            "approves": list_identity(ApprovedStep(item.name, to, item.case.world) for item, to in waiting),
+            "steps": [{"repository": item.name, "to": to.value, "owner": item.case.owner} for item, to in waiting],
         }
 
     @property

@@ -12,7 +12,7 @@ from ecr_governor.app.retirement.recording import Done, intend, stays, write_out
 from ecr_governor.app.retirement.traces import set_policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.repository import Unreadable
-from ecr_governor.core.retirement.decide import USERS, Case, Decision, Reason, Weight
+from ecr_governor.core.retirement.decide import KEPT, USERS, Case, Decision, Reason, Weight
 from ecr_governor.core.retirement.quarantine import is_ours, released
 from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, STATE, Snapshot
 from ecr_governor.core.retirement.state import Retirement, Stage
@@ -24,11 +24,11 @@ TAKEN_BACK: Final = "it was taken back meanwhile"
 NEVER_BEFORE: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
-def release(name: str, attempt: str, services: Services, now: datetime, *, asked: bool = False) -> Done:
+def release(name: str, attempt: str, services: Services, now: datetime, *, asked: bool = False, keep_until: datetime | None = None) -> Done:
     """Take a repository back because somebody was refused an image of it. Raises Throttled, Denied, Contended, Refused.
 
     Nothing has to be proved: who wants an image uses it. What is not retiring is left as it is, whatever the event says; what is only
-    marked as well, unless an operator `asked` for it.
+    marked as well, unless somebody `asked` for it. With `keep_until` that is no sign of use: it is let alone until then, and no longer.
     """
     record = services.ledger.read(name)
     if record is None or record.retirement is None or record.retirement.stage is Stage.DELETED:
@@ -45,8 +45,8 @@ def release(name: str, attempt: str, services: Services, now: datetime, *, asked
     if not (asked or begun or is_ours(snapshot.policy)):
         return Done(name, None, "it is in no quarantine")
     case = case_of(snapshot, record, hear(services, now, asked=False), services, now)
-    wanted = Decision(Stage.OBSERVED, (Reason(USERS, attempt, Weight.CONTRARY),))
-    return take_back(case, wanted, record, services, now)
+    wanted = Decision(Stage.OBSERVED, (Reason(KEPT if keep_until else USERS, attempt, Weight.CONTRARY),))
+    return take_back(case, wanted, record, services, now, keep_until)
 
 
 def note_use(name: str, services: Services, now: datetime) -> None:
@@ -60,18 +60,22 @@ def note_use(name: str, services: Services, now: datetime) -> None:
             services.ledger.write(replace(record, used_at=now))
 
 
-def take_back(case: Case, decision: Decision, record: RepositoryRecord, services: Services, now: datetime) -> Done:
+def take_back(
+    case: Case, decision: Decision, record: RepositoryRecord, services: Services, now: datetime, keep_until: datetime | None = None
+) -> Done:
     """Undo every step: first the tag without which nothing is deleted, then the policy, then the archive, and the mark at last.
 
-    Who was seen to use it is written with the intent: an interruption does not make it forgotten.
+    Who was seen to use it, or until when somebody wants it kept, is written with the intent: an interruption does not make it forgotten.
     """
     snapshot, former, intended = case.snapshot, case.retirement or Retirement(Stage.OBSERVED, now, case.snapshot.created_at), record
     not_before, ours = former.not_before, former.birth == snapshot.created_at
     if decision.in_use:
         record = replace(record, used_at=now)
-    if former.intended is not Stage.OBSERVED or decision.in_use:
+    if former.intended is not Stage.OBSERVED or decision.in_use or keep_until:
         if decision.vetoed and case.terms:
             not_before = now + timedelta(days=case.terms.after_days)
+        if keep_until:
+            not_before = max(keep_until, not_before or keep_until)
         intended = intend(record, replace(former, intended=Stage.OBSERVED, not_before=not_before), decision, services, now)
     services.registry.untag(snapshot, [STATE] if snapshot.tag(STATE) is not None else [])
     lost = ""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ecr_governor.core.announcement import ORDER, Announcement, finding_from_data
 from ecr_governor.core.finding import Finding, FindingState
+from ecr_governor.core.messages import buttons
 from ecr_governor.core.messages.news import provenance_fields
 from ecr_governor.core.messages.steps import STEPS, named, step, what_it_means, why, working_days
 from ecr_governor.core.messages.text import (
@@ -27,6 +28,8 @@ from ecr_governor.core.messages.text import (
     section,
     where,
 )
+from ecr_governor.core.policy.notifications import Buttons
+from ecr_governor.core.press import PRESS, Action, Result
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.remedy import OutcomeStatus
 from ecr_governor.core.retirement.state import Stage
@@ -39,12 +42,16 @@ LINE: Final = 220
 REMINDER: Final = "reminder"
 """The kind of entry that says that somebody is to be reminded."""
 _LOOKS: Final = frozenset({"change", "swept"})
-_TOLD: Final = _LOOKS | {"retirement", REMINDER}
+_TOLD: Final = _LOOKS | {"retirement", REMINDER, PRESS}
+_PRESSED: Final = {Action.KEEP: "Kept", Action.CLAIM: "Claimed", Action.EXEMPT: "Exemption asked for", Action.CONFIRM: "Exempt"}
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What a repository's message is made of. `entries` are the newest of its ledger, oldest first; `least` the severity that is told."""
+    """What a repository's message is made of. `entries` are the newest of its ledger, oldest first; `least` the severity that is told.
+
+    `buttons` is who may press what; None where a press would reach nobody.
+    """
 
     record: RepositoryRecord
     entries: Sequence[Entry]
@@ -52,6 +59,7 @@ class Life:
     mention: str
     account: str
     region: str
+    buttons: Buttons | None = None
 
     @property
     def open(self) -> tuple[Finding, ...]:
@@ -81,6 +89,7 @@ def living(life: Life) -> dict[str, Any]:
         *section(listed("Not put right", ":no_entry:", () if record.gone_at else (*record.failing, *_paused(record)))),
         *section(listed("Exempt", ":shield:", () if record.gone_at else (f"{each.rule}: {each.resolution}" for each in life.exempt))),
         fields(_shown(life)),
+        *buttons.of_repository(record, life.buttons),
         *section(_history(life)),
         where(f"{record.entries} entries in the ledger", life.account, life.region, record.policy_hash or "not known"),
     ]
@@ -218,6 +227,8 @@ def _events(entry: Entry, least: Severity) -> Iterator[str]:
     elif entry.kind == "retirement":
         mark, words = named(body)
         yield _line(mark, words, "; ".join(why(body)) if step(body) in {"observed", "held up"} else _until(body))
+    elif entry.kind == PRESS and body["result"] in {Result.DONE, Result.WAITS}:
+        yield _line(":bust_in_silhouette:", _PRESSED[Action(body["action"])], f"{buttons.person(body)} {body['words']}")
     elif entry.kind == REMINDER:
         yield _line(":bell:", "Reminded", f"{working_days(body)} left, not before {body['delete_after']}")
 

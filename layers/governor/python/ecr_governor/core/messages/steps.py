@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ecr_governor.core.announcement import Told
+from ecr_governor.core.messages.buttons import to_approve
 from ecr_governor.core.messages.text import (
     TEXT_LIMIT,
     code,
@@ -18,6 +19,7 @@ from ecr_governor.core.messages.text import (
     section,
     where,
 )
+from ecr_governor.core.policy.notifications import Buttons
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER
 
 KEEP = f"*To keep it*: remove its tag `{DELETE_AFTER}`, use it, or ask for an exemption."
@@ -53,7 +55,7 @@ def retirement(entry: Told, account: str, region: str) -> dict[str, Any]:
     return {"text": cut(plain(f"{words}: {name}. {'; '.join(why(body))}"), TEXT_LIMIT), "blocks": blocks}
 
 
-def approval_asked(question: Mapping[str, Any], account: str, region: str) -> dict[str, Any]:
+def approval_asked(question: Mapping[str, Any], account: str, region: str, buttons: Buttons | None = None) -> dict[str, Any]:
     """Ask people about steps that are more than the caps allow."""
     title = f":raised_hand: {counted(question['count'], 'step')} of retirements wait for a person"
     waiting = [f"{each['repository']}: {STEPS[each['to']][1].lower()}, {each['owner'] or 'no owner'}" for each in question["steps"]]
@@ -66,6 +68,7 @@ def approval_asked(question: Mapping[str, Any], account: str, region: str) -> di
         *section(listed("More than the policy allows at once", ":no_entry:", question["over"])),
         *section(first_of("What waits", "•", waiting, question["count"])),
         *section(how),
+        *to_approve(question, buttons),
         where("retirement, withheld by its caps", account, region, question["policy_hash"]),
     ]
     return {"text": cut(plain(f"{counted(question['count'], 'step')} of retirements wait for a person"), TEXT_LIMIT), "blocks": blocks}

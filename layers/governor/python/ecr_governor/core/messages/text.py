@@ -74,8 +74,8 @@ def cut(text: str, limit: int) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Count things: `1 repository`, `1,200 repositories`."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    """Count things: `1 repository`, `1,200 repositories`, `7 days`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") and not noun.endswith("day") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else plural}"
 
 

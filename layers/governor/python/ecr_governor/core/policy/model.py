@@ -602,6 +602,14 @@ class Policy(Strict):
         changed.__dict__["hash"] = self.hash
         return changed
 
+    def exempting(self, more: tuple[Exemption, ...]) -> "Policy":
+        """Return the same policy with further exemptions. It keeps its hash: the file is the same."""
+        if not more:
+            return self
+        changed = self.model_copy(update={"exemptions": (*self.exemptions, *more)})
+        changed.__dict__["hash"] = self.hash
+        return changed
+
     def severity_of(self, rule_id: str) -> Severity | None:
         """Return the severity that the policy gives the rule, if it gives one."""
         setting = self.rules.get(rule_id)

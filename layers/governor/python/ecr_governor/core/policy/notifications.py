@@ -31,6 +31,12 @@ def _mention(text: str) -> str:
     return text
 
 
+def _person(text: str) -> str:
+    if not (text.isascii() and _PERSON.fullmatch(text)):
+        raise fault(f"{text!r} is no id of a Slack user", "copy it from the profile in Slack, for example U0123456789")
+    return text
+
+
 def _namespace(text: str) -> str:
     if not is_template_prefix(text):
         raise fault(f"{text!r} is neither ROOT nor a prefix of ECR repository names", "write whole path parts in lower case")
@@ -39,6 +45,7 @@ def _namespace(text: str) -> str:
 
 Channel = Annotated[StrictStr, AfterValidator(_channel)]
 Mention = Annotated[StrictStr, AfterValidator(_mention)]
+People = tuple[Annotated[StrictStr, AfterValidator(_person)], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,18 @@ class Route(Queue):
         return self.actor is None or any(glob_matches(self.actor, actor) for actor in actors)
 
 
+class Buttons(Strict):
+    """Who may press what in Slack, and for how long it holds. Nobody approves who is not named."""
+
+    enabled: StrictBool = True
+    keep_days: Annotated[StrictInt, Field(ge=1, le=365)] = 30
+    exempt_days: Annotated[StrictInt, Field(ge=1, le=365)] = 180
+    keep: People | None = None
+    claim: People | None = None
+    exempt: People | None = None
+    approve: People = ()
+
+
 class SlackNotifications(Strict):
     """What Slack is told, where a Slack is configured."""
 
@@ -96,6 +115,7 @@ class SlackNotifications(Strict):
     channel: Channel | None = None
     routes: tuple[Route, ...] = ()
     unowned: Queue | None = None
+    buttons: Buttons = Field(default_factory=Buttons)
 
     @property
     def tag_keys(self) -> frozenset[str]:

@@ -94,6 +94,15 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "notifications.slack.unowned": "Where repositories go whose owner is not known and that no route takes",
         "notifications.slack.unowned.channel": "The id of their channel; without it the channel above",
         "notifications.slack.unowned.mention": "The id of a user or a user group who is mentioned there",
+        "notifications.slack.buttons": "Who may press what, where the stack has `SlackButtons`",
+        "notifications.slack.buttons.enabled": "Whether there are buttons at all. With `false` a button that still stands somewhere does nothing",
+        "notifications.slack.buttons.keep_days": "How long *Keep* lets a repository alone",
+        "notifications.slack.buttons.exempt_days": "How long an exemption that is asked for in Slack may last",
+        "notifications.slack.buttons.keep": "Ids of the users who may keep what is retiring; left out: anybody",
+        "notifications.slack.buttons.claim": "Ids of the users who may say that a repository without an owner is theirs; left out: anybody",
+        "notifications.slack.buttons.exempt": "Ids of the users who may ask for an exemption; left out: anybody",
+        "notifications.slack.buttons.approve": "Ids of the users who may confirm an exemption that somebody else asked for, and approve what "
+        "only the caps withhold, which takes two of them. Left out: nobody, and neither is offered",
         "notifications.slack.min_severity": "Violations below it are not announced. They are findings all the same",
     }
 )
@@ -122,6 +131,7 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "namespaces.<prefix>.retirement.misnamed_after_days": "1 to 3,650 or `null`",
         "namespaces.<prefix>.retirement.quarantine_days": "0, or 2 to 3,650",
         "owner_tag": "tag key",
+        **{f"notifications.slack.buttons.{key}": "list of Slack user ids" for key in ("keep", "claim", "exempt", "approve")},
         "rules": "[rule id](rules.md) → mode, or mapping",
         "exemptions[].match": "glob",
         "exemptions[].rules": 'rule id, list of them, or `"*"`',
@@ -135,6 +145,7 @@ _MORE: Final[Mapping[str, str]] = MappingProxyType(
         "preset": "[Presets](#presets)",
         "namespaces.<prefix>.unused": "[The rule](rules.md#unused)",
         "namespaces.<prefix>.retirement": "[Retirement](retirement.md)",
+        "notifications.slack.buttons": "[Buttons](slack.md#buttons)",
         "retirement": "[Retirement](retirement.md)",
         "retirement.sources": "[Who is asked](retirement.md#who-is-asked)",
         "templates": "[Templates](templates.md)",

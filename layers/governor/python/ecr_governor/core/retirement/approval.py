@@ -1,6 +1,8 @@
 """A person's word on a plan: exactly these steps, of this registry, by this policy, for a day, and only while nothing has changed."""
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,6 +13,10 @@ GOOD_FOR: Final = timedelta(hours=24)
 """How long after it was made a plan may be approved: one night's sweep does not outlive the next."""
 
 
+LIST_IDENTITY: Final = 16
+"""Hexadecimal digits that identify a list."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovedStep:
     """One step as it stood in the plan: the stage that it leads to, and the fingerprint of what it was judged by."""
@@ -18,6 +24,12 @@ class ApprovedStep:
     repository: str
     to: Stage
     fingerprint: str
+
+
+def list_identity(steps: Iterable[ApprovedStep]) -> str:
+    """Identify a list of steps: another repository, stage or fingerprint is another list."""
+    rows = sorted([step.repository, step.to.value, step.fingerprint] for step in steps)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:LIST_IDENTITY]
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,8 @@ class Decision:
 
 
 USERS: Final = "nobody uses it"
+KEPT: Final = "nobody keeps it"
+"""The check that fails where somebody has asked for it to be let alone for a while."""
 VETO: Final = "no veto"
 """The check that a removed mark fails."""
 

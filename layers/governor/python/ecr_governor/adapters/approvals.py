@@ -1,0 +1,56 @@
+"""Who has approved a list that only the caps withhold, in the ledger's table: beside what people were last asked, on the same chain."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ecr_governor.adapters.aws import raise_translated
+from ecr_governor.adapters.ledger_table import LedgerTable, key_of, lost_the_race, text_of
+from ecr_governor.adapters.run_book import RETIREMENT
+from ecr_governor.app.errors import Contended
+from ecr_governor.app.pressing import Approvers
+from ecr_governor.core.press import PRESS
+from ecr_governor.core.record import GENESIS, Entry, entry_hash
+
+
+class DynamoDbApprovals(LedgerTable):
+    """The approvers of one list at a time: asking about another one forgets them."""
+
+    def read(self) -> Approvers:
+        """Who has approved the list that people were last asked about. Raises Throttled, Denied."""
+        item = self._get(key_of(RETIREMENT, "record")) or {}
+        version = int(item.get("version", {"N": "0"})["N"])
+        if "approvers" not in item:
+            return Approvers(version=version)
+        known = json.loads(item["approvers"]["S"])
+        since = datetime.fromisoformat(known["since"]) if known["since"] else None
+        return Approvers(known["approves"], known["people"], tuple(known["presses"]), since, version)
+
+    def write(self, approvers: Approvers, body: Mapping[str, Any]) -> None:
+        """Keep who has approved, with an entry that says so. Raises Contended, Throttled, Denied."""
+        item, number = self._get(key_of(RETIREMENT, "record")) or {}, approvers.version
+        previous = item.get("head", {"S": GENESIS})["S"]
+        entry = Entry(RETIREMENT, number + 1, PRESS, body, previous, entry_hash(RETIREMENT, number + 1, PRESS, body, previous))
+        known = {
+            "approves": approvers.approves,
+            "people": dict(approvers.names),
+            "presses": list(approvers.presses),
+            "since": text_of(approvers.since) if approvers.since else "",
+        }
+        record = {
+            **item,
+            **key_of(RETIREMENT, "record"),
+            "version": {"N": str(number + 1)},
+            "approvers": {"S": json.dumps(known)},
+            "head": {"S": entry.hash},
+        }
+        puts: list[Any] = [{"Put": self._conditional(record, number)}, {"Put": self._put_entry(entry)}]
+        try:
+            self._dynamodb.transact_write_items(TransactItems=puts)
+        except ClientError as error:
+            if lost_the_race(error):
+                raise Contended("somebody else has approved, or people were asked anew") from error
+            raise_translated(error, "dynamodb:PutItem")

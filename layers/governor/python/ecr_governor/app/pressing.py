@@ -1,0 +1,198 @@
+"""Answer a press of a button in Slack: what it comes to is decided by what is true now, and stands in the ledger with who pressed.
+
+Nothing here changes anything in ECR. What is to be given back is asked of `releases`, what is to be judged anew of `repository_events`,
+approved steps of `retire`: each does it with its own rights, as if a command or an event had asked.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from ecr_governor.app.errors import Contended
+from ecr_governor.app.ports import Ledger, PolicySource
+from ecr_governor.core.messages.buttons import APPROVERS
+from ecr_governor.core.policy.notifications import Buttons
+from ecr_governor.core.press import (
+    PRESS,
+    Action,
+    Answer,
+    Press,
+    Result,
+    answer,
+    entry_body,
+    kept_until,
+    mark_of,
+    may,
+    with_press,
+)
+from ecr_governor.core.record import RepositoryRecord, append
+from ecr_governor.core.retirement.approval import GOOD_FOR, Approval, list_identity
+from ecr_governor.core.rules import unused
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS: Final = 4
+
+
+class Looks(Protocol):
+    """Where a look at a repository is asked for."""
+
+    def ask(self, repositories: Sequence[str], at: datetime) -> None:
+        """Ask for a look. Raises Throttled, Denied."""
+
+
+class Releases(Protocol):
+    """Where it is asked for that a repository be taken out of retirement."""
+
+    def ask(self, repository: str, by: str, keep_until: datetime, at: datetime) -> None:
+        """Ask for a repository to be given back, and let alone until then. Raises Throttled, Denied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approvers:
+    """Who has approved a list of steps so far: the names by their ids in Slack, in the order in which they pressed, and by which press.
+
+    `since` is when the first of them did. `version` counts the writes of the item that it stands in, and guards each of them.
+    """
+
+    approves: str = ""
+    people: Mapping[str, str] | None = None
+    presses: tuple[str, ...] = ()
+    since: datetime | None = None
+    version: int = 0
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The names by id."""
+        return self.people or {}
+
+
+class ApprovalBook(Protocol):
+    """Who has approved what. Raises Throttled, Denied throughout."""
+
+    def read(self) -> Approvers:
+        """Who has approved the list that people were last asked about."""
+
+    def write(self, approvers: Approvers, body: Mapping[str, Any]) -> None:
+        """Keep who has approved, over what was read, with an entry that says so. Raises Contended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What it takes to answer. `last_plan` gives the steps of the last run's plan, approved by nobody.
+
+    `approve` has a list taken; should it be refused, that is said where the press was.
+    """
+
+    ledger: Ledger
+    policies: PolicySource
+    looks: Looks
+    releases: Releases
+    approvals: ApprovalBook
+    last_plan: Callable[[], Approval | None]
+    approve: Callable[[Approval, Press], None]
+
+
+def take(press: Press, services: Services, now: datetime) -> Result | None:
+    """Answer one press; None where there is nothing that it could be about. The same press again changes nothing more.
+
+    Raises Throttled, Denied, Contended.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _take(press, services, now) if press.subject.repository else _approve(press, services, now)
+        except Contended:
+            if attempt == ATTEMPTS:
+                raise
+            logger.info("record changed meanwhile, deciding again", extra={"repository": press.subject.repository, "attempt": attempt})
+    raise AssertionError("unreachable")
+
+
+def _take(press: Press, services: Services, now: datetime) -> Result | None:
+    policy, name = services.policies.current(now).policy, press.subject.repository
+    buttons, record = policy.notifications.slack.buttons, services.ledger.read(name)
+    if record is None:
+        logger.warning("pressed for what the ledger does not know", extra={"repository": name, "by": press.by})
+        return None
+    found = answer(press, record, buttons, now)
+    if press.id in record.presses:
+        # It comes again: what is asked of others may not have been asked yet.
+        _ask_others(press, record, found, services, now)
+        return None
+    owner = {"looked_at": now, "swept_by": ""} if "owner" in found.changes else {}
+    body = entry_body(press, found, policy.hash, now)
+    updated, entry = append(record, PRESS, body, **found.changes, **owner, presses=with_press(record, press))
+    services.ledger.write(updated, entry)
+    logger.info("pressed", extra={"repository": name, "by": press.by, "action": press.action.value, "result": found.result.value})
+    if found.result is Result.DONE:
+        _ask_others(press, updated, found, services, now)
+    return found.result
+
+
+def _ask_others(press: Press, record: RepositoryRecord, found: Answer, services: Services, now: datetime) -> None:
+    """Ask for what follows from a press. Asking twice is harmless: who is asked looks at what is true then."""
+    match press.action:
+        case Action.KEEP if found.result is Result.DONE:
+            services.releases.ask(record.name, press.person, kept_until(press), now)
+        case Action.CLAIM if record.claimed_by == press.person:
+            services.looks.ask([record.name], now)
+        case Action.CONFIRM:
+            confirmed = next((each for each in record.exemptions if each.id == press.subject.proposal), None)
+            if confirmed is None or confirmed.confirmed_by != press.person:
+                return
+            services.looks.ask([record.name], now)
+            if unused.RULE.id in confirmed.rules and mark_of(record.retirement):
+                services.releases.ask(record.name, press.person, confirmed.exemption(record.name).ends, now)
+        case _:
+            return
+
+
+def _approve(press: Press, services: Services, now: datetime) -> Result | None:
+    """Count one person's word on a list of steps; with the second one it is taken, caps or not."""
+    policy, known, plan = services.policies.current(now).policy, services.approvals.read(), services.last_plan()
+    if press.id in known.presses:
+        if known.presses[-1] == press.id and len(known.names) >= APPROVERS and plan and list_identity(plan.steps) == known.approves:
+            services.approve(_approved(plan, known), press)
+        return None
+    buttons = policy.notifications.slack.buttons
+    approvers = _so_far(known, press.subject.state, buttons, now)
+    found = _answer(press, may(press, buttons), plan, approvers, now)
+    if found.result in {Result.DONE, Result.WAITS}:
+        approvers = replace(approvers, people={**approvers.names, press.by: press.person}, presses=(*approvers.presses, press.id))
+    else:
+        approvers = known
+    services.approvals.write(approvers, entry_body(press, found, policy.hash, now))
+    logger.info("pressed", extra={"by": press.by, "action": press.action.value, "result": found.result.value})
+    if found.result is Result.DONE and plan:
+        services.approve(_approved(plan, approvers), press)
+    return found.result
+
+
+def _so_far(known: Approvers, approves: str, buttons: Buttons, now: datetime) -> Approvers:
+    """Who has approved this list: a word is good for a day, and only of who may still give it."""
+    if known.approves != approves or known.since is None or now - known.since > GOOD_FOR:
+        return Approvers(approves, since=now, version=known.version)
+    return replace(known, people={by: name for by, name in known.names.items() if by in buttons.approve})
+
+
+def _answer(press: Press, forbidden: str, plan: Approval | None, approvers: Approvers, now: datetime) -> Answer:
+    if forbidden or press.action is not Action.APPROVE:
+        return Answer(Result.FORBIDDEN, forbidden or "this button is of a repository")
+    if plan is None or not plan.steps or list_identity(plan.steps) != press.subject.state:
+        return Answer(Result.STALE, "the list has changed since; whatever still waits is asked about anew")
+    if now - plan.plan_at > GOOD_FOR:
+        return Answer(Result.STALE, f"the list is from {plan.plan_at:%Y-%m-%d}; the next run makes a new one")
+    if press.by in approvers.names:
+        return Answer(Result.ALREADY, "a second person has to approve it as well")
+    if len(approvers.names) >= APPROVERS:
+        return Answer(Result.ALREADY, f"{' and '.join(approvers.names.values())} have approved it")
+    steps = f"{len(plan.steps)} step{'' if len(plan.steps) == 1 else 's'}"
+    if len(approvers.names) + 1 < APPROVERS:
+        return Answer(Result.WAITS, f"approves {steps}")
+    return Answer(Result.DONE, f"approves {steps} as well: they are taken now, if all is still as it was")
+
+
+def _approved(plan: Approval, approvers: Approvers) -> Approval:
+    return replace(plan, by=" and ".join(approvers.names.values()))

@@ -1,0 +1,644 @@
+"""Buttons: what each one offers, what a press comes to, who may, and that the same press again changes nothing."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cli.entries import _said
+from ecr_governor.app.errors import Throttled
+from ecr_governor.app.notify import People, tell_people
+from ecr_governor.app.pressing import Services, take
+from ecr_governor.app.reconcile import Services as Looking
+from ecr_governor.app.reconcile import reconcile
+from ecr_governor.core.announcement import Told
+from ecr_governor.core.messages.buttons import exemption_form, of_repository, reply_to_press, to_approve
+from ecr_governor.core.origin import News
+from ecr_governor.core.policy.notifications import Buttons
+from ecr_governor.core.press import (
+    KEPT_EXEMPTIONS,
+    PRESS,
+    Action,
+    Press,
+    Result,
+    Subject,
+    mark_of,
+    refusal_body,
+    subject_of,
+    value_of,
+)
+from ecr_governor.core.record import RepositoryRecord, Trigger
+from ecr_governor.core.retirement.approval import Approval, ApprovedStep, list_identity
+from ecr_governor.core.retirement.state import Retirement, Stage
+from local.slack.validation import view_problems
+from tests.fakes import (
+    ACCOUNT,
+    ENFORCING,
+    REGION,
+    T0,
+    FakeBot,
+    FakeChat,
+    FakeRegistry,
+    FixedPolicy,
+    InMemoryApprovals,
+    InMemoryConversations,
+    InMemoryLedger,
+    a_policy,
+    a_repository,
+)
+from tests.slack_limits import check_slack_limits, second_opinion, texts
+
+ALICE, BOB, CAROL = "U0ALICE0001", "U0BOB000001", "U0CAROL0001"
+NAME = "paymets/api"
+MAIN = "C0MAIN00001"
+BUTTONS = f"\nnotifications: {{slack: {{channel: {MAIN}, buttons: {{approve: [{BOB}, {CAROL}], keep_days: 30}}}}}}\n"
+AUDIT = ENFORCING.replace("mode: enforce", "mode: audit")
+MARKED = Retirement(Stage.MARKED, T0, T0, "world", "terms", "2026-11-16")
+REASON = "it is renamed in spring"
+
+
+@dataclass
+class Asked:
+    """Those who are asked for what follows from a press. `trouble` is raised by the next of them."""
+
+    looks: list[str] = field(default_factory=list)
+    releases: list[tuple[str, str, datetime]] = field(default_factory=list)
+    approved: list[Approval] = field(default_factory=list)
+    trouble: Exception | None = None
+
+    def _raise(self) -> None:
+        trouble, self.trouble = self.trouble, None
+        if trouble:
+            raise trouble
+
+
+@dataclass
+class _Looks:
+    asked: Asked
+
+    def ask(self, repositories: Sequence[str], at: datetime) -> None:
+        self.asked._raise()
+        self.asked.looks += repositories
+
+
+@dataclass
+class _Releases:
+    asked: Asked
+
+    def ask(self, repository: str, by: str, keep_until: datetime, at: datetime) -> None:
+        self.asked._raise()
+        self.asked.releases.append((repository, by, keep_until))
+
+
+class World:
+    """One repository that breaks rules, its message in Slack, and the people in the channel."""
+
+    def __init__(self, policy: str = AUDIT + BUTTONS, retirement: Retirement | None = None, owner: str = "") -> None:
+        self.ledger, self.policies = InMemoryLedger(), FixedPolicy(a_policy(policy))
+        self.registry = FakeRegistry(a_repository(NAME, tags={"owner": owner} if owner else {}))
+        self.bot, self.conversations = FakeBot(answered=True), InMemoryConversations()
+        self.asked, self.approvals = Asked(), InMemoryApprovals()
+        self.plan: Approval | None = None
+        self.now, self.number = T0, 0
+        self.look()
+        if retirement:
+            self.ledger.records_by_name[NAME] = replace(self.record, retirement=retirement)
+        self.tell()
+
+    @property
+    def services(self) -> Services:
+        return Services(
+            self.ledger,
+            self.policies,
+            _Looks(self.asked),
+            _Releases(self.asked),
+            self.approvals,
+            lambda: self.plan,
+            lambda approval, _press: self.asked.approved.append(approval),
+        )
+
+    @property
+    def record(self) -> RepositoryRecord:
+        return self.ledger.records_by_name[NAME]
+
+    def look(self) -> None:
+        reconcile(NAME, News(), Trigger("PutImage", "ci"), Looking(self.registry, self.ledger, self.policies), self.now)
+
+    def tell(self) -> None:
+        entries = [Told(each.repository, each.number, each.kind, each.body) for each in self.ledger.all_entries]
+        people = People(self.ledger, self.policies, self.bot, self.conversations, ACCOUNT, REGION)
+        assert tell_people([each for each in entries if each.kind in {"change", PRESS}], people, self.now) == frozenset()
+        for shown in self.bot.shown:
+            for said in (shown.message, *shown.replies):
+                check_slack_limits(said)
+                second_opinion(said)
+
+    def buttons(self, message: Any = None) -> dict[str, Any]:
+        """The buttons of a message by their action; of the repository's own where none is given."""
+        blocks = (message or self.bot.shown[0].message)["blocks"]
+        return {each["action_id"]: each for block in blocks if block["type"] == "actions" for each in block["elements"]}
+
+    def press(self, button: Any, by: str = ALICE, **filled_in: Any) -> Press:
+        self.number += 1
+        action, about, posted = Action(button["action_id"]), subject_of(button["value"]), self.bot.shown[0]
+        return Press(f"press-{self.number}", action, by, by.lower(), self.now, about, posted.channel, posted.ts, **filled_in)
+
+    def take(self, press: Press) -> Result | None:
+        return take(press, self.services, self.now)
+
+    @property
+    def entries(self) -> list[Any]:
+        return [entry.body for entry in self.ledger.all_entries if entry.kind == PRESS]
+
+
+def asks(world: World, by: str = ALICE) -> Press:
+    return world.press(world.buttons()["exempt"], by, reason=REASON, ticket="OPS-1", until=date(2027, 1, 31))
+
+
+# --- what is offered ------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_retiring_can_be_kept_claimed_and_exempted_and_each_button_says_its_term() -> None:
+    world = World(retirement=MARKED)
+    assert [each["text"]["text"] for each in world.buttons().values()] == ["Keep 30 days", "Claim", "Exempt until…"]
+    about = subject_of(world.buttons()["keep"]["value"])
+    assert about == Subject(NAME, T0, mark_of(MARKED), 30)
+
+
+def test_findings_can_be_claimed_and_exempted_and_nothing_is_kept() -> None:
+    world = World()
+    assert list(world.buttons()) == ["claim", "exempt"]
+    assert subject_of(world.buttons()["exempt"]["value"]).rules == tuple(sorted(each.rule for each in world.record.open_findings()))
+
+
+def test_what_has_an_owner_is_not_to_be_claimed() -> None:
+    assert list(World(owner="payments").buttons()) == ["exempt"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "answered"),
+    [(AUDIT + BUTTONS, False), (AUDIT + BUTTONS.replace("keep_days: 30", "enabled: false"), True)],
+)
+def test_there_are_no_buttons_where_a_press_would_reach_nobody(policy: str, answered: bool) -> None:
+    world = World(policy)
+    world.bot = FakeBot(answered=answered)
+    world.conversations.messages.clear()
+    world.ledger.told.clear()
+    world.tell()
+    assert world.buttons() == {}
+
+
+def test_without_approvers_nothing_is_offered_that_needs_one() -> None:
+    world = World(AUDIT + f"\nnotifications: {{slack: {{channel: {MAIN}}}}}\n", MARKED)
+    assert list(world.buttons()) == ["keep", "claim"]
+    assert to_approve({"count": 1, "approves": "x"}, Buttons(approve=(BOB,))) == []
+    assert to_approve({"count": 1}, Buttons(approve=(BOB, CAROL))) == []
+
+
+def test_what_is_in_good_order_or_gone_has_no_buttons() -> None:
+    record = RepositoryRecord(NAME, created_at=T0)
+    assert of_repository(record, Buttons(approve=(BOB,))) == []
+    assert of_repository(replace(record, retirement=MARKED, gone_at=T0), Buttons(approve=(BOB,))) == []
+
+
+def test_a_webhook_has_no_buttons() -> None:
+    world = World()
+    chat = FakeChat()
+    entries = [Told(each.repository, each.number, each.kind, each.body) for each in world.ledger.all_entries]
+    world.ledger.told.clear()
+    tell_people(entries, People(world.ledger, world.policies, chat, world.conversations, ACCOUNT, REGION), T0)
+    assert chat.posted
+    assert "actions" not in json.dumps(chat.posted)
+
+
+# --- what a press comes to ------------------------------------------------------------------------------------------------------------
+
+
+def test_keep_asks_for_a_release_that_lasts_as_long_as_the_button_says() -> None:
+    world = World(retirement=MARKED)
+    press = world.press(world.buttons()["keep"])
+    assert world.take(press) is Result.DONE
+    assert world.asked.releases == [(NAME, f"slack:{ALICE} ({ALICE.lower()})", T0 + timedelta(days=30))]
+    (body,) = world.entries
+    assert (body["action"], body["result"], body["by"]["id"], body["press"]) == ("keep", "done", ALICE, press.id)
+    assert world.record.retirement == MARKED, "what is undone in ECR is undone by others"
+
+
+def test_the_same_press_again_changes_nothing_and_is_answered_once() -> None:
+    world = World(retirement=MARKED)
+    press = world.press(world.buttons()["keep"])
+    assert [world.take(press), world.take(press), world.take(press)] == [Result.DONE, None, None]
+    assert len(world.entries) == 1
+    assert set(world.asked.releases) == {(NAME, press.person, T0 + timedelta(days=30))}
+
+
+@pytest.mark.parametrize("action", ["keep", "claim"])
+def test_what_was_not_asked_of_others_is_asked_when_the_press_comes_again(action: str) -> None:
+    world = World(retirement=MARKED)
+    press = world.press(world.buttons()[action])
+    world.asked.trouble = Throttled("sqs")
+    with pytest.raises(Throttled):
+        world.take(press)
+    assert (world.asked.releases, world.asked.looks) == ([], [])
+    assert world.take(press) is None
+    assert len(world.asked.releases) + len(world.asked.looks) == 1
+    assert len(world.entries) == 1
+
+
+def test_somebody_elses_second_press_finds_it_done() -> None:
+    world = World(retirement=MARKED)
+    button = world.buttons()["keep"]
+    world.take(world.press(button))
+    world.ledger.records_by_name[NAME] = replace(world.record, retirement=Retirement(Stage.OBSERVED, T0, T0))
+    assert world.take(world.press(button, BOB)) is Result.ALREADY
+    assert len(world.asked.releases) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"retirement": replace(MARKED, fingerprint="another world")},
+        {"retirement": replace(MARKED, delete_after="2027-01-01")},
+        {"created_at": T0 + timedelta(days=1)},
+        {"gone_at": T0},
+    ],
+)
+def test_a_button_that_was_shown_for_something_else_does_nothing(changed: dict[str, Any]) -> None:
+    world = World(retirement=MARKED)
+    button = world.buttons()["keep"]
+    world.ledger.records_by_name[NAME] = replace(world.record, **changed)
+    assert world.take(world.press(button)) is Result.STALE
+    assert world.asked == Asked()
+
+
+def test_through_its_stages_a_mark_is_the_same_one() -> None:
+    world = World(retirement=MARKED)
+    button = world.buttons()["keep"]
+    world.ledger.records_by_name[NAME] = replace(world.record, retirement=replace(MARKED, stage=Stage.QUARANTINED, original_policy="{}"))
+    assert world.take(world.press(button)) is Result.DONE
+
+
+def test_who_claims_is_the_owner_until_a_tag_names_one() -> None:
+    world = World()
+    press = world.press(world.buttons()["claim"])
+    assert world.take(press) is Result.DONE
+    assert (world.record.owner, world.asked.looks) == (press.person, [NAME])
+    world.look()
+    assert world.record.owner == press.person
+    assert world.take(world.press({"action_id": "claim", "value": value_of(press.subject)}, BOB)) is Result.ALREADY
+    world.registry.repositories[NAME] = replace(world.registry.repositories[NAME], tags={"owner": "payments"})
+    world.look()
+    assert world.record.owner == "payments"
+
+
+def test_no_name_that_a_person_chooses_is_taken_for_an_owner_that_a_route_names() -> None:
+    routed = BUTTONS.replace("buttons:", "routes: [{owner: 'payments*', channel: C0PAYMENTS1}], buttons:")
+    world = World(AUDIT + routed)
+    world.take(replace(world.press(world.buttons()["claim"]), name="payments-core"))
+    assert world.policies.policy.notifications.slack.place_of(NAME, world.record.owner, {}, ()).channel == MAIN
+
+
+def test_an_exemption_holds_once_somebody_else_has_confirmed_it_and_until_its_day() -> None:
+    world = World()
+    before = {each.rule for each in world.record.open_findings()}
+    assert before
+    asked = asks(world)
+    assert world.take(asked) is Result.WAITS
+    world.look()
+    assert {each.rule for each in world.record.open_findings()} == before, "asking for it changes nothing"
+    world.tell()
+    confirm = world.buttons(world.bot.shown[0].replies[-1])["confirm"]
+    assert world.take(world.press(confirm, BOB)) is Result.DONE
+    assert world.asked.looks == [NAME]
+    world.look()
+    assert world.record.open_findings() == ()
+    assert all(REASON in each.resolution and "OPS-1" in each.resolution for each in world.record.findings)
+    assert world.record.due_at == datetime(2027, 2, 1, tzinfo=UTC)
+    world.now = datetime(2027, 2, 1, tzinfo=UTC)
+    world.look()
+    assert {each.rule for each in world.record.open_findings()} == before
+
+
+def test_who_asks_does_not_confirm_and_who_is_not_named_does_not_either() -> None:
+    world = World()
+    world.take(asks(world, BOB))
+    world.tell()
+    confirm = world.buttons(world.bot.shown[0].replies[-1])["confirm"]
+    assert world.take(world.press(confirm, BOB)) is Result.FORBIDDEN
+    assert world.take(world.press(confirm, ALICE)) is Result.FORBIDDEN
+    assert world.take(world.press(confirm, CAROL)) is Result.DONE
+    assert world.take(world.press(confirm, CAROL)) is Result.ALREADY
+    assert [each.confirmed_by != "" for each in world.record.exemptions] == [True]
+
+
+def test_an_exemption_of_what_is_retiring_gives_it_back() -> None:
+    world = World(retirement=MARKED)
+    world.take(asks(world))
+    world.tell()
+    world.take(world.press(world.buttons(world.bot.shown[0].replies[-1])["confirm"], BOB))
+    ((name, _, until),) = world.asked.releases
+    assert (name, until) == (NAME, datetime(2027, 2, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("reason", "until"),
+    [("short", date(2027, 1, 31)), (REASON, date(2026, 11, 1)), (REASON, None), (REASON, date(2028, 1, 1)), (" " * 20, date(2027, 1, 31))],
+)
+def test_what_is_unfit_is_not_asked_for_whatever_the_form_let_pass(reason: str, until: date | None) -> None:
+    world = World()
+    assert world.take(replace(asks(world), reason=reason, until=until)) is Result.UNFIT
+    assert world.record.exemptions == ()
+
+
+def test_what_was_mended_meanwhile_needs_no_exemption() -> None:
+    world = World()
+    press = asks(world)
+    world.policies.policy = a_policy("mode: audit" + BUTTONS)
+    world.look()
+    assert world.take(press) is Result.STALE
+
+
+def test_a_confirmation_of_what_does_not_stand_any_more_does_nothing() -> None:
+    world = World()
+    world.take(asks(world))
+    world.tell()
+    confirm = world.buttons(world.bot.shown[0].replies[-1])["confirm"]
+    world.now = datetime(2027, 2, 1, tzinfo=UTC)
+    assert world.take(world.press(confirm, BOB)) is Result.STALE
+    assert world.take(replace(world.press(confirm, BOB), subject=Subject(NAME, T0, proposal="unknown"))) is Result.STALE
+
+
+def test_a_record_holds_so_many_exemptions_and_drops_what_was_only_asked_for() -> None:
+    world = World()
+    world.take(asks(world))
+    world.tell()
+    world.take(world.press(world.buttons(world.bot.shown[0].replies[-1])["confirm"], BOB))
+    for _ in range(3 * KEPT_EXEMPTIONS):
+        world.take(asks(world))
+    assert len(world.record.exemptions) == KEPT_EXEMPTIONS
+    assert world.record.exemptions[0].confirmed_by
+
+
+@pytest.mark.parametrize(("key", "action"), [("keep", "keep"), ("claim", "claim"), ("exempt", "exempt")])
+def test_who_may_is_said_by_the_policy(key: str, action: str) -> None:
+    world = World(AUDIT + BUTTONS.replace("keep_days: 30", f"{key}: [{BOB}]"), MARKED)
+    filled_in: dict[str, Any] = {"reason": REASON, "until": date(2027, 1, 31)} if action == "exempt" else {}
+    assert world.take(world.press(world.buttons()[action], ALICE, **filled_in)) is Result.FORBIDDEN
+    assert world.asked == Asked()
+    assert world.take(world.press(world.buttons()[action], BOB, **filled_in)) in {Result.DONE, Result.WAITS}
+
+
+def test_where_nobody_is_named_nobody_confirms_or_approves() -> None:
+    world, button = waiting()
+    world.take(asks(world))
+    world.tell()
+    confirm = world.buttons(world.bot.shown[0].replies[-1])["confirm"]
+    world.policies.policy = a_policy(AUDIT)
+    for person in (ALICE, BOB):
+        assert world.take(world.press(confirm, person)) is Result.FORBIDDEN
+        assert world.take(world.press(button, person)) is Result.FORBIDDEN
+    assert world.asked == Asked()
+
+
+def test_where_the_policy_switches_buttons_off_one_that_still_stands_does_nothing() -> None:
+    world = World(retirement=MARKED)
+    button = world.buttons()["keep"]
+    world.policies.policy = a_policy(AUDIT + BUTTONS.replace("keep_days: 30", "enabled: false"))
+    assert world.take(world.press(button)) is Result.FORBIDDEN
+    assert world.asked == Asked()
+
+
+def test_what_the_ledger_does_not_know_leaves_no_trace() -> None:
+    world = World()
+    assert world.take(replace(world.press(world.buttons()["claim"]), subject=Subject("payments/unknown", T0))) is None
+    assert world.entries == []
+
+
+def test_somebody_who_writes_at_the_same_moment_is_not_written_over() -> None:
+    world = World(retirement=MARKED)
+    press = world.press(world.buttons()["claim"])
+
+    def another() -> None:
+        world.ledger.records_by_name[NAME] = replace(world.record, version=world.record.version + 1, reminded="7")
+
+    world.ledger.before_write = another
+    assert world.take(press) is Result.DONE
+    assert (world.record.reminded, world.record.claimed_by) == ("7", press.person)
+
+
+# --- what is seen of it ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_thread_names_who_pressed_and_the_message_is_edited() -> None:
+    world = World(retirement=MARKED)
+    world.take(world.press(world.buttons()["claim"]))
+    world.tell()
+    (shown,) = world.bot.shown
+    (reply,) = shown.replies
+    assert f"{ALICE.lower()} ({ALICE})" in json.dumps(reply)
+    assert "says that it is theirs" in json.dumps(reply)
+    assert shown.edits == 1
+    assert "*Claimed*" in json.dumps(shown.message)
+    assert "claim" not in world.buttons()
+    world.tell()
+    assert (len(shown.replies), shown.edits) == (1, 1)
+
+
+def test_the_command_line_tells_who_pressed_what() -> None:
+    world = World(retirement=MARKED)
+    world.take(world.press(world.buttons()["keep"]))
+    entry = next(each for each in world.ledger.all_entries if each.kind == PRESS)
+    assert list(_said(entry)) == [f"{ALICE.lower()} ({ALICE}) pressed keep, done: keeps it until 2026-12-02"]
+
+
+def test_a_press_that_did_nothing_is_answered_too() -> None:
+    world = World(retirement=MARKED)
+    button = world.buttons()["keep"]
+    world.ledger.records_by_name[NAME] = replace(world.record, retirement=replace(MARKED, fingerprint="another world"))
+    world.take(world.press(button))
+    world.tell()
+    (reply,) = world.bot.shown[0].replies
+    assert "nothing was done: it has changed since" in reply["blocks"][0]["text"]["text"]
+
+
+def test_where_the_message_was_deleted_nobody_is_told_and_nothing_waits() -> None:
+    world = World(retirement=MARKED)
+    world.take(world.press(world.buttons()["keep"]))
+    world.bot.shown.clear()
+    world.tell()
+
+
+def test_where_the_bot_was_put_out_of_the_channel_nothing_waits() -> None:
+    world = World(retirement=MARKED)
+    world.take(world.press(world.buttons()["keep"]))
+    world.bot.closed.add(MAIN)
+    world.tell()
+
+
+HOSTILE = st.text(min_size=1, max_size=500)
+
+
+@settings(deadline=None)
+@given(name=HOSTILE, reason=HOSTILE, ticket=HOSTILE)
+def test_no_text_of_a_person_becomes_more_than_text(name: str, reason: str, ticket: str) -> None:
+    by = {"id": ALICE, "name": name[:80]}
+    body = {
+        "at": T0.isoformat(),
+        "action": "exempt",
+        "result": "waits",
+        "by": by,
+        "words": f"asks to exempt it: {reason} ({ticket})",
+        "proposal": "p",
+    }
+    record = RepositoryRecord(NAME, created_at=T0)
+    for result in Result:
+        reply = reply_to_press(NAME, record, {**body, "result": result.value}, Buttons(approve=(BOB,)))
+        check_slack_limits(reply)
+        for text in texts(reply):
+            assert "<" not in text.replace("&lt;", "")
+            assert text.count("`") == 2 or "`" not in text
+
+
+def test_the_form_is_within_slacks_limits() -> None:
+    longest = "/".join(["a" * 50] * 5) + "/b"
+    about = Subject(longest, T0, days=180, rules=tuple(sorted(f"rule-{number}" for number in range(16))))
+    assert len(value_of(about)) <= 2000
+    form = exemption_form(about, "x" * 3000, date(2027, 1, 1))
+    assert view_problems(form) == []
+
+
+@settings(deadline=None)
+@given(
+    st.text() | st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+)
+def test_no_value_is_an_error_of_another_kind(odd: Any) -> None:
+    for text in (odd if isinstance(odd, str) else json.dumps(odd), json.dumps({"r": odd, "b": odd, "d": odd, "u": odd})):
+        try:
+            about = subject_of(text)
+        except ValueError:
+            continue
+        assert subject_of(value_of(about)) == about
+
+
+# --- approving a list -----------------------------------------------------------------------------------------------------------------
+
+STEPS = (ApprovedStep("a/b", Stage.QUARANTINED, "f1"), ApprovedStep("a/c", Stage.ARCHIVED, "f2"))
+
+
+def waiting() -> tuple[World, Any]:
+    """A list that only the caps withhold, and the button under the question."""
+    world = World()
+    world.plan = Approval("nobody", ACCOUNT, REGION, "hash", T0, STEPS)
+    question = {"count": 2, "approves": list_identity(STEPS)}
+    (block,) = to_approve(question, world.policies.policy.notifications.slack.buttons)
+    return world, block["elements"][0]
+
+
+def test_two_people_lift_the_caps_for_exactly_the_list_that_they_saw() -> None:
+    world, button = waiting()
+    assert (button["text"]["text"], button["style"], "confirm" in button) == ("Approve 2 steps", "danger", True)
+    assert world.take(world.press(button, BOB)) is Result.WAITS
+    assert world.asked.approved == []
+    assert world.take(world.press(button, BOB)) is Result.ALREADY
+    assert world.take(world.press(button, ALICE)) is Result.FORBIDDEN
+    second = world.press(button, CAROL)
+    assert world.take(second) is Result.DONE
+    (approval,) = world.asked.approved
+    assert (approval.steps, approval.plan_at) == (STEPS, T0)
+    assert approval.by == f"slack:{BOB} ({BOB.lower()}) and slack:{CAROL} ({CAROL.lower()})"
+    assert [body["result"] for body in world.approvals.bodies] == ["waits", "already", "forbidden", "done"]
+
+
+def test_the_second_press_again_asks_again_and_is_written_once() -> None:
+    world, button = waiting()
+    world.take(world.press(button, BOB))
+    second = world.press(button, CAROL)
+    world.take(second)
+    assert world.take(second) is None
+    assert len(world.approvals.bodies) == 2
+    assert world.asked.approved[0] == world.asked.approved[1]
+    assert world.take(world.press(button, CAROL)) is Result.ALREADY
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        None,
+        Approval("nobody", ACCOUNT, REGION, "hash", T0, ()),
+        Approval("nobody", ACCOUNT, REGION, "hash", T0, STEPS[:1]),
+        Approval("nobody", ACCOUNT, REGION, "hash", T0, (STEPS[0], replace(STEPS[1], fingerprint="f3"))),
+        Approval("nobody", ACCOUNT, REGION, "hash", T0, (STEPS[0], replace(STEPS[1], to=Stage.MARKED))),
+        Approval("nobody", ACCOUNT, REGION, "hash", T0 - timedelta(days=2), STEPS),
+    ],
+)
+def test_a_list_that_is_another_one_by_now_is_not_approved(plan: Approval | None) -> None:
+    world, button = waiting()
+    world.take(world.press(button, BOB))
+    world.plan = plan
+    assert world.take(world.press(button, CAROL)) is Result.STALE
+    assert world.asked.approved == []
+
+
+def test_a_word_is_good_for_a_day() -> None:
+    world, button = waiting()
+    world.take(world.press(button, BOB))
+    assert world.plan is not None
+    world.now += timedelta(hours=25)
+    world.plan = replace(world.plan, plan_at=world.now)
+    assert world.take(world.press(button, CAROL)) is Result.WAITS
+    assert world.take(world.press(button, BOB)) is Result.DONE
+    assert len(world.asked.approved) == 1
+
+
+def test_who_may_not_approve_any_more_has_not_approved() -> None:
+    world, button = waiting()
+    world.take(world.press(button, BOB))
+    world.policies.policy = a_policy(AUDIT + BUTTONS.replace(f"[{BOB}, {CAROL}]", f"[{ALICE}, {CAROL}]"))
+    assert world.take(world.press(button, CAROL)) is Result.WAITS
+    assert world.take(world.press(button, ALICE)) is Result.DONE
+    assert BOB not in world.asked.approved[0].by
+
+
+def test_approvers_of_one_list_are_not_those_of_the_next() -> None:
+    world, button = waiting()
+    world.take(world.press(button, BOB))
+    world.plan = Approval("nobody", ACCOUNT, REGION, "hash", T0, STEPS[:1])
+    (block,) = to_approve({"count": 1, "approves": list_identity(STEPS[:1])}, world.policies.policy.notifications.slack.buttons)
+    assert world.take(world.press(block["elements"][0], CAROL)) is Result.WAITS
+    assert world.asked.approved == []
+
+
+def test_that_an_approved_list_was_refused_is_said_there_as_well() -> None:
+    world, _ = waiting()
+    posted = world.bot.shown[0]
+    reasons = [f"payments/service-{number} has changed since" for number in range(9)]
+    body = refusal_body("slack:U1 (bob) and slack:U2 (carol)", reasons, posted.channel, posted.ts, T0)
+    people = People(world.ledger, world.policies, world.bot, world.conversations, ACCOUNT, REGION)
+    assert tell_people([Told("@retirement", 1, PRESS, body)], people, T0) == frozenset()
+    (reply,) = posted.replies
+    check_slack_limits(reply)
+    assert "service-4 has changed since; and 4 more reasons" in json.dumps(reply)
+    assert "slack:U1 (bob) and slack:U2 (carol)" in json.dumps(reply)
+
+
+def test_the_answer_on_a_list_stands_in_the_questions_thread() -> None:
+    world, button = waiting()
+    world.take(world.press(button, BOB))
+    told = Told("@retirement", 1, PRESS, world.approvals.bodies[0])
+    people = People(world.ledger, world.policies, world.bot, world.conversations, ACCOUNT, REGION)
+    assert tell_people([told], people, T0) == frozenset()
+    assert "approves 2 steps" in json.dumps(world.bot.shown[0].replies)
+
+
+@pytest.mark.parametrize("action", [Action.KEEP, Action.CLAIM, Action.EXEMPT, Action.CONFIRM])
+def test_a_button_of_a_repository_says_nothing_of_a_list_and_the_other_way_round(action: Action) -> None:
+    world, button = waiting()
+    of_list = world.press(button, BOB)
+    assert world.take(replace(of_list, action=action)) is Result.FORBIDDEN
+    assert world.take(replace(of_list, id="other", subject=Subject(NAME, T0))) is Result.STALE
+    assert world.asked == Asked()
