@@ -369,6 +369,17 @@ def kept_by_a_button(stage: Stage) -> None:
     assert night(stage, 8)["withheld"] == ["1 of 1 repositories would go on, caps.percent is 1"]
     stage.settle()
     question = next(each for each in reversed(slack.posted) if "wait for a person" in each["payload"]["text"])
+    narrow = POLICY.replace(b"percent: 100", b"percent: 1")
+    upload_policy(stage.aws, narrow.replace(b"retirement:\n  caps", b"retirement:\n  stop: true\n  caps"))
+    stage.aws.clock.move_by(timedelta(minutes=1))
+    for person in (BOB, CAROL):
+        slack.press(question["ts"], "approve", person)
+        stage.settle()
+    assert stage_of(stage) is Retired.MARKED
+    assert "nothing was done: the policy says stop" in slack.replies_to(question)[-1]["payload"]["text"]
+    told = len(slack.replies_to(question))
+    upload_policy(stage.aws, narrow)
+    stage.aws.clock.move_by(timedelta(minutes=1))
     for person in (BOB, BOB, "U0LOCAL0001"):
         assert slack.press(question["ts"], "approve", person).status == 200
         stage.settle()
@@ -376,7 +387,7 @@ def kept_by_a_button(stage: Stage) -> None:
     slack.press(question["ts"], "approve", CAROL)
     stage.settle()
     assert stage_of(stage) is Retired.QUARANTINED
-    answers = [each["payload"]["text"] for each in slack.replies_to(question)]
+    answers = [each["payload"]["text"] for each in slack.replies_to(question)[told:]]
     assert ["second person" in each for each in answers] == [False, True, False, False]
     assert "bob" in json.dumps(stage.message_of(NAME))
     before = json.loads(policy_text(stage))["Statement"]
