@@ -23,6 +23,7 @@ from ecr_governor.app.errors import GovernorError, Rejected
 from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource, Registry
 from ecr_governor.app.pushes import take_note
 from ecr_governor.app.reconcile import Services, reconcile
+from ecr_governor.app.sighting import judging
 from ecr_governor.core.evaluate import Evaluation, evaluate
 from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.origin import AutomaticCreation, Origin, Provenance, Push, Signal
@@ -199,7 +200,9 @@ def replay(
         return Replayed(happening, function, looked=True, change=change)
     written = ledger.read(happening.repository)
     repository = replace(untouched.seen, provenance=written.provenance if written else untouched.seen.provenance)
-    return Replayed(happening, function, True, repository, evaluate(repository, policies.current(now).policy, now), change)
+    policy = policies.current(now).policy
+    evaluation = evaluate(repository, judging(policy, written) if written else policy, now)
+    return Replayed(happening, function, True, repository, evaluation, change)
 
 
 def run(deployment: Deployment, path: Path, output: str, inventory_path: Path | None, policy_path: Path | None) -> Exit:

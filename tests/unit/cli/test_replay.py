@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from cli.replay import _Notebook, replay
 from ecr_governor.app.errors import Rejected
 from ecr_governor.app.reconcile import Services, reconcile
+from ecr_governor.core.granted import Granted
 from ecr_governor.core.origin import News
-from ecr_governor.core.record import Trigger
+from ecr_governor.core.record import RepositoryRecord, Trigger
 from ecr_governor.core.remedy import operation_of
 from ecr_governor.events import parse
 from tests.commands import Ended, run
@@ -65,6 +67,17 @@ def test_a_push_to_a_known_repository_is_only_noted() -> None:
     known.records_by_name = ledger.records_by_name
     found = replayed("put-image", registry, known)
     assert (found.looked, found.function, found.change) == (False, "image_events", None)
+
+
+def test_what_was_exempted_in_slack_is_put_right_by_no_event() -> None:
+    registry, ledger = FakeRegistry(a_repository(created_at=T0)), InMemoryLedger()
+    granted = Granted("1", ("tag-mutability",), "moves with the index", "alice", "U1", date(2027, 1, 31), confirmed_by="bob")
+    ledger.records_by_name["payments/api"] = RepositoryRecord("payments/api", version=1, created_at=T0, exemptions=(granted,))
+    without, with_it = replayed("tag-resource", registry), replayed("tag-resource", registry, ledger)
+    assert {operation_of(each) for each in without.remedies} - {operation_of(each) for each in with_it.remedies} == {
+        "PutImageTagMutability"
+    }
+    assert with_it.remedies
 
 
 def test_what_is_not_there_leads_to_nothing_and_what_is_gone_to_its_end() -> None:
