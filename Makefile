@@ -39,8 +39,8 @@ $(READY): requirements-bootstrap.txt requirements-dev.txt pyproject.toml
 demo: setup ## Tell the whole story on the embedded AWS: no account, no Docker
 	@$(BIN)/ecr-governor demo
 
-local: setup ## Run the deployed system on this machine until Ctrl+C
-	@$(BIN)/ecr-governor local up
+local: setup ## Run the deployed system on this machine until Ctrl+C; POLICY=policy.yaml for one of yours
+	@$(BIN)/ecr-governor local up $(if $(POLICY),--policy $(POLICY))
 
 test: setup lint types validate ## Everything that must hold, under 10 minutes on 2 cores
 	@$(BIN)/python -m cli.build

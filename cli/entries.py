@@ -17,6 +17,8 @@ from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.app.errors import GovernorError
 from ecr_governor.app.retirement.cases import PEOPLE
 from ecr_governor.core.messages.buttons import person
+from ecr_governor.core.messages.living import REMINDER
+from ecr_governor.core.messages.text import counted
 from ecr_governor.core.press import PRESS
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.retirement.history import INTENT, OUTCOME, breaches
@@ -96,9 +98,12 @@ def _said(entry: Entry) -> Iterator[str]:
         yield f"{person(body)} pressed {body['action']}, {body['result']}: {body['words']}"
     if trigger := body.get("trigger"):
         yield f"because of {trigger['event']}{' by ' + trigger['actor'] if trigger.get('actor') else ''}"
-    for key, words in (("discovered", "first seen"), ("created", "created"), ("gone", "gone")):
-        if body.get(key):
-            yield words
+    if body.get("discovered"):
+        yield "created" if body.get("created") else "first seen"
+    if body.get("gone"):
+        yield "gone"
+    if entry.kind == REMINDER:
+        yield f"{counted(body['working_days'], 'working day')} left, then {body['to']}, not before {body['delete_after']}"
     for key, word in (("opened", "opened"), ("changed", "changed"), ("resolved", "resolved")):
         yield from (f"{word} {finding['rule']} ({finding['severity']}): {finding['reason']}" for finding in _listed(body, key))
     for outcome in _listed(body, "outcomes"):

@@ -20,6 +20,7 @@ from ecr_governor.app.errors import GovernorError
 from ecr_governor.core.origin import Actor, Provenance, Push
 from ecr_governor.core.record import RepositoryRecord, finding_as_data
 from ecr_governor.core.repository import Fact, Repository, Unreadable
+from ecr_governor.core.retirement.state import Retirement
 
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "blue"}
 STATES = ("open", "resolved", "exempt", "all")
@@ -92,11 +93,25 @@ def record_as_data(record: RepositoryRecord | None, noted: Push | None) -> dict[
         "first_push": _time(provenance.first_push.at) if provenance.first_push else None,
         "last_push": _time(max(pushes, default=None)),
         "owner": record.owner if record else None,
+        "retirement": _retirement(record.retirement if record else None),
         "findings": [finding_as_data(finding) for finding in record.findings] if record else [],
         "undetermined": dict(record.undetermined) if record else {},
         "paused": {operation: at.isoformat() for operation, at in record.paused.items()} if record else {},
         "policy_hash": record.policy_hash if record else None,
         "ledger_entries": record.entries if record else 0,
+    }
+
+
+def _retirement(retirement: Retirement | None) -> dict[str, Any] | None:
+    if retirement is None:
+        return None
+    until = retirement.not_before
+    return {
+        "stage": retirement.stage.value,
+        "since": retirement.since.isoformat(),
+        "delete_after": retirement.delete_after or None,
+        "intended": retirement.intended.value if retirement.intended else None,
+        "not_before": until.isoformat() if until else None,
     }
 
 
@@ -183,6 +198,9 @@ def _repository_page(shown: Mapping[str, Any]) -> None:
         value = shown[label]
         text = value["arn"] if isinstance(value, dict) else value or "not known"
         console.print(Text(f"  {label.replace('_', ' '):<12}{text}"))
+    if retirement := shown["retirement"]:
+        more = f", intends {retirement['intended']}" if retirement["intended"] else ""
+        console.print(Text(f"  retirement  {retirement['stage']} since {_minute(retirement['since'])}{more}"))
     if shown["evidence"]:
         console.print(Text("  evidence of the origin, by weight"))
     for signal in shown["evidence"]:

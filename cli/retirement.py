@@ -20,9 +20,10 @@ from ecr_governor.adapters.plan_file import PlanFile, PlannedItem, approval_as_d
 from ecr_governor.adapters.rebuilding import EcrRebuilding
 from ecr_governor.app.errors import GovernorError, Refused, Unintelligible
 from ecr_governor.app.retirement.runs import PLAN
+from ecr_governor.core.messages.text import counted
 from ecr_governor.core.record import RELEASE_ASKED, RepositoryRecord
 from ecr_governor.core.retirement import calendar as calendars
-from ecr_governor.core.retirement.snapshot import DELETE_AFTER, HeldImage
+from ecr_governor.core.retirement.snapshot import DELETE_AFTER, STATE
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.core.retirement.tombstone import Tombstone
 
@@ -36,18 +37,31 @@ def show_plan(deployment: Deployment, repository: str | None, out: Path | None, 
     plan = _plan(deployment)
     items = [item for item in plan["items"] if repository in {None, item["repository"]}]
     if repository and not items:
-        why = "the last run did not look at it: it is used, or the policy asks for no retirement there"
-        raise Trouble(f"{repository} is in no plan", why, f"see what is known of it: ecr-governor repository {repository}")
+        raise _in_no_plan(deployment, repository)
     shown = {**plan, "items": items}
     if out:
         write_whole(out, json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+        due = sum(item["next"] not in {None, Stage.OBSERVED.value} for item in items)
+        told = f"{counted(len(items), 'repository')}, {counted(due, 'step')} due"
+        sys.stderr.write(f"{out}: {told}; to have them taken: ecr-governor apply {out}\n")
     elif output == "json":
         sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
     elif repository:
-        _one(items[0])
+        _one(items[0], plan)
     else:
         _page(shown)
     return Exit.CLEAN
+
+
+def _in_no_plan(deployment: Deployment, name: str) -> Trouble:
+    try:
+        known = deployment.ledger().read(name) is not None
+    except (ClientError, BotoCoreError, GovernorError) as error:
+        return refused(error)
+    if not known:
+        return Trouble(f"{name} is in no plan", "neither the plan nor the ledger knows it", "check the name")
+    why = "the last run did not look at it: it is used, or the policy asks for no retirement there"
+    return Trouble(f"{name} is in no plan", why, f"see why: ecr-governor explain {name} --stack {deployment.stack}")
 
 
 def apply(deployment: Deployment, file: Path, only: Sequence[str], *, delete: bool, sure: bool) -> Exit:
@@ -153,7 +167,7 @@ def _comes_back(record: RepositoryRecord) -> list[str]:
     if retirement.archiving_since:
         lines.append("  images: those that the retirement archived, with digests and tags; ECR takes up to 20 minutes for it")
     lost = "images that a deletion under way has taken already" if retirement.intended is Stage.DELETED else "nothing is lost so far"
-    return [*lines, f"  tags: {DELETE_AFTER} is removed", f"What cannot come back: {lost}"]
+    return [*lines, f"  tags: {DELETE_AFTER} and {STATE} are removed", f"What cannot come back: {lost}"]
 
 
 def _rebuild(deployment: Deployment, record: RepositoryRecord, *, dry_run: bool) -> Exit:
@@ -165,7 +179,7 @@ def _rebuild(deployment: Deployment, record: RepositoryRecord, *, dry_run: bool)
     sys.stdout.write(f"{record.name} was deleted after {stone.at:%Y-%m-%d %H:%M} UTC. What comes back, without an image:\n")
     for line in _kept_in(stone):
         sys.stdout.write(f"  {line}\n")
-    sys.stdout.write(f"What cannot come back: its {_counted(stone.images)}. Who still has them elsewhere pushes them again:\n")
+    sys.stdout.write(f"What cannot come back: its {counted(len(stone.images), 'image')}. Who still has them elsewhere pushes them again:\n")
     for image in stone.images:
         tags = sorted(image.tags)
         more = f" and {len(tags) - SHOWN_TAGS} more" if len(tags) > SHOWN_TAGS else ""
@@ -195,10 +209,6 @@ def _one_line(document: str | None) -> str:
     return " ".join(document.split()) if document else "none"
 
 
-def _counted(images: Sequence[HeldImage]) -> str:
-    return "1 image" if len(images) == 1 else f"{len(images):,} images"
-
-
 def _asking(deployment: Deployment, name: str) -> dict[str, Any]:
     sts = deployment.client("sts")
     caller = sts.get_caller_identity()
@@ -225,31 +235,50 @@ def _plan(deployment: Deployment) -> Mapping[str, Any]:
 
 
 def _page(plan: Mapping[str, Any]) -> None:
-    console = _console()
+    console, withheld, done = _console(), bool(plan["withheld"]), _done(plan)
     console.print(Text(f"plan of {plan['at'][:16].replace('T', ' ')} UTC, policy {plan['policy_hash']}", style="bold"))
     for why in plan["withheld"]:
         console.print(Text(f"  nothing goes forward: {why}", style="yellow"))
-    table = Table("repository", "stage", "next", "not before", "owner", "images", "why", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    if any("caps." in why for why in plan["withheld"]):
+        console.print(
+            Text("  more than the caps allow goes only by a person's word: ecr-governor plan --out plan.json, then apply plan.json")
+        )
     for item in plan["items"]:
         against = [reason["seen"] for reason in item["reasons"] if reason["weight"] != "for"]
-        table.add_row(
-            Text(item["repository"]),
-            item["stage"],
-            item["next"] or item["then"] or "nothing",
-            (item["next_at"] or "")[:10] or ("now" if item["next"] else ""),
-            Text(item["owner"] or "not known"),
-            f"{item['images']:,}",
-            Text(against[0] if against else "nothing stands against it"),
-        )
-    console.print(table if plan["items"] else "nothing is unused")
+        owner, images = item["owner"] or "not known", counted(item["images"], "image")
+        console.print(Text(item["repository"], style="bold"))
+        console.print(Text(f"  {item['stage']}, {_goes(item, withheld=withheld)}; owner {owner}; {images}"))
+        if told := done.get(item["repository"]):
+            console.print(Text(f"  since then: {told}", style="green"))
+        else:
+            console.print(Text(f"  {against[0] if against else 'nothing stands against it'}", style="yellow" if against else ""))
+    if not plan["items"]:
+        console.print("nothing is unused")
     for name, why in plan["unread"].items():
         console.print(Text(f"could not be read: {name}: {why}", style="yellow"))
 
 
-def _one(item: Mapping[str, Any]) -> None:
+def _goes(item: Mapping[str, Any], *, withheld: bool) -> str:
+    """Say what comes next, and when: a step that is due waits for as long as the run as a whole is withheld."""
+    comes = item["next"] or item["then"]
+    if comes is None:
+        return "nothing comes next"
+    when = f"not before {item['next_at'][:10]}" if item["next_at"] else "" if not item["next"] else "withheld" if withheld else "due now"
+    return f"then {comes}{', ' + when if when else ''}"
+
+
+def _done(plan: Mapping[str, Any]) -> Mapping[str, str]:
+    """Say of each repository what the plan's own run made of it: the plan itself tells how things stood before."""
+    return {each["repository"]: each["reached"] or f"not done: {each['why']}" for each in plan.get("done", ())}
+
+
+def _one(item: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     console = _console()
-    goes = f"{item['next']} now" if item["next"] else f"{item['then'] or 'nothing'} next"
-    console.print(Text(f"{item['repository']}: {item['stage']}, {goes}", style="bold"))
+    at = plan["at"][:16].replace("T", " ")
+    console.print(Text(f"{item['repository']}: {item['stage']}, {_goes(item, withheld=bool(plan['withheld']))}", style="bold"))
+    console.print(Text(f"  as it stood at {at} UTC; how it is now: ecr-governor repository {item['repository']}"))
+    if told := _done(plan).get(item["repository"]):
+        console.print(Text(f"  since then: {told}", style="green"))
     for reason in item["reasons"]:
         mark = _MARKS[reason["weight"]]
         console.print(Text(f"  {mark:<9} {reason['check']}: {reason['seen']}", style="" if reason["weight"] == "for" else "yellow"))

@@ -68,6 +68,11 @@ def show(compared: Sequence[Compared], known: Collection[str]) -> None:
             page.rows([(one.field, f"{one.found} -> {one.wanted}") for one in each.differences], indent=4)
         elif each.wanted is None and each.found is not None:
             page.rows([("appliedFor", ", ".join(in_order(each.found.applied_for)))], indent=4)
+    total(compared, known)
+
+
+def total(compared: Sequence[Compared], known: Collection[str]) -> None:
+    """Say how many of the templates are as wanted."""
     agreeing = sum(each.standing in AGREEING for each in compared)
     page.line(f"{counted(agreeing)} as wanted, {sum(differs(each, known) for each in compared):,} not")
 

@@ -49,6 +49,8 @@ def run(policy_path: Path, place: registry.Place, wish: Wish, output: str) -> Ex
             raise Trouble("nothing was done: somebody changed a template meanwhile", why, "run it again", Exit.INCOMPLETE)
         _take(templates, planned)
         compared = _looked_at_again(templates, made, planned)
+        if output == "text":
+            comparing.total(compared, wish.known)
     if output == "json":
         done = [] if wish.dry_run else [{"change": step.change.value, "prefix": step.prefix} for step in planned]
         value = {**comparing.as_json(policy.hash, made, compared, wish.known), "done": done}

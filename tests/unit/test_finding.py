@@ -19,7 +19,7 @@ LATER = T0 + timedelta(hours=1)
 NAME = "payments/api"
 OPEN = Finding(NAME, "naming", Severity.MEDIUM, FindingState.OPEN, Mode.AUDIT, "breaks it", (), T0)
 EXEMPT = replace(OPEN, state=FindingState.EXEMPT, resolution="until 2027-01-01, platform: it moves next quarter")
-RESOLVED = replace(OPEN, state=FindingState.RESOLVED, resolved_at=T0, resolution="the convention is kept")
+RESOLVED = replace(OPEN, state=FindingState.RESOLVED, resolved_at=T0, resolution="it is compliant again")
 EXEMPTION = Exemption(match="*", rules=("naming",), reason="it moves next quarter", owner="platform", expires=date(2027, 1, 1))
 VIOLATION = Violation("breaks it")
 
@@ -32,7 +32,7 @@ def naming(verdict: Verdict, exemption: Exemption | None = None, mode: Mode = Mo
     return Judgement("naming", Severity.MEDIUM, mode, verdict, exemption)
 
 
-KEPT: dict[str, Any] = {"state": FindingState.RESOLVED, "resolved_at": LATER, "resolution": "the convention is kept"}
+KEPT: dict[str, Any] = {"state": FindingState.RESOLVED, "resolved_at": LATER, "resolution": "it is compliant again"}
 DROPPED: dict[str, Any] = {"state": FindingState.RESOLVED, "resolved_at": LATER, "resolution": "the policy no longer asks for it"}
 TABLE: list[tuple[Finding | None, Judgement | None, Finding | None]] = [
     (None, None, None),

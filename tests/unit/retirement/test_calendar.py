@@ -69,3 +69,9 @@ def test_a_calendar_without_dates_still_holds_a_component() -> None:
     assert "BEGIN:VTIMEZONE" in text
     assert text.count("BEGIN:") == text.count("END:") == 3
     assert "BEGIN:VEVENT" not in text
+
+
+def test_what_the_plans_own_run_has_done_is_no_step_to_come() -> None:
+    made = plan(item("a/done", next="marked"), item("a/kept", next="marked"), item("a/failed", next="marked"))
+    made = {**made, "done": [{"repository": "a/done", "reached": "marked", "why": ""}, {"repository": "a/failed", "reached": None, "why": "denied"}]}
+    assert [date.repository for date in dates(made, T0 + 7 * DAY)] == ["a/failed", "a/kept"]

@@ -65,7 +65,7 @@ def _carry(known: Finding | None, judgement: Judgement, repository: str, now: da
         case Undetermined():
             return known
         case Compliant():
-            return _resolve(known, "the convention is kept", now) if known else None
+            return _resolve(known, "it is compliant again", now) if known else None
         case Violation(reason, remedies):
             exempt = judgement.exemption
             state = FindingState.EXEMPT if exempt else FindingState.OPEN

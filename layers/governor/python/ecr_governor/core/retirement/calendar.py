@@ -31,7 +31,11 @@ class Date:
 def dates(plan: Mapping[str, Any], until: datetime) -> Sequence[Date]:
     """Read the steps to come out of a plan's document, in their order; those after `until` are left out."""
     found: list[Date] = []
+    done = {each["repository"] for each in plan.get("done", ()) if each["reached"]}
     for item in plan["items"]:
+        if item["repository"] in done:
+            # What the plan's own run has done is no step to come, and when the next one is the next run says.
+            continue
         moment = item["next_at"] or (plan["at"] if item["next"] not in {None, Stage.OBSERVED.value} else None)
         to = item["next"] or item["then"]
         if moment and to and (at := datetime.fromisoformat(moment)) <= until:
