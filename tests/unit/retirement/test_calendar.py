@@ -73,5 +73,8 @@ def test_a_calendar_without_dates_still_holds_a_component() -> None:
 
 def test_what_the_plans_own_run_has_done_is_no_step_to_come() -> None:
     made = plan(item("a/done", next="marked"), item("a/kept", next="marked"), item("a/failed", next="marked"))
-    made = {**made, "done": [{"repository": "a/done", "reached": "marked", "why": ""}, {"repository": "a/failed", "reached": None, "why": "denied"}]}
+    made = {
+        **made,
+        "done": [{"repository": "a/done", "reached": "marked", "why": ""}, {"repository": "a/failed", "reached": None, "why": "denied"}],
+    }
     assert [date.repository for date in dates(made, T0 + 7 * DAY)] == ["a/failed", "a/kept"]

@@ -91,3 +91,17 @@ def test_those_without_an_owner_count_as_one_owners() -> None:
     listed = [*steps(1, owner=None), *steps(1, owner="")]
     assert exceeded(listed, caps(per_owner=1), 100, 0) == ["2 repositories of nobody would go on, caps.per_owner is 1"]
     assert exceeded([*listed[:1], *steps(1)], caps(per_owner=1), 100, 0) == []
+
+
+def test_what_a_person_has_approved_may_be_longer_than_any_cap() -> None:
+    tight = Caps(**dict.fromkeys(WIDE, 1))
+    assert exceeded([*steps(9), *steps(9, Stage.MARKED)], tight, 100, 50, approved=True) == []
+    assert len(exceeded([*steps(9), *steps(9, Stage.MARKED)], tight, 100, 50)) == 6
+    # More than there are cannot be meant.
+    assert exceeded(steps(5), tight, 4, 0, approved=True) == ["5 of 4 repositories would go on, caps.percent is 100"]
+
+
+@pytest.mark.parametrize("cap", WIDE)
+def test_a_cap_of_none_is_lifted_by_nobody(cap: str) -> None:
+    (told,) = exceeded([*steps(1), *steps(1, Stage.MARKED)], caps(**{cap: 0}), 100, 0, approved=True)
+    assert told.endswith(f"caps.{cap} is 0")
