@@ -414,7 +414,7 @@ def test_what_ecr_refuses_to_set_keeps_nothing_else_from_being_set(registry: Del
     told: list[str] = []
     with pytest.raises(Refused, match=r"^its lifecycle policy: ecr:PutLifecyclePolicy: InvalidParameterException"):
         told.extend(EcrRebuilding(aws.client("ecr")).rebuild(stone))
-    assert told == []
+    assert told == ["the repository: MUTABLE, encrypted with AES256", "its repository policy, byte for byte"]
     assert read(registry, name).policy is not None
 
 

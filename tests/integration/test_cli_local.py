@@ -106,7 +106,9 @@ def test_a_push_shows_in_findings_and_repository(ready: dict[str, Any]) -> None:
     assert settled["idle"]
     assert set(settled["dlq"].values()) == {0}
     endpoint = ("--endpoint-url", ready["aws_endpoint"])
-    (finding,) = [each for each in run("findings", "--output", "json", *endpoint, expect=1) if each["rule"] == "naming"]
+    # Other tests push to the same registry.
+    found = run("findings", "--repository", "payments/check_out", "--output", "json", *endpoint, expect=1)
+    (finding,) = [each for each in found if each["rule"] == "naming"]
     assert {"repository", "rule", "severity", "state", "mode", "reason", "remedies", "opened_at", "resolved_at"} <= set(finding)
     assert (finding["repository"], finding["state"], finding["resolved_at"]) == ("payments/check_out", "open", None)
     listed = subprocess.run([COMMAND, "findings", *endpoint], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60).stdout
