@@ -336,7 +336,7 @@ def test_the_command_line_shows_the_plan_the_calendar_and_what_would_come_back(
     assert NAME in capsys.readouterr().out
     retirement.show_plan(here, NAME, None, "table")
     told = capsys.readouterr().out
-    assert "quarantined now" in told
+    assert "marked, then quarantined, withheld" in told
     assert "What saves it" in told
     with pytest.raises(Trouble, match="in no plan"):
         retirement.show_plan(here, "payments/other", None, "table")
