@@ -244,18 +244,23 @@ def _page(plan: Mapping[str, Any]) -> None:
             Text("  more than the caps allow goes only by a person's word: ecr-governor plan --out plan.json, then apply plan.json")
         )
     for item in plan["items"]:
-        against = [reason["seen"] for reason in item["reasons"] if reason["weight"] != "for"]
+        against = next((reason for reason in item["reasons"] if reason["weight"] != "for"), None)
         owner, images = item["owner"] or "not known", counted(item["images"], "image")
         console.print(Text(item["repository"], style="bold"))
         console.print(Text(f"  {item['stage']}, {_goes(item, withheld=withheld)}; owner {owner}; {images}"))
         if told := done.get(item["repository"]):
             console.print(Text(f"  since then: {told}", style="green"))
         else:
-            console.print(Text(f"  {against[0] if against else 'nothing stands against it'}", style="yellow" if against else ""))
+            console.print(_line(against) if against else "  nothing stands against it")
     if not plan["items"]:
         console.print("nothing is unused")
     for name, why in plan["unread"].items():
         console.print(Text(f"could not be read: {name}: {why}", style="yellow"))
+
+
+def _line(reason: Mapping[str, Any]) -> Text:
+    said = f"  {_MARKS[reason['weight']]:<9} {reason['check']}: {reason['seen']}"
+    return Text(said, style="" if reason["weight"] == "for" else "yellow")
 
 
 def _goes(item: Mapping[str, Any], *, withheld: bool) -> str:
@@ -280,8 +285,7 @@ def _one(item: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     if told := _done(plan).get(item["repository"]):
         console.print(Text(f"  since then: {told}", style="green"))
     for reason in item["reasons"]:
-        mark = _MARKS[reason["weight"]]
-        console.print(Text(f"  {mark:<9} {reason['check']}: {reason['seen']}", style="" if reason["weight"] == "for" else "yellow"))
+        console.print(_line(reason))
     if item["stage"] != Stage.OBSERVED.value or item["next"]:
         console.print(Text(f"What saves it: any push or pull; removing its tag {DELETE_AFTER}; an exemption from the rule unused."))
 
