@@ -206,7 +206,7 @@ def _repository_page(shown: Mapping[str, Any]) -> None:
     for signal in shown["evidence"]:
         console.print(Text(f"    {signal['weight']} for {', '.join(signal['points_to'])}: {signal['seen']}", style="dim"))
     for label, value in (shown["facts"] or {"in ECR": "does not exist"}).items():
-        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        text = json.dumps(value, ensure_ascii=False) if value and isinstance(value, dict | list) else str(value or "none")
         console.print(Text(f"  {label.replace('_', ' '):<34}{text}"))
     for operation, since in shown["paused"].items():
         console.print(Text(f"  {operation} is paused since {_minute(since)}: something else keeps changing it back"))
