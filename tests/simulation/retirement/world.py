@@ -286,13 +286,21 @@ class World:
 
     def janitor_calls(self, what: str, name: str) -> None:
         self.trace.append(f"  janitor: {what} {name}")
+        try:
+            self._strike(what)
+        except (Crash, Throttled):
+            # The same as where a whole run dies: this step does, and the run goes on with the others.
+            self.excused |= self.recreated & {name}
+            raise
+        self.others_act()
+
+    def _strike(self, what: str) -> None:
         self.may_crash()
         if self.lose_the_answer_after:
             self.lose_the_answer_after = False
             raise Throttled("the answer was lost")
         if self.strikes(0.02):
             raise Throttled(what)
-        self.others_act()
 
     # Everybody else
 
