@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -20,7 +20,7 @@ from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.adapters.ecr import EcrRegistry
 from ecr_governor.adapters.policy_store import S3PolicySource
 from ecr_governor.app.errors import GovernorError, Rejected
-from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource, Registry
+from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
 from ecr_governor.app.pushes import take_note
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.app.sighting import judging
@@ -32,11 +32,8 @@ from ecr_governor.core.record import Change, Entry, RepositoryRecord, change_as_
 from ecr_governor.core.remedy import (
     Outcome,
     OutcomeStatus,
-    PutImageTagMutability,
-    PutLifecyclePolicy,
     Remedy,
-    SetRepositoryPolicy,
-    TagResource,
+    after,
     describe,
 )
 from ecr_governor.core.repository import Fact, Repository, Unreadable
@@ -69,11 +66,21 @@ class Replayed:
 # --- a world that takes nothing -------------------------------------------------------------------------------------------------------
 
 
+class _Readable(Protocol):
+    """As much of a registry as is read."""
+
+    def read(self, name: str, facts: frozenset[Fact], idle_since: datetime | None = None) -> Repository | None:
+        """Read a repository; None if there is none."""
+
+    def automatic_creation(self) -> AutomaticCreation:
+        """Tell how the registry makes repositories by itself."""
+
+
 @dataclass
 class _Untouched:
     """A registry that is read, and in which remedies are only imagined."""
 
-    real: Registry
+    real: _Readable
     seen: Repository | None = None
     done: list[Remedy] = field(default_factory=list)
 
@@ -83,7 +90,7 @@ class _Untouched:
         if found is None:
             return None
         for remedy in self.done:
-            found = _as_after(found, remedy)
+            found = after(found, remedy)
         return found
 
     def automatic_creation(self) -> AutomaticCreation:
@@ -92,19 +99,6 @@ class _Untouched:
     def apply(self, repository: Repository, remedy: Remedy) -> Outcome:  # noqa: ARG002 - the port's form
         self.done.append(remedy)
         return Outcome(remedy, OutcomeStatus.APPLIED)
-
-
-def _as_after(found: Repository, remedy: Remedy) -> Repository:
-    match remedy:
-        case PutLifecyclePolicy(after=text):
-            return replace(found, lifecycle_policy=text)
-        case SetRepositoryPolicy(after=text):
-            return replace(found, repository_policy=text)
-        case PutImageTagMutability(after=setting):
-            return replace(found, tag_mutability=setting)
-        case TagResource(after=tags):
-            known = {} if isinstance(found.tags, Unreadable) else found.tags
-            return replace(found, tags={**known, **tags})
 
 
 class _Notebook:
@@ -153,9 +147,6 @@ class _OfInventory:
             return AutomaticCreation()
         return AutomaticCreation(tuple(each.prefix for each in templates if "CREATE_ON_PUSH" in each.applied_for))
 
-    def apply(self, repository: Repository, remedy: Remedy) -> Outcome:
-        raise NotImplementedError(f"an inventory of {repository.name} takes no {remedy}")
-
 
 @dataclass(frozen=True, slots=True)
 class _OneFile:
@@ -174,7 +165,7 @@ def replay(
     body: str,
     account: str,
     region: str,
-    registry: Registry,
+    registry: _Readable,
     ledger: Ledger,
     policies: PolicySource,
     now: datetime,

@@ -7,11 +7,7 @@ from datetime import datetime, timedelta
 from ecr_governor.core.evaluate import Judgement, evaluate
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.remedy import (
-    PutImageTagMutability,
-    PutLifecyclePolicy,
-    Remedy,
-    SetRepositoryPolicy,
-    TagResource,
+    after,
     describe,
 )
 from ecr_governor.core.repository import Repository, Unreadable
@@ -70,20 +66,6 @@ def _in_time(rule: str, repository: Repository, policy: Policy, now: datetime) -
         yield f"the tags that name the pusher are asked for from {at:%Y-%m-%d %H:%M} UTC on: a push may still tell them"
     if rule == auto_created.RULE.id and (at := auto_created.due(repository, expectation, now)):
         yield f"an owner and an image are asked for from {at:%Y-%m-%d %H:%M} UTC on"
-
-
-def after(repository: Repository, remedy: Remedy) -> Repository:
-    """Give the repository as it is when a remedy was applied."""
-    match remedy:
-        case PutLifecyclePolicy(after=text):
-            return replace(repository, lifecycle_policy=text)
-        case SetRepositoryPolicy(after=text):
-            return replace(repository, repository_policy=text)
-        case PutImageTagMutability(after=setting):
-            return replace(repository, tag_mutability=setting)
-        case TagResource(after=tags):
-            known = {} if isinstance(repository.tags, Unreadable) else repository.tags
-            return replace(repository, tags={**known, **tags})
 
 
 def _verdict(rule: str, repository: Repository, policy: Policy, now: datetime) -> Verdict | None:

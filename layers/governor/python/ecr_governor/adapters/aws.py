@@ -1,11 +1,12 @@
 """What every AWS adapter shares: how clients are made, and which answers mean which trouble."""
 
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Final, NoReturn
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ecr_governor.app.errors import Denied, Throttled
+from ecr_governor.app.errors import Denied, Refused, Throttled
 
 CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
@@ -30,6 +31,8 @@ THROTTLES = frozenset(
         "SlowDown",
     }
 )
+SHOWN: Final = 300
+"""Characters of AWS's own words that are passed on."""
 DENIALS = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "403"})
 
 
@@ -47,3 +50,13 @@ def raise_translated(error: ClientError, operation: str) -> NoReturn:
             raise Denied(f"{operation}: {code}") from error
         case _:
             raise error
+
+
+def change(action: str, ask: Callable[[], object], refusals: frozenset[str]) -> None:
+    """Ask for a change. Raises Refused, with AWS's own words, for an answer among the refusals, otherwise Throttled, Denied."""
+    try:
+        ask()
+    except ClientError as error:
+        if code_of(error) in refusals:
+            raise Refused(f"{action}: {code_of(error)}: {error.response['Error'].get('Message', '')[:SHOWN]}") from error
+        raise_translated(error, action)

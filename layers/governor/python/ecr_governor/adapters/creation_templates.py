@@ -1,20 +1,17 @@
 """Amazon ECR's repository creation templates: read, made, changed, deleted, for an operator with permissions of their own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.aws import code_of, raise_translated
-from ecr_governor.app.errors import Refused
+from ecr_governor.adapters.aws import change, raise_translated
 from ecr_governor.core.templates.template import PLAIN_ENCRYPTION, Template, as_data
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 PAGE: Final = 1000
-SHOWN: Final = 300
-"""Characters of ECR's own words that are passed on."""
 REFUSALS: Final = frozenset(
     {
         "InvalidParameterException",
@@ -44,25 +41,16 @@ class EcrCreationTemplates:
     def create(self, template: Template) -> None:
         """Make a template. Raises Refused, Throttled, Denied."""
         create: Any = self._ecr.create_repository_creation_template
-        self._change("ecr:CreateRepositoryCreationTemplate", lambda: create(**as_data(template)))
+        change("ecr:CreateRepositoryCreationTemplate", lambda: create(**as_data(template)), REFUSALS)
 
     def update(self, found: Template, template: Template) -> None:
         """Make the template that is there what it should be, field by field. Raises Refused, Throttled, Denied."""
         update: Any = self._ecr.update_repository_creation_template
-        self._change("ecr:UpdateRepositoryCreationTemplate", lambda: update(**_changes(found, template)))
+        change("ecr:UpdateRepositoryCreationTemplate", lambda: update(**_changes(found, template)), REFUSALS)
 
     def delete(self, found: Template) -> None:
         """Delete a template; repositories stay as they are. Raises Refused, Throttled, Denied."""
-        self._change("ecr:DeleteRepositoryCreationTemplate", lambda: self._ecr.delete_repository_creation_template(prefix=found.prefix))
-
-    @staticmethod
-    def _change(action: str, change: Callable[[], object]) -> None:
-        try:
-            change()
-        except ClientError as error:
-            if code_of(error) in REFUSALS:
-                raise Refused(f"{action}: {code_of(error)}: {error.response['Error'].get('Message', '')[:SHOWN]}") from error
-            raise_translated(error, action)
+        change("ecr:DeleteRepositoryCreationTemplate", lambda: self._ecr.delete_repository_creation_template(prefix=found.prefix), REFUSALS)
 
 
 def template_of(found: Mapping[str, Any]) -> Template:

@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from ecr_governor.adapters.aws import code_of, raise_translated
+from ecr_governor.adapters.aws import change
 from ecr_governor.app.errors import Refused
 from ecr_governor.core.retirement.tombstone import Settings, Tombstone
 
@@ -14,8 +12,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 
-SHOWN: Final = 300
-"""Characters of ECR's own words that are passed on."""
 REFUSALS: Final = frozenset(
     {
         "InvalidParameterException",
@@ -54,14 +50,14 @@ class EcrRebuilding:
         set: all of it is told at the end.
         """
         name, settings, policy = stone.snapshot.name, stone.settings, stone.snapshot.policy
-        self._do("ecr:CreateRepository", lambda: self._ecr.create_repository(**_creation(stone)))
+        change("ecr:CreateRepository", lambda: self._ecr.create_repository(**_creation(stone)), REFUSALS)
         yield f"the repository: {settings.tag_mutability}, encrypted with {settings.kms_key or settings.encryption}"
         if stone.tags:
             yield f"its tags: {', '.join(f'{key}={value}' for key, value in sorted(stone.tags.items()))}"
         missing: list[str] = []
-        for what, action, change in self._documents(name, settings.lifecycle_policy, policy if isinstance(policy, str) else None):
+        for what, action, ask in self._documents(name, settings.lifecycle_policy, policy if isinstance(policy, str) else None):
             try:
-                self._do(action, change)
+                change(action, ask, REFUSALS)
             except Refused as error:
                 missing.append(f"{what}: {error}")
             else:
@@ -76,15 +72,6 @@ class EcrRebuilding:
         if policy is not None:
             set_policy = partial(self._ecr.set_repository_policy, repositoryName=name, policyText=policy)
             yield "its repository policy", "ecr:SetRepositoryPolicy", set_policy
-
-    @staticmethod
-    def _do(action: str, change: Callable[[], object]) -> None:
-        try:
-            change()
-        except ClientError as error:
-            if code_of(error) in REFUSALS:
-                raise Refused(f"{action}: {code_of(error)}: {error.response['Error'].get('Message', '')[:SHOWN]}") from error
-            raise_translated(error, action)
 
 
 def _creation(stone: Tombstone) -> Any:

@@ -1,11 +1,11 @@
 """Remedies: actions as data. Each says what to change, from what, to what; none of them destroys an image."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias, assert_never
 
-from ecr_governor.core.repository import Fact, TagMutabilitySetting
+from ecr_governor.core.repository import Fact, Repository, TagMutabilitySetting, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +109,17 @@ class Outcome:
     remedy: Remedy
     status: OutcomeStatus
     why: str = ""
+
+
+def after(repository: Repository, remedy: Remedy) -> Repository:
+    """Give the repository as it is when a remedy was applied."""
+    match remedy:
+        case PutLifecyclePolicy(after=text):
+            return replace(repository, lifecycle_policy=text)
+        case SetRepositoryPolicy(after=text):
+            return replace(repository, repository_policy=text)
+        case PutImageTagMutability(after=setting):
+            return replace(repository, tag_mutability=setting)
+        case TagResource(after=tags):
+            known = {} if isinstance(repository.tags, Unreadable) else repository.tags
+            return replace(repository, tags={**known, **tags})
