@@ -75,8 +75,9 @@ build: setup ## Build for AWS into .aws-sam, without Docker; ARCHITECTURE=arm64 
 		$(BIN)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 SCHEDULES ?= 100000
-sim: setup ## Play SCHEDULES schedules of retirement against everybody who uses, changes and objects
-	@$(BIN)/python -m tests.simulation.retirement --schedules $(SCHEDULES)
+SEED ?= 0
+sim: setup ## Play SCHEDULES schedules of retirement, from SEED on, against everybody who uses, changes and objects
+	@$(BIN)/python -m tests.simulation.retirement --schedules $(SCHEDULES) --seed $(SEED)
 
 PEERS := .build/bench
 DEPLOYED := .build/bench-deployed

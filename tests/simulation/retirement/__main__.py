@@ -1,4 +1,4 @@
-"""Play many schedules: `python -m tests.simulation.retirement --schedules 100000 --first 0`; exit 1 if an invariant is broken."""
+"""Play many schedules: `python -m tests.simulation.retirement --schedules 100000 --seed 0`; exit 1 if an invariant is broken."""
 
 import argparse
 import gc
@@ -15,6 +15,7 @@ from random import Random
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 
+from tests.simulation.retirement.shrinking import shrunk
 from tests.simulation.retirement.world import Janitor, World, naive, play, rechecking
 
 AT_ONCE = 500
@@ -30,19 +31,20 @@ class Played:
     steps: Counter[str]
     breaches: Sequence[str]
     seconds: float
+    found: Sequence[tuple[int, str]]
 
 
 def main() -> int:
     """Play, and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--schedules", type=int, default=100_000)
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seed", type=int, default=0, help="the first one; each schedule has its own")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="as many as there are cores, unless told otherwise")
     parser.add_argument("--trace", action="store_true", help="print the first schedule, step by step, and stop")
     given = parser.parse_args()
     if given.trace:
-        return _trace(given.first)
-    seeds = range(given.first, given.first + given.schedules)
+        return _trace(given.seed)
+    seeds = range(given.seed, given.seed + given.schedules)
     with ProcessPoolExecutor(given.processes, initializer=_prepare) as pool:
         broken = _play(pool, seeds)
         for lines in pool.map(_catch, (naive, rechecking)):
@@ -58,7 +60,7 @@ def _prepare() -> None:
 
 
 def _play(pool: ProcessPoolExecutor, seeds: range) -> int:
-    steps, number, broken, seconds = Counter[str](), 0, 0, 0.0
+    steps, number, broken, seconds, shown = Counter[str](), 0, 0, 0.0, False
     parts = [seeds[start : start + AT_ONCE] for start in range(0, len(seeds), AT_ONCE)]
     for part, played in zip(parts, pool.map(_some, parts), strict=True):
         number += len(part)
@@ -67,19 +69,34 @@ def _play(pool: ProcessPoolExecutor, seeds: range) -> int:
         broken += len(played.breaches)
         for breach in played.breaches:
             _say(breach)
+        if played.found and not shown:
+            shown = True
+            _explain(*played.found[0])
         if number % PROGRESS == 0:
             _say(f"{number:,} schedules, {number / seconds:.0f} a second on one core, {broken} breaches")
-    _say(f"{len(seeds):,} schedules: {', '.join(f'{count:,} {stage}' for stage, count in sorted(steps.items()))}; {broken} breaches")
+    _say(
+        f"{len(seeds):,} schedules, {number / seconds:.0f} a second on one core: "
+        f"{', '.join(f'{count:,} {stage}' for stage, count in sorted(steps.items()))}; {broken} breaches"
+    )
     return broken
 
 
+def _explain(seed: int, invariant: str) -> None:
+    """Show what is left of a bad schedule when all is left out that its breach does not need."""
+    world = shrunk(seed, invariant)
+    _say(f"seed {seed}, with {world.took_place} of its {play(seed).happened} happenings:")
+    for line in (*world.trace, *(f"{breach.invariant} {breach.repository}: {breach.how}" for breach in world.breaches)):
+        _say(f"    {line}")
+
+
 def _some(seeds: range) -> Played:
-    begun, steps, breaches = time.process_time(), Counter[str](), []
+    begun, steps, breaches, found = time.process_time(), Counter[str](), [], []
     for seed in seeds:
         world = play(seed)
+        found += ((seed, breach.invariant) for breach in world.breaches)
         steps.update(entry.body["to"] for entry in world.ledger.all_entries if entry.kind == "retirement" and not entry.body["intended"])
         breaches += (f"seed {seed}: {breach.invariant} {breach.repository}: {breach.how}" for breach in world.breaches)
-    return Played(steps, breaches, time.process_time() - begun)
+    return Played(steps, breaches, time.process_time() - begun, found)
 
 
 def _catch(janitor: Janitor) -> Sequence[str]:

@@ -2,19 +2,21 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from ecr_governor.core.retirement import decide
 from ecr_governor.core.retirement.decide import Case, Reason, Weight
-from tests.simulation.retirement.world import Janitor, naive, play, rechecking
+from tests.simulation.retirement.shrinking import shrunk
+from tests.simulation.retirement.world import Janitor, World, naive, play, rechecking
 
 Check = Callable[[Case, datetime], Iterator[Reason]]
 BLOCKS, SCHEDULES = 10, 300
 ENOUGH = 1000
 """Schedules within which a bad janitor must be caught."""
+MANY, FEW = 5, 2
+"""What happens in a schedule worth shrinking, and what has to happen for one that looks again to remove what is in use: a pull, and perhaps a push before it."""
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +54,20 @@ def test_a_careless_janitor_removes_what_is_in_use(janitor: Janitor) -> None:
 
 
 def _caught(janitor: Janitor, invariant: str) -> bool:
-    return any(breach.invariant == invariant for seed in range(ENOUGH) for breach in play(seed, janitor).breaches)
+    return any(_breaks(play(seed, janitor), invariant) for seed in range(ENOUGH))
+
+
+def _breaks(world: World, invariant: str) -> bool:
+    return any(breach.invariant == invariant for breach in world.breaches)
+
+
+def test_a_bad_schedule_is_shrunk_to_what_is_bad_in_it() -> None:
+    bad = (play(seed, rechecking) for seed in range(ENOUGH))
+    seed, world = next((seed, world) for seed, world in enumerate(bad) if _breaks(world, "I1") and world.happened > MANY)
+    small = shrunk(seed, "I1", rechecking)
+    assert _breaks(small, "I1")
+    assert small.took_place <= FEW
+    assert len(small.trace) < len(world.trace)
 
 
 @pytest.mark.parametrize(
@@ -65,12 +80,12 @@ def _caught(janitor: Janitor, invariant: str) -> bool:
 )
 def test_without_one_check_the_schedules_go_wrong(check: str, invariant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decide, "CHECKS", tuple(each for each in decide.CHECKS if each.__name__ != check))
-    assert any(breach.invariant == invariant for seed in range(3 * ENOUGH) for breach in play(seed).breaches)
+    assert any(_breaks(play(seed), invariant) for seed in range(3 * ENOUGH))
 
 
 def test_taking_doubt_for_an_answer_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     def trusting(check: Check) -> Check:
-        return lambda case, now: (replace(each, weight=Weight.FOR) if each.weight is Weight.DOUBT else each for each in check(case, now))
+        return lambda case, now: (each._replace(weight=Weight.FOR) if each.weight is Weight.DOUBT else each for each in check(case, now))
 
     monkeypatch.setattr(decide, "CHECKS", tuple(map(trusting, decide.CHECKS)))
-    assert any(breach.invariant == "I1" for seed in range(3 * ENOUGH) for breach in play(seed).breaches)
+    assert any(_breaks(play(seed), "I1") for seed in range(3 * ENOUGH))

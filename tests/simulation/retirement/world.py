@@ -6,6 +6,8 @@ of his calls with theirs, needs no threads, and so runs some hundred schedules a
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -21,7 +23,7 @@ from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import GENESIS, Entry, RepositoryRecord
 from ecr_governor.core.retirement.evidence import Evidence, Use
 from ecr_governor.core.retirement.history import breaches
-from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, STATE, HeldImage
+from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, OURS, STATE, HeldImage
 from ecr_governor.core.retirement.state import Stage
 from tests.fakes import T0, InMemoryLedger
 from tests.retiring import (
@@ -51,6 +53,9 @@ POLICIES = (
     TERMS.replace("mode: enforce", "mode: audit"),
 )
 LAG = timedelta(hours=24)
+SKEW = timedelta(minutes=5)
+"""How wrong a clock of ours can be: AWS refuses requests that are signed with a time farther from its own."""
+NIGHTS = (3, 4, 5, 6, 7, 8)
 ALL = (Stage.OBSERVED, Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED, Stage.DELETED)
 
 
@@ -129,7 +134,7 @@ class SimWitnesses(MemoryWitnesses):
 
     def evidence(self, sources: Sequence[str], now: datetime) -> Sequence[Evidence]:
         self.world.others_act()
-        self.silent = {"ecs"} if self.world.muted or self.world.strikes(0.05) else set()
+        self.silent = {"ecs"} if self.world.silent or self.world.strikes(0.05) else set()
         return super().evidence(sources, now)
 
 
@@ -153,10 +158,15 @@ Janitor = Callable[["World"], None]
 
 
 class World:
-    """An account under one seed; `run` plays it with a janitor and gives what was broken."""
+    """An account under one seed; `run` plays it with a janitor and gives what was broken.
 
-    def __init__(self, choose: random.Random) -> None:
+    All that others do and all trouble is counted in `happened`; what is `muted`, by its number, does not take place.
+    """
+
+    def __init__(self, choose: random.Random, muted: AbstractSet[int] = frozenset()) -> None:
         self.rng = choose
+        self.muted = muted
+        self.happened = 0
         self.clock = T0 + 60 * DAY
         self.faulty = True
         self.calm = False
@@ -170,6 +180,9 @@ class World:
         self.recreated: set[str] = set()
         self.overlapped: set[str] = set()
         self.excused: set[str] = set()
+        self.kept_until: dict[str, datetime] = {}
+        self.skew = timedelta()
+        self.janitor: Janitor = governor
         self.policy_read: tuple[str, bool] = (TERMS, False)
         self.lose_the_answer_after = False
         self.pushes = 100
@@ -182,7 +195,7 @@ class World:
         for part in (self.registry, self.ledger, self.witnesses):
             part.world = self
         # In some accounts nobody may ask ECS.
-        self.muted = self.rng.random() < 0.05
+        self.silent = self.rng.random() < 0.1
         self.policies = SimPolicies(self)
         self.tombstones = MemoryTombstones()
         self.book = MemoryRunBook()
@@ -191,7 +204,7 @@ class World:
             images = [an_image(10 * number + each, tags=[f"v{each}"]) for each in range(self.rng.choice((0, 1, 2, 3)))]
             tags = {"owner": "alice"} if self.rng.random() < 0.5 else {}
             self._place(name, T0, images, tags, self.rng.choice((ORIGINAL, None)))
-            if images and self.rng.random() < 0.15:
+            if images and self.rng.random() < 0.4:
                 # It has been running for long, by a digest, and has pulled nothing since.
                 self.witnesses.uses.setdefault("ecs", []).append(Use(f"service of {name}", digest=images[-1].digest))
         self._look()
@@ -222,34 +235,41 @@ class World:
 
     # The schedule
 
-    def run(self, janitor: Janitor, nights: int = 9) -> "World":
+    def run(self, janitor: Janitor, nights: int | None = None) -> "World":
         """Play some nights, then let trouble stop and everything come to rest."""
-        for _ in range(nights):
+        self.janitor = janitor
+        for _ in range(nights or self.rng.choice(NIGHTS)):
             self.clock += self.rng.choice((1, 3, 4, 8)) * DAY
             self.others_act()
-            self._night(janitor)
+            self._night()
             self._deliver()
-        self.come_to_rest(janitor)
+        self.come_to_rest()
         return self
 
-    def come_to_rest(self, janitor: Janitor) -> None:
+    def come_to_rest(self) -> None:
         self.faulty, self.calm = False, True
         self._deliver()
         for _ in range(2):
             self.clock += timedelta(hours=25)
-            self._night(janitor)
+            self._night()
+            if not any(record.retirement and record.retirement.intended for record in self.ledger.records_by_name.values()):
+                break
         self._check_rest()
 
-    def _night(self, janitor: Janitor) -> None:
+    def _night(self) -> None:
         self.removed_this_run, self.recreated, self.overlapped = set(), set(), set()
+        self.skew = self.rng.choice((-SKEW, timedelta(), timedelta(), SKEW)) if self.faulty else timedelta()
         if self.calm or self.rng.random() < 0.8:
             self._look()
         try:
-            janitor(self)
+            self.janitor(self)
         except (Crash, Throttled, Contended, Refused) as end:
             self.trace.append(f"  the run ended: {type(end).__name__}")
             # Deleted and created again between a read and a write of the janitor's, who then died: he cannot know.
             self.excused |= self.recreated
+        self._within_caps()
+
+    def _within_caps(self) -> None:
         caps = policy_of(self.policy_read[0]).retirement.caps
         if len(self.removed_this_run) > caps.per_run:
             self.breaches.append(Breach("I6", "", f"{len(self.removed_this_run)} repositories were removed in one run"))
@@ -278,14 +298,23 @@ class World:
     # What strikes
 
     def strikes(self, likelihood: float) -> bool:
-        return self.faulty and self.rng.random() < likelihood
+        return self.faulty and self.rng.random() < likelihood and self._takes_place()
+
+    @property
+    def took_place(self) -> int:
+        """How much of what happened was not muted."""
+        return self.happened - sum(number <= self.happened for number in self.muted)
+
+    def _takes_place(self) -> bool:
+        self.happened += 1
+        return self.happened not in self.muted
 
     def may_crash(self) -> None:
         if self.strikes(0.02):
             raise Crash
 
     def janitor_calls(self, what: str, name: str) -> None:
-        self.trace.append(f"  janitor: {what} {name}")
+        self.trace.append(f"  janitor: {what} {name}".rstrip())
         try:
             self._strike(what)
         except (Crash, Throttled):
@@ -313,11 +342,7 @@ class World:
             return
         self.depth = 1
         while somebody_acts:
-            self.clock += timedelta(minutes=self.rng.choice((0, 1, 10)))
-            action = self.rng.choice(self._actions)
-            name = self.rng.choice(NAMES)
-            self.trace.append(f"{action.__name__.strip('_')} {name} at {self.clock:%m-%d %H:%M}")
-            action(self, name)
+            self._act(self.rng.choice(self._actions), self.rng.choice(NAMES), self.rng.choice((0, 1, 10)) * timedelta(minutes=1))
             somebody_acts = self.rng.random() < 0.06
         if self.inbox and self.rng.random() < 0.3:
             # The refusal is heard while the janitor is still at work.
@@ -325,6 +350,12 @@ class World:
             self.overlapped.add(name)
             self._release(name)
         self.depth = 0
+
+    def _act(self, action: Callable[["World", str], None], name: str, later: timedelta) -> None:
+        self.clock += later
+        if self._takes_place():
+            self.trace.append(f"{action.__name__.strip('_')} {name} at {self.clock:%m-%d %H:%M}")
+            action(self, name)
 
     def _denied(self, name: str) -> bool:
         if not self.registry.quarantined(name):
@@ -393,6 +424,7 @@ class World:
     def _recreate(self, name: str) -> None:
         if self.registry.repositories.pop(name, None):
             self.recreated.add(name)
+            self.kept_until.pop(name, None)
             self.clock += timedelta(seconds=1)
             self._place(name, self.clock, [], {}, None)
 
@@ -400,7 +432,42 @@ class World:
         self.policies.text = self.rng.choice(POLICIES)
         self.policies.broken = self.rng.random() < 0.1
 
-    _actions = (_pull, _pull, _pull, _push, _push, _retag, _deploy, _undeploy, _veto, _protect, _recreate, _edit, _edit)
+    def _keep(self, name: str) -> None:
+        """Press the button in Slack that keeps it for a month."""
+        held, until = self.registry.repositories.get(name), self.clock + AFTER
+        self.overlapped.add(name)
+        try:
+            done = release(name, "somebody in Slack keeps it", self.services, self.clock, asked=True, keep_until=until)
+        except (Crash, Throttled, Contended):
+            self.excused |= self.recreated
+            return
+        if held is not None and done.stage is Stage.OBSERVED:
+            self.kept_until[name] = until
+
+    def _apply(self, name: str) -> None:
+        """Terraform puts back all that it finds changed, and it does not know our tags."""
+        if held := self.registry.repositories.get(name):
+            held.policy = self.originals[name]
+            held.tags = {key: value for key, value in held.tags.items() if not key.startswith(OURS)}
+
+    def _run_besides(self, _name: str) -> None:
+        """Another run of ours, wholly between two calls of the first: its lease ended while it was at work."""
+        outer = self.policy_read, self.removed_this_run, self.skew
+        self.policy_read, self.removed_this_run, self.skew = (self.policies.text, self.policies.broken), set(), timedelta()
+        self.overlapped |= {*NAMES}
+        with suppress(Crash, Throttled, Contended, Refused):
+            self.janitor(self)
+        self._within_caps()
+        self.policy_read, self.removed_this_run, self.skew = outer
+
+    def _stall(self, _name: str) -> None:
+        """Nothing happens for long, and whoever is at work does not notice."""
+        self.clock += self.rng.choice((1, 26)) * timedelta(hours=1)
+
+    _actions = (
+        *(_pull, _pull, _pull, _push, _push, _retag, _deploy, _undeploy, _veto, _protect, _recreate, _edit, _edit),
+        *(_keep, _apply, _run_besides, _stall),
+    )
 
     # What must be true
 
@@ -430,6 +497,8 @@ class World:
             self.breaches.append(Breach("I2", name, "removed although the policy in force says no"))
         if policy.exemption_for(name, "unused", self.clock):
             self.breaches.append(Breach("I2", name, "removed although exempt"))
+        if self.clock < self.kept_until.get(name, T0):
+            self.breaches.append(Breach("I2", name, f"removed although somebody keeps it until {self.kept_until[name]}"))
         self._was_announced(name)
 
     def _was_announced(self, name: str) -> None:
@@ -444,7 +513,7 @@ class World:
                 last[entry.body["to"]] = entry
         marked = last.get("marked")
         told = self.ledger.told_at(name, marked.number, PEOPLE) if marked else None
-        if told is None or self.clock - told < 3 * DAY:
+        if told is None or self.clock - told < 3 * DAY - SKEW:
             self.breaches.append(Breach("I2", name, "removed without a notice long enough ago"))
 
     def _check_rest(self) -> None:
@@ -468,9 +537,10 @@ def governor(world: World) -> None:
     """The product."""
     world.fenced = True
     names = {*NAMES, *world.ledger.retiring()}
-    made = plan(names, len(NAMES), ALL, world.services, world.clock)
+    now = world.clock + world.skew
+    made = plan(names, len(NAMES), ALL, world.services, now)
     world.withheld = made.withheld
-    carry_out_plan(made, ALL, world.services, world.clock, world.registry)
+    carry_out_plan(made, ALL, world.services, now, world.registry)
 
 
 def naive(world: World) -> None:
@@ -494,6 +564,6 @@ def rechecking(world: World) -> None:
             world.registry.delete_repository(name)
 
 
-def play(seed: int, janitor: Janitor = governor) -> World:
-    """Play one schedule."""
-    return World(random.Random(seed)).run(janitor)
+def play(seed: int, janitor: Janitor = governor, muted: AbstractSet[int] = frozenset(), nights: int | None = None) -> World:
+    """Play one schedule, without what is muted."""
+    return World(random.Random(seed), muted).run(janitor, nights)

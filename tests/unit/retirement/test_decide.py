@@ -252,10 +252,12 @@ def test_neither_a_case_nor_a_decision_nor_anything_in_them_can_be_changed() -> 
     case = going_on(Stage.MARKED)
     decision = decide(case, NOW)
     use, step = Use("a service"), Step("payments/api", Stage.MARKED, "payments", None)
-    for each in (case, decision, decision.reasons[0], case.snapshot, case.snapshot.held[0], case.retirement, case.evidence[0], use, step):
+    for each in (case, decision, case.snapshot, case.snapshot.held[0], case.retirement, case.evidence[0], use, step):
         assert not hasattr(each, "__dict__")
         with pytest.raises(FrozenInstanceError):
             setattr(each, fields(each)[0].name, "something else")
+    with pytest.raises(AttributeError):
+        decision.reasons[0].check = "something else"  # type: ignore[misc]
 
 
 def test_a_use_that_a_source_remembers_is_waited_for_like_a_pull() -> None:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 from ecr_governor.core.policy.retirement import LEAST_QUARANTINE, RetirementTerms, Then
 from ecr_governor.core.retirement import evidence as witnesses
@@ -41,8 +40,7 @@ class Weight(StrEnum):
     WAIT = "wait"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """One thing that was looked at: what was asked, what was seen, and what it means."""
 
     check: str
@@ -135,7 +133,7 @@ VETO: Final = "no veto"
 
 def decide(case: Case, now: datetime) -> Decision:
     """Decide over one repository. The same case and time give the same decision, wherever it is asked for."""
-    reasons = tuple(chain.from_iterable([check(case, now) for check in CHECKS]))
+    reasons = tuple([reason for check in CHECKS for reason in check(case, now)])
     stage = case.retirement.stage if case.retirement else Stage.OBSERVED
     weights = [reason.weight for reason in reasons]
     if Weight.CONTRARY in weights:

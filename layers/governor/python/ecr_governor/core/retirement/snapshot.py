@@ -64,7 +64,7 @@ class Snapshot:
     @property
     def unreadable(self) -> tuple[str, ...]:
         """Why parts of it could not be read."""
-        return tuple(part.why for part in (self.tags, self.policy, self.images) if isinstance(part, Unreadable))
+        return tuple([part.why for part in (self.tags, self.policy, self.images) if isinstance(part, Unreadable)])
 
     @property
     def held(self) -> tuple[HeldImage, ...]:
@@ -74,7 +74,7 @@ class Snapshot:
     @property
     def last_activity(self) -> datetime:
         """The newest of its creation and of anything that happened to its images."""
-        return max((self.created_at, *(image.last_activity for image in self.held)))
+        return max([self.created_at, *[image.last_activity for image in self.held]])
 
     @property
     def size_bytes(self) -> int:
