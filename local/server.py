@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -55,6 +56,12 @@ CreateOnPushRecord = Literal["service_linked_role", "caller", "custom_role"]
 SETTLE_POLL = 0.004
 POLL = 0.1
 """Seconds within which the HTTP server notices that it is to stop."""
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """Give one session for all accounts of this process: it keeps the descriptions of services, which take a second to read."""
+    return boto3.session.Session()
 
 
 class EmbeddedAws:
@@ -111,7 +118,7 @@ class EmbeddedAws:
         self._moving = threading.Lock()
         self._function_writes = 0
         self._clients: dict[str, Any] = {}
-        self._session = boto3.session.Session()
+        self._session = _session()
         self._server: BaseWSGIServer | None = None
         self._rooms: Rooms | None = None
         self._undo: list[Callable[[], None]] = []

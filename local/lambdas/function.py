@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from local.lambdas.processes import Processes
+
 LOG_LINES = 20_000
 """Lines kept for each function."""
 
@@ -93,7 +95,7 @@ def environment_of(config: FunctionConfig, host: Host, instance: int) -> dict[st
 class Function:
     """Invokes one function; each of its sandboxes runs one event at a time."""
 
-    def __init__(self, config: FunctionConfig, host: Host, concurrency: int = 1) -> None:
+    def __init__(self, config: FunctionConfig, host: Host, processes: Processes, concurrency: int = 1) -> None:
         self.config = config
         self.logs: deque[str] = deque(maxlen=LOG_LINES)
         self.invocations = 0
@@ -112,7 +114,9 @@ class Function:
         )
         for _ in range(concurrency):
             lines: list[str] = []
-            sandbox = Sandbox(program, lambda: environment_of(config, host, next(numbers)), host.clock_offset, self._logger(lines))
+            sandbox = Sandbox(
+                program, lambda: environment_of(config, host, next(numbers)), host.clock_offset, self._logger(lines), processes
+            )
             self._sandboxes.append(sandbox)
             self._idle.put((sandbox, lines))
 

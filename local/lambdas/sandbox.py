@@ -8,28 +8,26 @@ import os
 import queue
 import select
 import socket
-import subprocess
-import sys
 import termios
 import threading
 import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.lambdas.runtime_api import Answer, Exit, Invocation, RuntimeApi, error_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
+    from local.lambdas.processes import Processes
+
 INIT_LIMIT = 60.0
 """Seconds that a process may take to be ready. AWS gives 10 and then starts again inside the invocation; a busy
 machine must not fail for that."""
 CLOCK_LIMIT = 10.0
-KILL_LIMIT = 10.0
 READ_SIZE = 65536
 
 
@@ -59,7 +57,13 @@ class _Process:
     """The running process."""
 
     def __init__(
-        self, program: Program, environment: Mapping[str, str], offset: float, api: RuntimeApi, log: Callable[[str], None]
+        self,
+        program: Program,
+        environment: Mapping[str, str],
+        offset: float,
+        api: RuntimeApi,
+        log: Callable[[str], None],
+        processes: Processes,
     ) -> None:
         self.session = api.new_session()
         self.offset = offset
@@ -70,23 +74,16 @@ class _Process:
         self._lifeline, child = socket.socketpair()
         self._lifeline.settimeout(CLOCK_LIMIT)
         with child:
-            self._popen = subprocess.Popen(
-                [sys.executable, "-S", "-s", "-P", str(LAUNCHER)],
-                cwd=program.task_root,
-                env={
+            self._running = processes.begin(
+                program.task_root,
+                {
                     **environment,
                     "AWS_LAMBDA_RUNTIME_API": api.address,
-                    "_SANDBOX_LIFELINE_FD": str(child.fileno()),
                     "_SANDBOX_CLOCK_OFFSET": repr(offset),
                 },
-                pass_fds=[child.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                child,
             )
-        if self._popen.stdout is None:
-            raise AssertionError("the pipe was asked for")
-        self._output = self._popen.stdout.fileno()
+        self._output = self._running.output
         threading.Thread(target=self._follow, name="sandbox-output", daemon=True).start()
 
     def _follow(self) -> None:
@@ -97,9 +94,10 @@ class _Process:
                     self._read()
                 elif self._at_end():  # readable without a byte; else the drain was quicker
                     break
-        code = self._popen.wait()
-        if self._popen.stdout is not None:
-            self._popen.stdout.close()
+        code = self._running.wait()
+        with self._reading:
+            os.close(self._output)
+            self._output = -1
         self.session.outbox.put(Exit(code))
         self.session.initialised.set()
 
@@ -119,8 +117,9 @@ class _Process:
 
     def drain(self) -> None:
         """Take in all that was written until now, so that an invocation's lines are complete when it ends."""
-        with self._reading, suppress(OSError):  # a closed pipe has nothing left
-            while self._pending_bytes():
+        with self._reading:
+            # A closed pipe has nothing left.
+            while self._output >= 0 and self._pending_bytes():
                 self._read()
 
     def tell_time(self, offset: float) -> None:
@@ -133,17 +132,17 @@ class _Process:
 
     @property
     def alive(self) -> bool:
-        return self._popen.poll() is None
+        return self._running.poll() is None
 
     def strike(self) -> None:
         """Kill it in the midst of its work; whoever waits for its answer hears of its end."""
-        self._popen.kill()
-        self._popen.wait(KILL_LIMIT)
+        self._running.kill()
+        self._running.wait()
 
     def kill(self) -> None:
         """End it now, as the platform does: no clean-up code runs."""
-        self._popen.kill()
-        self._popen.wait()
+        self._running.kill()
+        self._running.wait()
         self._lifeline.close()
 
 
@@ -151,12 +150,18 @@ class Sandbox:
     """Runs a function's invocations one after the other, starting its process when there is none."""
 
     def __init__(
-        self, program: Program, environment: Callable[[], Mapping[str, str]], offset: Callable[[], float], log: Callable[[str], None]
+        self,
+        program: Program,
+        environment: Callable[[], Mapping[str, str]],
+        offset: Callable[[], float],
+        log: Callable[[str], None],
+        processes: Processes,
     ) -> None:
         self._program = program
         self._environment = environment
         self._offset = offset
         self._log = log
+        self._processes = processes
         self._api = RuntimeApi()
         self._process: _Process | None = None
         self._lock = threading.Lock()
@@ -208,7 +213,7 @@ class Sandbox:
     def _start(self) -> _Process:
         self.cold_starts += 1
         self._stale = False
-        self._process = _Process(self._program, self._environment(), self._offset(), self._api, self._log)
+        self._process = _Process(self._program, self._environment(), self._offset(), self._api, self._log, self._processes)
         return self._process
 
     def _discard(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -23,9 +25,8 @@ def transform(template_path: Path, parameters: dict[str, str], region: str = "eu
     import boto3  # noqa: PLC0415
     from samtranslator.parser.parser import Parser  # noqa: PLC0415
     from samtranslator.translator.translator import Translator  # noqa: PLC0415
-    from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415
 
-    template = yaml_parse(template_path.read_text())
+    template = deepcopy(_parsed(template_path.read_text()))
     defaults = template.get("Globals", {}).get("Function", {})
     for name, resource in template.get("Resources", {}).items():
         uri_property = URI_PROPERTIES.get(resource.get("Type", ""))
@@ -39,6 +40,15 @@ def transform(template_path: Path, parameters: dict[str, str], region: str = "eu
     session = boto3.Session(region_name=region, aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106
     result: dict[str, Any] = Translator(_managed_policies(), Parser(), boto_session=session).translate(template, parameter_values=values)
     return result
+
+
+@cache
+def _parsed(text: str) -> dict[str, Any]:
+    """Parse a template as SAM does. That takes two seconds, and a process that deploys often deploys the same one."""
+    from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415 -- as above
+
+    parsed: dict[str, Any] = yaml_parse(text)
+    return parsed
 
 
 def _location(name: str, uri: Any, base: Path) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from cli.build import ensure_built
 from ecr_governor.adapters.usage.witnesses import AWS
@@ -16,17 +17,12 @@ from local.lambdas.runtime_directory import runtime_directory
 from local.lambdas.service import Lambdas
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = (
-    "RepositoryEventsFunction",
-    "ImageEventsFunction",
-    "DueChecksFunction",
-    "NotifyFunction",
-    "PublishFunction",
-    "SweepListFunction",
-    "SweepCheckFunction",
-    "SweepDecideFunction",
-    "SweepReportFunction",
-    "ReportFunction",
+FUNCTIONS = tuple(
+    sorted(
+        name
+        for name, resource in yaml_parse((ROOT / "template.yaml").read_text())["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    )
 )
 Run = Callable[..., str]
 
@@ -39,7 +35,7 @@ def built() -> Path:
 @pytest.fixture
 def run(built: Path) -> Iterator[Run]:
     """Invoke a built function with some of its layers; give the error that AWS would answer, or nothing."""
-    service = Lambdas(Activity(), retry_delay=0.01)
+    service = Lambdas(Activity(), retry_delay=0.01, fresh=True)
     host = Host(runtime_directory(ROOT / ".build"), "http://127.0.0.1:1", "eu-west-1", lambda _: {}, lambda: 0.0)
 
     def _run(function: str, *layers: str) -> str:

@@ -74,17 +74,7 @@ def everything_happens(stage: Stage) -> None:
     for name in ("Decide", "Report"):
         report = step(stage, f"Sweep{name}Function", {"run": laid["run"]})
     assert "was not finished" in report
-    # Slack stays down for longer than the stream keeps records.
-    # … and so does the event bus.
-    aws.slack.behave("down")
-    aws.bus.refuse_puts = True
-    ecr.create_repository(repositoryName="payments/left_over")
-    stage.aws.settle(3)
-    aws.clock.move_to(aws.clock.now() + timedelta(hours=24))
-    stage.aws.settle(10)
-    aws.slack.behave("ok")
-    aws.bus.refuse_puts = False
-    stage.settle()
+    nobody_can_be_told_for_a_day(stage)
     # Of this one no rule reads the images, so that CloudWatch may tell of its pulls.
     ecr.create_repository(repositoryName="docker-hub/library/nginx")
     # A push that never finishes leaves a blank repository; time passes, its grace period ends, schedules fire.
@@ -105,6 +95,22 @@ def everything_happens(stage: Stage) -> None:
     ended = stage.sweep_book.last_sweep()
     assert ended is not None
     assert ended.ended_at > aws.clock.now() - timedelta(days=1)
+
+
+def nobody_can_be_told_for_a_day(stage: Stage) -> None:
+    """Slack stays down for longer than the stream keeps records, and so does the event bus."""
+    aws = stage.aws
+    aws.slack.behave("down")
+    aws.bus.refuse_puts = True
+    stage.client("ecr").create_repository(repositoryName="payments/left_over")
+    stage.aws.settle(3)
+    aws.clock.move_to(aws.clock.now() + timedelta(hours=24))
+    stage.aws.settle(10)
+    aws.slack.behave("ok")
+    aws.bus.refuse_puts = False
+    # The process that was refused so often would ask again after a minute only.
+    aws.lambdas.recycle(aws.function_name("NotifyFunction"))
+    stage.settle()
 
 
 def step(stage: Stage, name: str, event: object) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import pytest
 
 from local.activity import Activity
 from local.lambdas.function import Function, FunctionConfig, Host
+from local.lambdas.processes import CAN_SPLIT
 from local.lambdas.runtime_directory import runtime_directory
 from local.lambdas.service import FunctionNotFound, Lambdas
 
@@ -29,9 +31,12 @@ def offset() -> Offset:
     return Offset()
 
 
-@pytest.fixture
-def lambdas() -> Iterator[Lambdas]:
-    service = Lambdas(Activity(), retry_delay=0.01)
+@pytest.fixture(params=["fresh", "split off"])
+def lambdas(request: pytest.FixtureRequest) -> Iterator[Lambdas]:
+    """Functions whose processes are begun anew, as AWS does, or split off from a zygote: there is no difference to be seen."""
+    if request.param == "split off" and not CAN_SPLIT:
+        pytest.skip("only on Linux")
+    service = Lambdas(Activity(), retry_delay=0.01, fresh=request.param == "fresh")
     yield service
     service.close()
 
@@ -172,3 +177,25 @@ def test_closing_leaves_no_process_behind(lambdas: Lambdas, deploy: Deploy) -> N
     lambdas.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_process_that_dies_between_two_invocations_is_replaced(lambdas: Lambdas, deploy: Deploy) -> None:
+    function = deploy("import os\ndef handler(event, context):\n    return os.getpid()\n")
+    former = int(lambdas.invoke("probe", {}).payload)
+    os.kill(former, signal.SIGKILL)
+    process = function._sandboxes[0]._process
+    while process is not None and process.alive:
+        time.sleep(0.01)
+    result = lambdas.invoke("probe", {})
+    assert (result.error, function.cold_starts) == (None, 2)
+    assert int(result.payload) != former
+
+
+def test_a_zygote_that_died_is_replaced(lambdas: Lambdas, deploy: Deploy) -> None:
+    deploy("def handler(event, context):\n    return 1\n")
+    assert lambdas.invoke("probe", {}).payload == b"1"
+    for zygote, _ in getattr(lambdas._processes, "_zygotes", {}).values():
+        zygote.kill()
+        zygote.wait()
+    lambdas.recycle("probe")
+    assert lambdas.invoke("probe", {}).payload == b"1"

@@ -83,6 +83,7 @@ def _play(pool: ProcessPoolExecutor, seeds: range) -> int:
 
 def _explain(seed: int, invariant: str) -> None:
     """Show what is left of a bad schedule when all is left out that its breach does not need."""
+    logging.disable(logging.CRITICAL)
     world = shrunk(seed, invariant)
     _say(f"seed {seed}, with {world.took_place} of its {play(seed).happened} happenings:")
     for line in (*world.trace, *(f"{breach.invariant} {breach.repository}: {breach.how}" for breach in world.breaches)):

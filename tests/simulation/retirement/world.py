@@ -433,15 +433,15 @@ class World:
         self.policies.broken = self.rng.random() < 0.1
 
     def _keep(self, name: str) -> None:
-        """Press the button in Slack that keeps it for a month."""
-        held, until = self.registry.repositories.get(name), self.clock + AFTER
+        """Press the button in Slack that keeps it for a month. It speaks of the repository that the ledger knows, and of no later one."""
+        held, known, until = self.registry.repositories.get(name), self.ledger.records_by_name.get(name), self.clock + AFTER
         self.overlapped.add(name)
         try:
             done = release(name, "somebody in Slack keeps it", self.services, self.clock, asked=True, keep_until=until)
         except (Crash, Throttled, Contended):
             self.excused |= self.recreated
             return
-        if held is not None and done.stage is Stage.OBSERVED:
+        if held and known and known.created_at == held.created_at and done.stage is Stage.OBSERVED:
             self.kept_until[name] = until
 
     def _apply(self, name: str) -> None:
