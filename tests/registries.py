@@ -45,7 +45,8 @@ POLICIES = {
     "tags, exempt": """
 namespaces: {ROOT: {required_tags: {owner: "*"}}}
 exemptions: [{match: "payments/*", rules: "*", reason: because of a test, owner: us, expires: 2030-01-01}]""",
-    "rules off": f"{EVERYTHING}\nrules: {{unused: off, scanning: off, lifecycle-policy: off, image-tag: off}}",
+    "rules off, one of them not everywhere": EVERYTHING.replace("  search:\n", "  search:\n    rules: {scanning: audit}\n")
+    + "\nrules: {unused: off, scanning: off, lifecycle-policy: off, image-tag: off}",
 }
 
 

@@ -112,14 +112,12 @@ def _rule(
     namespace = policy.namespace_of(given.repository.name)
     wanted = [("namespaces", namespace, key) for key in SETTINGS[rule_id]]
     asked = [value for at, value in settings.items() if at in wanted or (rule_id == "naming" and at[0] == "naming")]
-    ruled = sources.of(("rules", rule_id)) if rule_id in policy.rules else sources.of(("mode",))
+    mode, ruled = policy.mode_of(rule_id, namespace), sources.of_mode(rule_id, namespace)
     finding = next((each for each in given.record.findings if each.rule == rule_id), None) if given.record else None
     if judgement is None:
-        off = policy.mode_of(rule_id) is Mode.OFF
+        off = mode is Mode.OFF
         verdict = "off" if off else "not asked"
-        return RuleTold(
-            rule_id, verdict, policy.mode_of(rule_id).value, "", "", ruled, () if off else asked, (), None, "", (), "", (), "", finding
-        )
+        return RuleTold(rule_id, verdict, mode.value, "", "", ruled, () if off else asked, (), None, "", (), "", (), "", finding)
     said, reason, remedies = _said(judgement)
     exemption = judgement.exemption if isinstance(judgement.verdict, Violation) else None
     index = next((index for index, each in enumerate(given.read.policy.exemptions) if each is exemption), None)

@@ -159,9 +159,10 @@ def _as_far_as_known(line: Line, policy: Policy, now: datetime) -> Repository:
 def _recorded(line: Line, rule: str, expectation: Expectation, known: tuple[Policy, ...]) -> str | None:
     """Give the reason that was recorded, "" for no finding; None where it does not answer what this policy asks."""
     by = next((policy for policy in known if policy.hash == line.judged_by), None)
-    if by is None or rule in line.undetermined or by.mode_of(rule) is Mode.OFF:
+    if by is None or rule in line.undetermined:
         return None
-    if not _asks_the_same(rule, by.expectation_for(line.repository.name), expectation):
+    asked = by.expectation_for(line.repository.name)
+    if by.mode_of(rule, asked.namespace) is Mode.OFF or not _asks_the_same(rule, asked, expectation):
         return None
     return str(line.recorded[rule]["reason"]) if rule in line.recorded else ""
 
@@ -192,7 +193,7 @@ def _changed(line: Line, before: Said, after: Said, old: Policy, new: Policy) ->
         remedies=tuple(words for words in after.remedies if words not in before.remedies),
         retires=after.retires if before.retires is None else None,
         spared=before.retires if after.retires is None and unused.RULE.id not in after.unknown else None,
-        severities={rule: new.severity_of(rule) or RULES[rule].severity for rule in opens},
+        severities={rule: new.severity_of(rule, asks.namespace) or RULES[rule].severity for rule in opens},
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -70,8 +70,9 @@ def effective(read: Reading) -> Iterator[Value]:
         if key == "namespaces":
             for prefix in {ROOT: None, **policy.namespaces}:
                 yield from _namespace(policy, prefix, sources)
+                yield from _rules_of(policy, prefix, sources)
         elif key == "rules":
-            yield from (Value(("rules", rule_id), _plain(setting), sources.of(("rules", rule_id))) for rule_id, setting in value.items())
+            yield from (Value(("rules", rule_id), _plain(setting), sources.of_general(rule_id)) for rule_id, setting in value.items())
         else:
             yield from _section((key,), value, sources)
 
@@ -87,6 +88,8 @@ def _section(at: Place, value: Any, sources: "Sources") -> Iterator[Value]:
 def _namespace(policy: Policy, prefix: str, sources: "Sources") -> Iterator[Value]:
     settings = policy.expectation_for("any" if prefix == ROOT else f"{prefix}/any").settings
     for key in type(settings).model_fields:
+        if key == "rules":
+            continue  # told rule by rule
         value = getattr(settings, key)
         source = sources.of_setting(prefix, key)
         if key == "unused" and source == DEFAULT and value is not None:
@@ -94,6 +97,12 @@ def _namespace(policy: Policy, prefix: str, sources: "Sources") -> Iterator[Valu
         # `null` is said where it is not understood by itself.
         if value is not None or source != DEFAULT:
             yield Value(("namespaces", prefix, key), _plain(value), source)
+
+
+def _rules_of(policy: Policy, prefix: str, sources: "Sources") -> Iterator[Value]:
+    settings = policy.expectation_for("any" if prefix == ROOT else f"{prefix}/any").settings
+    for rule_id, setting in settings.rules.items():
+        yield Value(("namespaces", prefix, "rules", rule_id), _plain(setting), sources.of_own(rule_id, prefix))
 
 
 def expected(read: Reading, name: str, now: datetime) -> Iterator[Value]:
@@ -104,11 +113,11 @@ def expected(read: Reading, name: str, now: datetime) -> Iterator[Value]:
         yield from _section(("naming",), expectation.naming, sources)
     yield from _namespace(policy, expectation.namespace, sources)
     for rule in RULES.values():
-        mode = policy.mode_of(rule.id)
+        mode = policy.mode_of(rule.id, expectation.namespace)
         if mode is not Mode.OFF and rule.applies(expectation):
-            at: Place = ("rules", rule.id)
-            severity = policy.severity_of(rule.id) or rule.severity
-            yield Value(at, {"mode": mode.value, "severity": severity.value}, sources.of(at) if rule.id in policy.rules else DEFAULT)
+            severity = policy.severity_of(rule.id, expectation.namespace) or rule.severity
+            source = sources.of_rule(rule.id, expectation.namespace)
+            yield Value(("rules", rule.id), {"mode": mode.value, "severity": severity.value}, source)
     holding = [
         (index, each)
         for index, each in enumerate(policy.exemptions)
@@ -129,8 +138,7 @@ class Sources:
     def of(self, at: Place) -> str:
         """Say where a value comes from; several words where parts of it come from several places."""
         if holds(self._read.root, at):
-            own = f"{self._read.source}:{place(self._read.root, at)[0]}"
-            return f"{own}, over {self._beneath()}" if at[0] == "rules" and self._preset and holds(self._preset, at) else own
+            return f"{self._read.source}:{place(self._read.root, at)[0]}"
         return self._beneath() if self._preset is not None and holds(self._preset, at) else DEFAULT
 
     def of_setting(self, prefix: str, key: str) -> str:
@@ -141,8 +149,65 @@ class Sources:
         root = self.of(("namespaces", ROOT, key)) if prefix != ROOT else DEFAULT
         return f"ROOT, {root}" if root != DEFAULT else DEFAULT
 
+    def of_rule(self, rule_id: str, namespace: str) -> str:
+        """Say where mode and severity of a rule in a namespace come from: from itself, from ROOT, from what holds for all."""
+        return self._joined(rule_id, (*_own(namespace), _FOR_ALL))
+
+    def of_own(self, rule_id: str, namespace: str) -> str:
+        """The same, of what the namespace says, with what it has from ROOT."""
+        return self._joined(rule_id, _own(namespace))
+
+    def of_general(self, rule_id: str) -> str:
+        """The same, of what holds for all namespaces."""
+        return self._joined(rule_id, (_FOR_ALL,))
+
+    def of_mode(self, rule_id: str, namespace: str) -> str:
+        """Say what decides how far a rule goes in a namespace: a mode of its own, or that of the whole policy."""
+        policy = self._read.policy
+        if policy.setting_of(rule_id, namespace).mode is not policy.mode_of(rule_id, namespace):
+            return self.of(("mode",))
+        return next(words for words, said in self._rule(rule_id, (*_own(namespace), _FOR_ALL)) if "mode" in said)
+
+    def _joined(self, rule_id: str, places: Sequence["_Speaking"]) -> str:
+        sought, found = {"mode", "severity"}, list[str]()
+        for words, said in self._rule(rule_id, places):
+            if sought & said:
+                found.append(words)
+                sought -= said
+        return ", over ".join(found) or DEFAULT
+
+    def _rule(self, rule_id: str, places: Sequence["_Speaking"]) -> Iterator[tuple[str, set[str]]]:
+        """Give each place that speaks of a rule, the nearest first, and what it says: mode, severity or both."""
+        for before, at in places:
+            for root in (self._read.root, self._preset):
+                if root is not None and (said := _said(root, (*at, rule_id))):
+                    own = root is self._read.root
+                    yield before + (f"{self._read.source}:{place(root, (*at, rule_id))[0]}" if own else self._beneath()), said
+                if root is not None and at != _FOR_ALL[1] and holds(root, at):
+                    break  # a namespace's setting replaces the preset's whole
+
     def _beneath(self) -> str:
         return presets.source_of(self._read.policy.preset) if self._read.policy.preset else DEFAULT
+
+
+_Speaking = tuple[str, Place]
+_FOR_ALL: _Speaking = ("", ("rules",))
+
+
+def _own(namespace: str) -> tuple[_Speaking, ...]:
+    """Where a namespace's rules may stand, and those that it has from ROOT, with what is said before the line."""
+    own = tuple[_Speaking, ...](("", ("namespaces", spelt, "rules")) for spelt in (namespace, f"{namespace}/"))
+    return own if namespace == ROOT else (*own, ("ROOT, ", ("namespaces", ROOT, "rules")))
+
+
+def _said(root: Node, at: Place) -> set[str]:
+    """Give what a file says of a rule at a path: a plain word is its mode."""
+    if not holds(root, at):
+        return set()
+    node = root
+    for step in at:
+        node = node.items[step]
+    return {key for key, value in node.value.items() if value is not None} if isinstance(node.value, dict) else {"mode"}
 
 
 def _plain(value: Any) -> Any:

@@ -97,7 +97,7 @@ def _untested(policy: Policy, results: Sequence[Result]) -> Iterator[str]:
     namespaces = {result.tried.namespace for result in results}
     retired = {result.tried.namespace for result in results if result.tried.case.expect.retirement is not None}
     for rule in RULES.values():
-        if policy.mode_of(rule.id) is not Mode.OFF and rule.id not in spoken_of and _asks(policy, rule.id):
+        if rule.id not in spoken_of and _asks(policy, rule.id):
             yield f"the rule {rule.id} has no case"
     for prefix, settings in policy.namespaces.items():
         if prefix not in namespaces:
@@ -107,8 +107,10 @@ def _untested(policy: Policy, results: Sequence[Result]) -> Iterator[str]:
 
 
 def _asks(policy: Policy, rule: str) -> bool:
+    """Whether the rule is on and asks for something in one and the same namespace."""
     names = ("any", *(f"{prefix}/any" for prefix in policy.namespaces if prefix != ROOT))
-    return any(RULES[rule].applies(policy.expectation_for(name)) for name in names)
+    expected = (policy.expectation_for(name) for name in names)
+    return any(policy.mode_of(rule, each.namespace) is not Mode.OFF and RULES[rule].applies(each) for each in expected)
 
 
 # --- outputs --------------------------------------------------------------------------------------------------------------------------

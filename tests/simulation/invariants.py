@@ -117,7 +117,8 @@ def _permitted(seen: Repository, provenances: Iterable[Provenance], in_force: Po
         remedy
         for provenance in provenances
         for judgement, violation in _violations(_evaluate(replace(seen, provenance=provenance), in_force.policy, at).judgements)
-        if in_force.policy.mode is Mode.ENFORCE and in_force.policy.mode_of(judgement.rule) is Mode.ENFORCE
+        if in_force.policy.mode is Mode.ENFORCE
+        and in_force.policy.mode_of(judgement.rule, in_force.policy.namespace_of(seen.name)) is Mode.ENFORCE
         for remedy in violation.remedies
     ]
 

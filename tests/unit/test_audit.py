@@ -14,7 +14,7 @@ from ecr_governor.adapters.inventory import ACTION_OF, READS, actions_for
 from ecr_governor.adapters.signed import Unreached
 from ecr_governor.app.audit import AT_ONCE_WITH_IMAGES, IN_VAIN, Progress, audit, wanted_by
 from ecr_governor.core.audit import AuditedRepository
-from ecr_governor.core.evaluate import evaluate
+from ecr_governor.core.evaluate import evaluate, facts_needed
 from ecr_governor.core.origin import AutomaticCreation, Provenance, classify
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.repository import (
@@ -197,7 +197,7 @@ def test_only_what_the_rules_need_is_read() -> None:
         "use in one namespace": {"ecr:DescribeImages"},
         "tags, exempt": {"tag:GetResources", "ecr:GetRepositoryPolicy"},
         "image tags": {"ecr:DescribeImages", "ecr:GetRepositoryPolicy"},
-        "rules off": {"tag:GetResources", "ecr:GetRepositoryPolicy"} - {"ecr:GetRepositoryPolicy"},
+        "rules off, one of them not everywhere": {"tag:GetResources", "ecr:BatchGetRepositoryScanningConfiguration"},
     }
     for name, actions in asked.items():
         ecr = a_registry()
@@ -566,6 +566,21 @@ def test_a_verdict_that_stays_open_although_all_is_known_is_no_gap() -> None:
     found = audited(ecr, a_policy(f'naming: {{convention: "x-{{name}}"}}\n{NOTHING}'), progress)
     assert found["docker-hub/x"].undetermined.keys() == {"naming"}
     assert not progress.incomplete_because
+
+
+def test_what_a_rule_needs_is_read_only_where_the_rule_is_on() -> None:
+    rules = "naming: off, repository-policy: off, scanning: off"
+    policy = a_policy(f"""
+rules: {{{rules}}}
+namespaces:
+  ROOT: {{scan_frequency: SCAN_ON_PUSH}}
+  payments: {{rules: {{scanning: audit, repository-policy: {{severity: low}}}}}}
+  search: {{rules: {{repository-policy: audit}}}}
+""")
+    read = {namespace: each.facts for namespace, each in wanted_by(policy, NOW).items()}
+    assert read == {"ROOT": set(), "payments": {Fact.SCAN_FREQUENCY}, "search": {Fact.REPOSITORY_POLICY}}
+    for namespace, facts in read.items():
+        assert facts_needed(policy, "any" if namespace == "ROOT" else f"{namespace}/any") == facts
 
 
 def test_facts_in_question_are_all_that_the_rules_need_where_nothing_is_known(policy: Policy) -> None:

@@ -96,6 +96,14 @@ def test_what_is_found_is_put_right_as_far_as_the_policy_goes_and_found_again_wh
     assert len([finding for finding in fate.findings if finding.rule == "tag-mutability" and finding.resolved_at]) == 2
 
 
+def test_a_rule_goes_as_far_as_the_namespace_says() -> None:
+    policy = POLICY.replace("\nretirement:\n", "\n  payments: {rules: {tag-mutability: audit, required-tags: off}}\nretirement:\n", 1)
+    fate = played(lonely(), policy)[NAME]
+    assert "tag-mutability" in rules(fate)
+    assert "required-tags" not in rules(fate)
+    assert "PutImageTagMutability" not in {action for _, action, _ in fate.changes}
+
+
 def test_in_audit_nothing_is_changed_or_retired() -> None:
     policy = a_policy(POLICY).in_mode(Mode.AUDIT)
     fate = played(lonely(), policy)[NAME]

@@ -74,8 +74,8 @@ def test_every_rule_is_told_and_every_setting_belongs_to_one() -> None:
 
     assert SETTINGS.keys() == RULES.keys()
     assert [each.rule for each in explain(given()).rules] == list(RULES)
-    # What retirement does is told on its own.
-    assert set(asked) == set(NamespaceSettings.model_fields) - {"retirement"}
+    # What retirement does is told on its own, and how far a rule goes with each.
+    assert set(asked) == set(NamespaceSettings.model_fields) - {"retirement", "rules"}
     assert len(asked) == len(set(asked))
 
 
@@ -100,6 +100,30 @@ def test_a_rule_in_audit_puts_nothing_right_and_says_which_line_says_so() -> Non
     assert (rule.verdict, rule.mode) == ("violation", "audit")
     assert rule.follows == "a finding: nothing is put right in mode audit (policy.yaml:11)"
     assert len(rule.remedies) == 1
+
+
+def test_what_a_namespace_says_of_a_rule_is_told_with_its_line() -> None:
+    text = POLICY.replace(
+        "  payments:\n",
+        "  payments:\n    rules: {tag-mutability: enforce, naming: {severity: low}, encryption: audit, required-tags: off}\n",
+    )
+    text = text.replace("    tag_mutability:", "    encryption: KMS\n    rules: {scanning: off, naming: audit}\n    tag_mutability:")
+    here, elsewhere = explain(given(policy=text)), explain(given(a_repository("search/api", created_at=OLD), policy=text))
+
+    modes = {rule: (told(here, rule).mode, told(here, rule).mode_source) for rule in ("tag-mutability", "naming", "encryption", "unused")}
+    assert modes == {
+        "tag-mutability": ("enforce", "policy.yaml:12"),
+        "naming": ("audit", "ROOT, policy.yaml:8"),
+        "encryption": ("audit", "policy.yaml:12"),
+        "unused": ("enforce", "policy.yaml:2"),
+    }
+    assert told(here, "naming").severity == "low"
+    assert (told(here, "required-tags").verdict, told(here, "required-tags").mode_source) == ("off", "policy.yaml:12")
+    assert told(here, "tag-mutability").follows.startswith("it is put right")
+    assert told(elsewhere, "tag-mutability").follows == "a finding: nothing is put right in mode audit (policy.yaml:14)"
+    assert (told(elsewhere, "encryption").verdict, told(elsewhere, "encryption").mode_source) == ("off", "policy.yaml:14")
+    held_back = explain(given(policy=text.replace("mode: enforce", "mode: audit")))
+    assert told(held_back, "tag-mutability").mode_source == "policy.yaml:2"
 
 
 def test_what_is_off_and_what_is_not_asked_is_told_apart() -> None:

@@ -254,6 +254,22 @@ def test_programs_get_every_repository(diff: Command) -> None:
     assert data["changed"][2]["retires"] == "archive"
 
 
+def test_what_a_namespace_says_of_a_rule_counts_there(diff: Command, tmp_path: Path) -> None:
+    rules = "payments: {rules: {tag-mutability: {mode: enforce, severity: critical}}}, search: {rules: {unused: off}}"
+    (tmp_path / "new.yaml").write_text(
+        f"version: 1\nmode: enforce\n{OLD.replace('unused: {after: 300d}}', f'unused: {{after: 90d}}}}, {rules}')}"
+    )
+    (tmp_path / "old.yaml").write_text("version: 1\nrules: {repository-policy: off}\n")
+    changed = {each["name"]: each for each in json.loads(diff(INVENTORY, "--output", "json").out)["changed"]}
+
+    assert [each["severity"] for each in changed["payments/api"]["opens"]] == ["critical"]
+    assert {name: [one["rule"] for one in each["opens"]] for name, each in changed.items()} == {
+        "payments/api": ["tag-mutability"],
+        "platform/base": ["naming", "tag-mutability"],
+        "search/old": ["tag-mutability"],
+    }
+
+
 def test_what_the_inventory_does_not_tell_is_not_known_and_no_limit_can_rest_on_it(diff: Command) -> None:
     plain = lines(small(), a_policy(OLD), facts=False)
     unsure = diff(plain, "--max-new", "5")

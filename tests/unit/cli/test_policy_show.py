@@ -21,6 +21,7 @@ namespaces:
   ROOT: {required_tags: {team: {set: "{team}"}, "2027-01-31": {one_of: ["1", "no"]}}}
   a/: {tag_mutability: null, image_tags: [{regex: 'v\\d+'}, "b*"], auto_created: {grace: 90m}}
   b: {encryption: {type: KMS, kms_key: "arn:aws:kms:eu-west-1:123456789012:key/1"}, unused: {after: 36h}, retirement: null}
+  c: {rules: {naming: {severity: low}, scanning: enforce}}
 rules: {naming: audit}
 exemptions:
   - {match: "a/*", rules: [naming, unused], reason: "moves with the cluster: #7", owner: me, expires: 2097-01-31}
@@ -70,10 +71,11 @@ SOURCES = {
     "namespaces.a.trusted_accounts": "default",
     "namespaces.b.unused": "policy.yaml:8",
     "namespaces.b.retirement": "policy.yaml:8",
-    "rules.naming": "policy.yaml:9, over preset strict",
+    "namespaces.c.rules.naming": "policy.yaml:9",
+    "rules.naming": "policy.yaml:10, over preset strict",
     "rules.encryption": "preset strict",
-    "exemptions": "policy.yaml:10",
-    "retirement.caps.per_run": "policy.yaml:13",
+    "exemptions": "policy.yaml:11",
+    "retirement.caps.per_run": "policy.yaml:14",
     "retirement.caps.per_day": "default",
     "notifications.slack.min_severity": "default",
 }
@@ -88,6 +90,16 @@ def test_of_one_name_only_what_is_expected_of_it_is_shown(command: Command) -> N
     assert rows["rules.required-tags"]["value"] == {"mode": "enforce", "severity": "medium"}
     assert "rules.tag-mutability" not in rows
     assert [each["match"] for each in rows["exemptions"]["value"]] == ["a/*"]
+
+    data = json.loads(command(TEXT, "show", "policy.yaml", "--name", "c/svc-1", "--output", "json").out)
+    rules = {row["path"]: row for row in data["values"] if row["path"].startswith("rules.")}
+    assert rules["rules.naming"]["value"] == {"mode": "audit", "severity": "low"}
+    assert rules["rules.naming"]["source"] == "policy.yaml:9, over policy.yaml:10"
+    assert rules["rules.scanning"] == {
+        "path": "rules.scanning",
+        "value": {"mode": "enforce", "severity": "high"},
+        "source": "policy.yaml:9",
+    }
     assert "exemptions" not in {
         row["path"] for row in json.loads(command(TEXT, "show", "policy.yaml", "--name", "b/x", "--output", "json").out)["values"]
     }

@@ -131,6 +131,17 @@ def test_what_has_no_case_is_named(tested: Tested) -> None:
     assert tested(cases("repository: search/api, expect: {compliant: naming}")).code == 0
 
 
+def test_a_rule_that_is_on_in_one_namespace_only_needs_a_case(tested: Tested, tmp_path: Path) -> None:
+    elsewhere = POLICY.replace("{repository-policy: off}", "{repository-policy: off, tag-mutability: off, unused: off}")
+    case = cases("repository: search/api, given: {tag_mutability: MUTABLE}, expect: {findings: []}")
+    untested = "untested  the rule tag-mutability has no case"
+    for rules, named, code in (("naming: off", False, 0), ("tag-mutability: audit", True, 1)):
+        (tmp_path / "policy.yaml").write_text(elsewhere.replace("search: {", f"search: {{rules: {{{rules}}}, "))
+        ended = tested(case, "--require-tests")
+        assert (untested in ended.out.splitlines()) is named
+        assert tested(case).code == code
+
+
 def test_the_policy_may_be_given_on_the_command_line(tested: Tested, tmp_path: Path) -> None:
     text = cases("repository: payments/api, expect: {findings: []}").replace("policy: policy.yaml\n", "")
     (tmp_path / "other.yaml").write_text("version: 1")

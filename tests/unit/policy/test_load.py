@@ -96,6 +96,14 @@ def test_only_version_1_is_read(line: str, told: str) -> None:
         ),
         ("rules: {nmaing: off}", [f"2:9: rules.nmaing: there is no rule 'nmaing' → did you mean naming? write one of {RULES}"]),
         (
+            "namespaces:\n  payments:\n    rules:\n      scaning: enforce\n      naming: {sev: low, mode: on}",
+            [
+                f"5:7: namespaces.payments.rules.scaning: there is no rule 'scaning' → did you mean scanning? write one of {RULES}",
+                "6:16: namespaces.payments.rules.naming.sev: unknown key 'sev' → did you mean severity? write one of mode, severity",
+                "6:32: namespaces.payments.rules.naming.mode: 'on' is not one of the allowed values → write one of off, audit, enforce",
+            ],
+        ),
+        (
             "rules: {naming: {mode: audit, sev: low}}",
             [
                 "2:31: rules.naming.sev: unknown key 'sev' → did you mean severity? write one of mode, severity",

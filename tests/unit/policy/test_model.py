@@ -6,10 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.origin import longest_prefix
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.model import Mode, Policy, is_tag_value, render, weaker
 from ecr_governor.core.severity import Severity
+from tests.fakes import a_repository
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 NAMESPACES = """\
 version: 1
@@ -87,7 +91,7 @@ def test_the_convention_does_not_speak_of_ignored_names() -> None:
 def test_no_rule_goes_farther_than_the_policy(top: str, rule: str | None, mode: Mode) -> None:
     made = policy(f"{top}\nrules: {{{f'naming: {rule}' if rule else ''}}}")
 
-    assert made.mode_of("naming") is mode
+    assert made.mode_of("naming", "ROOT") is mode
 
 
 @given(st.sampled_from(Mode), st.sampled_from(Mode), st.sampled_from(Mode))
@@ -102,9 +106,66 @@ def test_the_weaker_of_modes_is_a_minimum(one: Mode, two: Mode, three: Mode) -> 
 def test_a_rule_may_be_given_another_severity() -> None:
     made = policy("rules: {naming: {severity: critical}, scanning: off}")
 
-    assert made.severity_of("naming") is Severity.CRITICAL
-    assert made.severity_of("scanning") is None
-    assert made.severity_of("encryption") is None
+    assert made.severity_of("naming", "ROOT") is Severity.CRITICAL
+    assert made.severity_of("scanning", "ROOT") is None
+    assert made.severity_of("encryption", "ROOT") is None
+
+
+RULES = """\
+version: 1
+mode: enforce
+rules: {tag-mutability: {mode: audit, severity: high}, required-tags: off}
+namespaces:
+  ROOT: {required_tags: {owner: {}}, tag_mutability: IMMUTABLE, rules: {lifecycle-policy: {mode: audit, severity: low}}}
+  payments/: {rules: {tag-mutability: enforce, required-tags: {mode: audit, severity: critical}, lifecycle-policy: {severity: medium}}}
+  search: {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("namespace", "rule", "mode", "severity"),
+    [
+        ("ROOT", "tag-mutability", Mode.AUDIT, Severity.HIGH),
+        ("search", "tag-mutability", Mode.AUDIT, Severity.HIGH),
+        ("payments", "tag-mutability", Mode.ENFORCE, Severity.HIGH),  # the severity is left to what holds for all
+        ("search", "required-tags", Mode.OFF, None),
+        ("payments", "required-tags", Mode.AUDIT, Severity.CRITICAL),
+        ("search", "lifecycle-policy", Mode.AUDIT, Severity.LOW),
+        ("payments", "lifecycle-policy", Mode.AUDIT, Severity.MEDIUM),  # the mode is ROOT's
+        ("payments", "naming", Mode.ENFORCE, None),
+    ],
+)
+def test_a_namespace_says_how_far_a_rule_goes_and_has_the_rest_from_root_and_from_the_top(
+    namespace: str, rule: str, mode: Mode, severity: Severity | None
+) -> None:
+    made = policy(RULES)
+
+    assert (made.mode_of(rule, namespace), made.severity_of(rule, namespace)) == (mode, severity)
+    for ceiling in Mode:
+        assert made.limited_to(ceiling).mode_of(rule, namespace) is weaker(mode, ceiling)
+
+
+def test_every_repository_is_judged_as_its_namespace_says() -> None:
+    made = policy(RULES)
+    judged = {
+        name: {each.rule: (each.mode.value, each.severity.value) for each in evaluate(a_repository(name), made, NOW).judgements}
+        for name in ("search/api", "payments/api")
+    }
+
+    assert judged["search/api"] == {"repository-policy": ("enforce", "high"), "tag-mutability": ("audit", "high")}
+    assert judged["payments/api"] == {
+        "repository-policy": ("enforce", "high"),
+        "required-tags": ("audit", "critical"),
+        "tag-mutability": ("enforce", "high"),
+    }
+
+
+def test_rules_of_namespaces_make_another_policy_only_where_they_say_something() -> None:
+    one = policy("namespaces: {ROOT: {rules: {naming: off}}, a: {}}")
+
+    assert policy("namespaces: {ROOT: {}, a: {}}").hash == policy("namespaces: {ROOT: {}, a: {rules: {}}}").hash
+    assert one.hash != policy("namespaces: {ROOT: {}, a: {}}").hash
+    assert one.hash == policy("namespaces: {ROOT: {rules: {naming: {mode: off}}}, a: {rules: {naming: off}}}").hash
 
 
 EXEMPT = """\
@@ -179,9 +240,9 @@ def test_in_another_mode_it_is_the_same_file(mode: Mode, known_before: bool) -> 
     other = made.in_mode(mode)
 
     assert (other.hash, made.mode, other.mode) == (before or made.hash, Mode.OFF, mode)
-    assert other.mode_of("naming") is weaker(mode, Mode.AUDIT)
-    assert other.mode_of("scanning") is Mode.OFF
-    assert other.mode_of("unused") is mode
+    assert other.mode_of("naming", "ROOT") is weaker(mode, Mode.AUDIT)
+    assert other.mode_of("scanning", "ROOT") is Mode.OFF
+    assert other.mode_of("unused", "ROOT") is mode
 
 
 def test_limits_are_careful_where_nothing_is_said() -> None:

@@ -69,9 +69,9 @@ def test_a_namespace_has_from_root_what_the_preset_says_there() -> None:
 def test_a_rule_keeps_what_the_file_does_not_say_of_it() -> None:
     made = policy("preset: strict\nrules: {naming: off, scanning: {severity: low}}")
 
-    assert (made.mode_of("naming"), made.severity_of("naming")) == (Mode.OFF, Severity.HIGH)
-    assert made.severity_of("scanning") is Severity.LOW
-    assert made.severity_of("tag-mutability") is Severity.HIGH
+    assert (made.mode_of("naming", "ROOT"), made.severity_of("naming", "ROOT")) == (Mode.OFF, Severity.HIGH)
+    assert made.severity_of("scanning", "ROOT") is Severity.LOW
+    assert made.severity_of("tag-mutability", "ROOT") is Severity.HIGH
 
 
 def test_sections_are_laid_over_key_by_key() -> None:
@@ -97,8 +97,8 @@ def test_audit_only_puts_nothing_right_under_enforce_until_a_rule_says_so() -> N
     with_remedy = ("lifecycle-policy", "repository-policy", "required-tags", "tag-mutability")
     held, let_go = policy("preset: audit-only\nmode: enforce"), policy("preset: audit-only\nmode: enforce\nrules: {required-tags: enforce}")
 
-    assert {held.mode_of(rule) for rule in with_remedy} == {Mode.AUDIT}
-    assert let_go.mode_of("required-tags") is Mode.ENFORCE
+    assert {held.mode_of(rule, "ROOT") for rule in with_remedy} == {Mode.AUDIT}
+    assert let_go.mode_of("required-tags", "ROOT") is Mode.ENFORCE
 
 
 def test_a_preset_that_does_not_exist_is_told_with_the_nearest() -> None:

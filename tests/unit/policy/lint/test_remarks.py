@@ -195,6 +195,60 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "7:18: warning [rule-held-back] rules.required-tags.mode: required-tags goes no farther than mode, which is audit → write mode: enforce at the top, and hold other rules back by audit",
         ],
     ),
+    "rules of namespaces without effect": (
+        """
+        mode: enforce
+        naming: {convention: "{team}/{service}"}
+        rules: {tag-mutability: audit, naming: {severity: high}, scanning: off}
+        namespaces:
+          ROOT:
+            tag_mutability: IMMUTABLE
+            rules: {naming: {severity: low}, tag-mutability: {severity: medium}}
+          a:
+            scan_frequency: MANUAL
+            rules:
+              tag-mutability: audit
+              naming: {mode: enforce, severity: low}
+              scanning: {severity: low}
+              encryption: {mode: audit, severity: high}
+              repository-policy: {}
+              required-tags: off
+          b/: {rules: {scanning: enforce, repository-policy: audit, tag-mutability: enforce}}
+        """,
+        [
+            "5:51: warning [rule-without-effect] rules.naming.severity: counts nowhere: ROOT says low, for every namespace that says nothing → remove one of the two",
+            "9:65: warning [rule-without-effect] namespaces.ROOT.rules.tag-mutability.severity: tag-mutability is medium in ROOT anyway → remove it, or write what is to be otherwise",
+            "13:23: warning [rule-without-effect] namespaces.a.rules.tag-mutability.mode: tag-mutability is audit in a anyway → remove it, or write what is to be otherwise",
+            "14:22: warning [rule-has-no-remedy] namespaces.a.rules.naming.mode: naming has nothing to put right by → write audit; what can be put right is judged by lifecycle-policy, repository-policy, required-tags and tag-mutability",
+            "14:41: warning [rule-without-effect] namespaces.a.rules.naming.severity: naming is low in a anyway → remove it, or write what is to be otherwise",
+            "15:28: warning [rule-without-effect] namespaces.a.rules.scanning.severity: scanning is off in a → remove it, or turn the rule on",
+            "16:7: warning [rule-asks-nothing] namespaces.a.rules.encryption: nothing is asked for in a that encryption judges → say in a what is expected, or remove the rule's setting",
+            "17:7: warning [rule-without-effect] namespaces.a.rules.repository-policy: says nothing → write a mode or a severity, or remove it",
+            "19:16: warning [rule-asks-nothing] namespaces.b/.rules.scanning: nothing is asked for in b that scanning judges → say in b what is expected, or remove the rule's setting",
+            "19:26: warning [rule-has-no-remedy] namespaces.b/.rules.scanning.mode: scanning has nothing to put right by → write audit; what can be put right is judged by lifecycle-policy, repository-policy, required-tags and tag-mutability",
+        ],
+    ),
+    "a rule of a namespace is held back, and off where it is needed": (
+        """
+        namespaces:
+          ROOT: {rules: {unused: off}, retirement: {empty_after_days: 7}}
+          a: {rules: {required-tags: enforce, unused: audit}, required_tags: {owner: {}}}
+          b: {rules: {unused: off, naming: audit}}
+          c: {retirement: {misnamed_after_days: 30}, rules: {naming: off, unused: audit}}
+        naming: {convention: "{team}/{service}"}
+        exemptions:
+          - {match: "b/*", rules: [unused], reason: because of a test, owner: us, expires: 2027-01-01}
+          - {match: "?/*", rules: [unused], reason: because of a test, owner: us, expires: 2026-12-31}
+        """,
+        [
+            "4:26: warning [retirement-unused-off] namespaces.ROOT.rules.unused: the rule unused is off, and ROOT is to be retired → turn the rule on, at least to audit, or remove retirement",
+            "5:30: warning [rule-held-back] namespaces.a.rules.required-tags.mode: required-tags goes no farther than mode, which is audit → write mode: enforce at the top, and hold other rules back by audit",
+            "6:23: warning [retirement-unused-off] namespaces.b.rules.unused: the rule unused is off, and b is to be retired → turn the rule on, at least to audit, or remove retirement",
+            "6:23: warning [rule-without-effect] namespaces.b.rules.unused.mode: unused is off in b anyway → remove it, or write what is to be otherwise",
+            "7:41: warning [retirement-key-unused] namespaces.c.retirement.misnamed_after_days: has no effect: no name is judged → write a naming convention and turn the rule naming on, or remove it",
+            "10:28: warning [exemption-of-nothing] exemptions[0].rules[0]: the rule unused is off in b → remove it from the exemption",
+        ],
+    ),
     "nobody hears anything": (
         """
         mode: enforce

@@ -73,7 +73,7 @@ def evaluate(repository: Repository, policy: Policy, now: datetime) -> Evaluatio
         judgements=tuple(
             Judgement(
                 rule=rule.id,
-                severity=policy.severity_of(rule.id) or rule.severity,
+                severity=policy.severity_of(rule.id, expectation.namespace) or rule.severity,
                 mode=mode,
                 verdict=rule.check(repository, expectation, now),
                 exemption=policy.exemption_for(repository.name, rule.id, now),
@@ -87,7 +87,7 @@ def _asked(policy: Policy, expectation: Expectation) -> list[tuple[Rule, Mode]]:
     """The rules that have something to say, each with how far it goes."""
     asked: list[tuple[Rule, Mode]] = []
     for rule in _RULES:
-        mode = policy.mode_of(rule.id)
+        mode = policy.mode_of(rule.id, expectation.namespace)
         if mode is not Mode.OFF and rule.applies(expectation):
             asked.append((rule, mode))
     return asked

@@ -119,7 +119,8 @@ def _never_pushed(record: RepositoryRecord) -> bool:
 def _misnamed(record: RepositoryRecord, policy: Policy, expected: Expectation, now: datetime) -> bool:
     """Whether its name breaks the rule by the policy in force, and nothing exempts it. Not knowing where it came from is no guilt."""
     rule = naming.RULE.id
-    if expected.naming is None or policy.mode_of(rule) is Mode.OFF or policy.exemption_for(record.name, rule, now):
+    off = expected.naming is None or policy.mode_of(rule, expected.namespace) is Mode.OFF
+    if off or policy.exemption_for(record.name, rule, now):
         return False
     return isinstance(naming.judge(record.name, record.provenance, expected), Violation)
 

@@ -162,6 +162,40 @@ class Naming(Strict):
         return any(glob_matches(glob, name) for glob in self.ignore)
 
 
+# --- rules ----------------------------------------------------------------------------------------------------------------------------
+
+
+class RuleSetting(_WithShortForm):
+    """How far one rule goes, and how much it matters. A plain mode is a short form."""
+
+    mode: Mode | None = None
+    severity: Severity | None = None
+
+    def over(self, base: "RuleSetting | None") -> "RuleSetting":
+        """Complete this setting by another one: mode and severity one by one."""
+        if base is None:
+            return self
+        return RuleSetting.model_construct(mode=self.mode or base.mode, severity=self.severity or base.severity)
+
+
+_SAYS_NOTHING: Final = RuleSetting.model_construct()
+
+
+def _rule_id(rule_id: str, info: ValidationInfo) -> str:
+    context = info.context
+    if isinstance(context, Known) and context.rule_ids is not None and rule_id not in context.rule_ids:
+        raise fault(f"there is no rule {rule_id!r}", suggestion(rule_id, sorted(context.rule_ids)))
+    return rule_id
+
+
+Rules = dict[Annotated[StrictStr, AfterValidator(_rule_id)], RuleSetting]
+
+
+def _over(own: Mapping[str, RuleSetting], base: Mapping[str, RuleSetting]) -> dict[str, RuleSetting]:
+    """Lay what is said of rules over what is said of them elsewhere."""
+    return {**base, **{rule_id: setting.over(base.get(rule_id)) for rule_id, setting in own.items()}}
+
+
 # --- namespaces -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -383,11 +417,12 @@ class NamespaceSettings(Strict):
     auto_created: AutoCreated | None = None
     unused: Unused | None = None
     retirement: RetirementTerms | None = None
+    rules: Rules = Field(default_factory=dict)
 
     def over(self, base: "NamespaceSettings") -> "NamespaceSettings":
-        """Complete these settings by those of the base, key by key."""
+        """Complete these settings by those of the base, key by key, and what is said of rules rule by rule."""
         own = {name: getattr(self, name) for name in self.model_fields_set}
-        return base.model_copy(update=own)
+        return base.model_copy(update={**own, "rules": _over(self.rules, base.rules)})
 
     def with_use_asked_for(self) -> "NamespaceSettings":
         """Have the rule `unused` look at what is to be retired, by the same number of days, where the file does not say it."""
@@ -405,14 +440,7 @@ def _prefix(text: str) -> str:
     return text
 
 
-# --- rules, exemptions, limits -------------------------------------------------------------------------------------------------------
-
-
-class RuleSetting(_WithShortForm):
-    """How far one rule goes. A plain mode is a short form."""
-
-    mode: Mode | None = None
-    severity: Severity | None = None
+# --- exemptions, limits ---------------------------------------------------------------------------------------------------------------
 
 
 def _day(value: Any) -> date:
@@ -447,13 +475,6 @@ EVERY_RULE: Final = "*"
 
 def _one_or_list(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
-
-
-def _rule_id(rule_id: str, info: ValidationInfo) -> str:
-    context = info.context
-    if isinstance(context, Known) and context.rule_ids is not None and rule_id not in context.rule_ids:
-        raise fault(f"there is no rule {rule_id!r}", suggestion(rule_id, sorted(context.rule_ids)))
-    return rule_id
 
 
 def _rule_id_or_every(text: str, info: ValidationInfo) -> str:
@@ -533,10 +554,7 @@ class Policy(Strict):
         Field(default_factory=dict),
     ]
     owner_tag: Annotated[StrictStr, AfterValidator(_tag_key), Field(description="The tag that names a repository's owner.")] = "owner"
-    rules: Annotated[
-        dict[Annotated[StrictStr, AfterValidator(_rule_id)], RuleSetting],
-        Field(default_factory=dict, description="How far each rule goes; what is not named goes as far as mode."),
-    ]
+    rules: Annotated[Rules, Field(default_factory=dict, description="How far each rule goes; what is not named goes as far as mode.")]
     exemptions: tuple[Exemption, ...] = ()
     retirement: Retirement = Field(default_factory=Retirement.model_construct)
     templates: Templates = Field(default_factory=Templates.model_construct)
@@ -560,9 +578,12 @@ class Policy(Strict):
         # What a preset says is in the rest: a file that writes it out is the same policy.
         whole = self.model_copy(update={"namespaces": self._effective})
         content = whole.model_dump(mode="json", by_alias=True, exclude={"preset"})
+        # No policy from before there were templates, or rules of a namespace, becomes another one.
         if not any(content["templates"].values()):
-            # No policy from before there were templates becomes another one.
             del content["templates"]
+        for settings in content["namespaces"].values():
+            if not settings["rules"]:
+                del settings["rules"]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
 
@@ -587,10 +608,18 @@ class Policy(Strict):
         naming = self.naming if self.naming is not None and not self.naming.ignores(name) else None
         return Expectation(name, namespace, naming, self._effective[namespace], self.owner_tag)
 
-    def mode_of(self, rule_id: str) -> Mode:
-        """How far the rule goes: never farther than the policy as a whole."""
-        setting = self.rules.get(rule_id)
-        return self.mode if setting is None or setting.mode is None else weaker(self.mode, setting.mode)
+    @functools.cached_property
+    def _rules_of(self) -> dict[str, dict[str, RuleSetting]]:
+        return {prefix: _over(settings.rules, self.rules) for prefix, settings in self._effective.items()}
+
+    def setting_of(self, rule_id: str, namespace: str) -> RuleSetting:
+        """What is said of the rule in the namespace: by itself, else by ROOT, else for all; mode and severity one by one."""
+        return self._rules_of[namespace].get(rule_id, _SAYS_NOTHING)
+
+    def mode_of(self, rule_id: str, namespace: str) -> Mode:
+        """How far the rule goes in the namespace: never farther than the policy as a whole."""
+        mode = self.setting_of(rule_id, namespace).mode
+        return self.mode if mode is None else weaker(self.mode, mode)
 
     def limited_to(self, ceiling: Mode) -> "Policy":
         """Return the same policy, going no farther than the ceiling. It keeps its hash: the file is the same."""
@@ -610,10 +639,9 @@ class Policy(Strict):
         changed.__dict__["hash"] = self.hash
         return changed
 
-    def severity_of(self, rule_id: str) -> Severity | None:
-        """Return the severity that the policy gives the rule, if it gives one."""
-        setting = self.rules.get(rule_id)
-        return setting.severity if setting else None
+    def severity_of(self, rule_id: str, namespace: str) -> Severity | None:
+        """Return the severity that the policy gives the rule in the namespace, if it gives one."""
+        return self.setting_of(rule_id, namespace).severity
 
     def exemption_for(self, name: str, rule_id: str, now: datetime) -> Exemption | None:
         """Return the exemption that holds for the rule and the repository now; of several the one that holds longest."""

@@ -12,6 +12,9 @@ MATCHER: Final = "<matcher>"
 _PLACES: Final = {"namespaces": "<prefix>", "segments": "<segment>", "required_tags": "<key>", "rules": "<rule>"}
 _KINDS: Final = frozenset({"one_of", "glob", "regex"})
 
+_MODE_OF_RULE: Final = "How far this rule goes, never farther than `mode`"
+_SEVERITY_OF_RULE: Final = "How much a violation matters; without it the rule's own severity"
+
 MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "preset": "A policy to start from. It lies beneath what the file says",
@@ -49,8 +52,12 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "namespaces.<prefix>.retirement.quarantine_days": "Days in quarantine, where push and pull are refused: 2 or more; 0 only with "
         "`then: mark`",
         "namespaces.<prefix>.retirement.then": "The last stage. `delete` also needs the stack's parameter `EnableDelete`",
-        "rules.<rule>.mode": "How far this rule goes, never farther than `mode`",
-        "rules.<rule>.severity": "How much a violation matters; without it the rule's own severity",
+        "namespaces.<prefix>.rules": "How far rules go here, where it is otherwise than in `rules` at the top; what is left out, mode and "
+        "severity one by one, is ROOT's, and then the top's",
+        "namespaces.<prefix>.rules.<rule>.mode": _MODE_OF_RULE,
+        "namespaces.<prefix>.rules.<rule>.severity": _SEVERITY_OF_RULE,
+        "rules.<rule>.mode": _MODE_OF_RULE,
+        "rules.<rule>.severity": _SEVERITY_OF_RULE,
         "exemptions": "Rules that do not hold for some repositories until a day",
         "retirement": "What holds for all retirements of unused repositories. Whether there are any, a namespace says",
         "retirement.stop": "Stops every step forward, at once. What is in quarantine is still released",
@@ -132,6 +139,7 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "namespaces.<prefix>.retirement.quarantine_days": "0, or 2 to 3,650",
         "owner_tag": "tag key",
         **{f"notifications.slack.buttons.{key}": "list of Slack user ids" for key in ("keep", "claim", "exempt", "approve")},
+        "namespaces.<prefix>.rules": "[rule id](rules.md) → mode, or mapping",
         "rules": "[rule id](rules.md) → mode, or mapping",
         "exemptions[].match": "glob",
         "exemptions[].rules": 'rule id, list of them, or `"*"`',

@@ -54,10 +54,13 @@ def _rules(exemption: Exemption, policy: Policy, at: Path) -> Iterator[Found]:
         return
     namespaces = namespaces_of(exemption.match, policy)
     for place, rule_id in enumerate(exemption.rules):
-        if policy.mode_of(rule_id) is Mode.OFF:
-            yield Found("exemption-of-nothing", (*at, "rules", place), f"the rule {rule_id} is off", "remove it from the exemption")
-        elif not any(_asks(policy, rule_id, namespace) for namespace in namespaces):
-            where = " and ".join(sorted(namespaces))
+        on = [namespace for namespace in namespaces if policy.mode_of(rule_id, namespace) is not Mode.OFF]
+        where = " and ".join(sorted(namespaces))
+        if not on:
+            everywhere = all(policy.mode_of(rule_id, namespace) is Mode.OFF for namespace in {ROOT, *policy.namespaces})
+            what = f"the rule {rule_id} is off" + ("" if everywhere else f" in {where}")
+            yield Found("exemption-of-nothing", (*at, "rules", place), what, "remove it from the exemption")
+        elif not any(_asks(policy, rule_id, namespace) for namespace in on):
             what = f"nothing is asked for by the rule {rule_id} in {where}"
             yield Found("exemption-of-nothing", (*at, "rules", place), what, "remove it from the exemption")
 

@@ -91,9 +91,16 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             _W, "An exemption that another one covers, at least as long", "ending it would change nothing, and that surprises"
         ),
         # Rules and sections.
-        "rule-asks-nothing": Check(_W, "A rule with a setting of its own for which no namespace asks anything", "the rule never speaks"),
+        "rule-asks-nothing": Check(
+            _W,
+            "A rule with a setting of its own for which no namespace asks anything, or not the one that has the setting",
+            "the rule never speaks",
+        ),
         "rule-has-no-remedy": Check(
             _W, "`enforce` for a rule that has no remedy", "nothing is put right by it, although the file reads so"
+        ),
+        "rule-without-effect": Check(
+            _W, "A rule's mode or severity that changes nothing where it stands", "whoever reads it takes it for what makes the difference"
         ),
         "rule-held-back": Check(_W, "`enforce` for a rule under a lower `mode`", "a rule never goes farther than `mode`"),
         "nobody-told": Check(_W, "`min_severity` above the severity of every rule", "no violation is ever announced"),

@@ -1,6 +1,6 @@
 """Retirements that contradict themselves, or that never come about."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -49,12 +49,16 @@ def found(reading: Reading, now: datetime) -> Iterator[Found]:
 def _never(reading: Reading, retiring: dict[str, RetirementTerms]) -> Iterator[Found]:
     """Tell what keeps every retirement from going on."""
     policy, beyond_mark = reading.policy, any(terms.then is not Then.MARK for terms in retiring.values())
-    where = " and ".join(retiring) + (" is" if len(retiring) == 1 else " are") + " to be retired"
-    if policy.mode is not Mode.OFF and policy.mode_of(unused.RULE.id) is Mode.OFF:
+    where = _retired(retiring)
+    off: dict[Path, list[str]] = {}
+    for prefix in retiring:
+        if policy.mode is not Mode.OFF and policy.mode_of(unused.RULE.id, prefix) is Mode.OFF:
+            off.setdefault(_where_off(reading, prefix), []).append(prefix)
+    for at, prefixes in off.items():
         do = "turn the rule on, at least to audit, or remove retirement"
-        yield Found("retirement-unused-off", ("rules", unused.RULE.id), f"the rule unused is off, and {where}", do)
+        yield Found("retirement-unused-off", at, f"the rule unused is off, and {_retired(prefixes)}", do)
     if not policy.notifications.slack.enabled:
-        at: Path = ("notifications", "slack", "enabled")
+        at = ("notifications", "slack", "enabled")
         yield Found("retirement-nobody-told", at, f"nobody is told, and {where}", "let Slack be told")
     caps = policy.retirement.caps
     for cap in ("per_run", "percent", "per_owner", "per_namespace", "per_day"):
@@ -64,6 +68,20 @@ def _never(reading: Reading, retiring: dict[str, RetirementTerms]) -> Iterator[F
     if caps.marks == 0:
         do = "write how many, or stop: true if nothing is to go"
         yield Found("retirement-capped", ("retirement", "caps", "marks"), "marks is 0, so nothing is marked", do)
+
+
+def _retired(prefixes: Collection[str]) -> str:
+    return " and ".join(prefixes) + (" is" if len(prefixes) == 1 else " are") + " to be retired"
+
+
+def _where_off(reading: Reading, prefix: str) -> Path:
+    """Where the rule `unused` is turned off for a namespace: in itself, in ROOT, or for all."""
+    for one in (prefix, ROOT):
+        settings = reading.policy.namespaces.get(one)
+        said = settings.rules.get(unused.RULE.id) if settings else None
+        if said is not None and said.mode is not None:
+            return (*key_of(reading, one), "rules", unused.RULE.id)
+    return ("rules", unused.RULE.id)
 
 
 def _exempt(reading: Reading, prefix: str, now: datetime) -> Iterator[Found]:
@@ -94,16 +112,16 @@ def _terms(reading: Reading, prefix: str) -> Iterator[Found]:
             if holds(reading.root, (*at, "retirement", key)) and _STAGES.index(terms.then) < _STAGES.index(stage):
                 what = f"has no effect with then: {terms.then.value}"
                 yield Found("retirement-key-unused", (*at, "retirement", key), what, f"remove it, or write then: {stage.value}")
-        yield from _misnamed(reading.policy, terms, (*at, "retirement", "misnamed_after_days"))
+        yield from _misnamed(reading.policy, prefix, terms, (*at, "retirement", "misnamed_after_days"))
     said = (*at, "lifecycle_policy" if "lifecycle_policy" in own.model_fields_set else "retirement", KEY)
     yield from _emptied(settings, terms, said)
 
 
-def _misnamed(policy: Policy, terms: RetirementTerms, at: Path) -> Iterator[Found]:
+def _misnamed(policy: Policy, prefix: str, terms: RetirementTerms, at: Path) -> Iterator[Found]:
     """Tell where the days for wrongly named repositories make no difference."""
     if terms.misnamed_after_days is None:
         return
-    if policy.naming is None or policy.mode_of(naming.RULE.id) is Mode.OFF:
+    if policy.naming is None or policy.mode_of(naming.RULE.id, prefix) is Mode.OFF:
         what = "has no effect: no name is judged"
         yield Found("retirement-key-unused", at, what, "write a naming convention and turn the rule naming on, or remove it")
     elif terms.misnamed_after_days >= terms.after_days:
