@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cli import control
 from cli.build import ROOT, architecture, ensure_built
-from cli.policy.files import read as read_policy
+from cli.policy.bundling import text_of as bundled
 from cli.trouble import Trouble
 from local.queues.mapping import Pace
 from local.server import EmbeddedAws
@@ -115,8 +115,7 @@ def up(policy_path: Path | None, start_time: datetime | None, port: int, mode: s
     _check_port(port)
     policy = None
     if policy_path is not None:
-        read_policy(policy_path)
-        policy = policy_path.read_bytes()
+        policy = bundled(policy_path).encode()
     if start_time is not None and start_time.tzinfo is None:
         start_time = start_time.replace(tzinfo=UTC)
     signalled = threading.Event()

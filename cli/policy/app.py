@@ -77,6 +77,20 @@ def show(
     showing.run(file, output, name)
 
 
+@app.command()
+def bundle(
+    file: File,
+    into: Annotated[Path | None, typer.Option("--into", help="Write to this file instead of printing.", show_default=False)] = None,
+) -> None:
+    """Put the documents that a policy file leaves to files into it: one file, as a deployment reads it, with the same hash.
+
+    Example: ecr-governor policy bundle policy.yaml --into out/policy.yaml
+    """
+    from cli.policy import bundling  # noqa: PLC0415 - pydantic is heavy
+
+    bundling.run(file, into)
+
+
 @app.command("test")
 def try_cases(
     cases: Annotated[list[Path], typer.Argument(help="Files of cases.")],

@@ -35,7 +35,7 @@ def with_exemption(text: str, exemption: Exemption) -> str:
     last = listed.value[-1]
     if listed.flow_style:
         return f"{text[: last.end_mark.index]}, {_flow(exemption)}{text[last.end_mark.index :]}"
-    behind = _end_of_line(text, _end_of(last))
+    behind = _end_of_line(text, end_of(last))
     before = text[:behind] if text[:behind].endswith("\n") else f"{text[:behind]}{newline}"
     column = listed.start_mark.column
     lines = [f"{' ' * column}- {_flow(exemption)}"] if last.flow_style else _block(exemption, column)
@@ -45,7 +45,7 @@ def with_exemption(text: str, exemption: Exemption) -> str:
 def with_end(text: str, index: int, expires: date) -> str:
     """Give the text of a policy file in which one exemption has another last day."""
     listed = _listed(text)
-    node = _value(listed.value[index], "expires") if listed is not None else None
+    node = value_of(listed.value[index], "expires") if listed is not None else None
     if node is None:
         raise _not_editable()
     return f"{text[: node.start_mark.index]}{expires.isoformat()}{text[node.end_mark.index :]}"
@@ -59,22 +59,23 @@ def _not_editable() -> Trouble:
 def _listed(text: str) -> Any:
     """Find the list of exemptions; None if the file has none. Places count characters, which the parser in C does not promise."""
     root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
-    node = _value(root, KEY)
+    node = value_of(root, KEY)
     if node is not None and not isinstance(node, yaml.SequenceNode):
         raise _not_editable()
     return node
 
 
-def _value(node: Any, key: str) -> Any:
+def value_of(node: Any, key: str) -> Any:
+    """Give the node of a key's value; None where there is none."""
     return next((value for name, value in node.value if name.value == key), None) if isinstance(node, yaml.MappingNode) else None
 
 
-def _end_of(node: Any) -> int:
+def end_of(node: Any) -> int:
     """Where a node's own text ends: a block's mark stands behind the comments that follow it."""
     if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
         return int(node.end_mark.index)
     last = node.value[-1]
-    return _end_of(last[1] if isinstance(last, tuple) else last)
+    return end_of(last[1] if isinstance(last, tuple) else last)
 
 
 def _end_of_line(text: str, at: int) -> int:

@@ -20,7 +20,6 @@ from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.policy.lint import Level, Remark, remarks
 from ecr_governor.core.policy.lint.exemptions import SOON
 from ecr_governor.core.policy.load import Reading
-from ecr_governor.core.policy.load import read as read_policy
 from ecr_governor.core.policy.model import EVERY_RULE, Exemption, Policy
 from ecr_governor.core.policy.patterns import glob_matches
 from ecr_governor.core.policy.yaml_text import PolicyInvalid, place
@@ -113,7 +112,7 @@ def _read(path: Path) -> tuple[str, Reading]:
     """Read a policy file as it stands, and as it is understood."""
     try:
         text = files.text_of(path)
-        return text, read_policy(text, str(path))
+        return text, files.understood(text, path)
     except PolicyInvalid as invalid:
         do = f"mend these lines; ecr-governor policy validate {path} tells more"
         raise Trouble(f"{path} is no valid policy file", f"\n{invalid}", do) from invalid
@@ -122,7 +121,7 @@ def _read(path: Path) -> tuple[str, Reading]:
 def _checked(text: str, path: Path, before: Policy, wanted: Sequence[Exemption]) -> Reading:
     """Read the changed text: it must say just what was wanted, and all else as before."""
     try:
-        read = read_policy(text, str(path))
+        read = files.understood(text, path)
     except PolicyInvalid as invalid:
         raise Trouble("the policy file would not be valid", f"\n{invalid}", "correct what was asked for") from invalid
     if read.policy.exemptions != tuple(wanted) or read.policy.hash != before.model_copy(update={"exemptions": tuple(wanted)}).hash:

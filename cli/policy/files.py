@@ -1,13 +1,15 @@
 """Policy files, from disk."""
 
+import os
 import stat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cli.trouble import Trouble
+from ecr_governor.core.policy.document_files import FileRefused
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.load import read as read_policy
 from ecr_governor.core.policy.model import Policy
-from ecr_governor.core.policy.yaml_text import MAX_BYTES, POLICY, FileKind, PolicyInvalid, read_text, too_large
+from ecr_governor.core.policy.yaml_text import MAX_BYTES, POLICY, FileKind, PolicyInvalid, read_text, shown, too_large
 
 
 def read(path: Path) -> Policy:
@@ -22,7 +24,53 @@ def read(path: Path) -> Policy:
 
 def reading(path: Path) -> Reading:
     """Read a policy file with the places of its parts. Raises PolicyInvalid, and Trouble if there is no such file."""
-    return read_policy(text_of(path), str(path))
+    return understood(text_of(path), path)
+
+
+def understood(text: str, path: Path) -> Reading:
+    """Read the text of a policy file that lies, or would lie, at the path. Raises PolicyInvalid."""
+    return read_policy(text, str(path), Beside(path))
+
+
+def alone(text: str, path: Path) -> Reading:
+    """Read the text of a policy file as a deployment does, which has no files beside it. Raises PolicyInvalid."""
+    return read_policy(text, str(path))
+
+
+class Beside:
+    """The files in and below a policy file's folder, and no others."""
+
+    def __init__(self, policy: Path) -> None:
+        self._policy = policy
+
+    def read(self, path: str) -> tuple[str, bytes]:
+        """Give the file's name as the policy file's is given, and at most a byte more than `MAX_BYTES` of it. Raises FileRefused."""
+        parts = PurePosixPath(path).parts
+        if not parts or parts[0] == "/" or ".." in parts or not path.isprintable() or "\\" in path:
+            raise FileRefused(f"{shown(path)} is no path of a file below this one's folder", "write it as seen from here, without .. or /")
+        name = self._policy.parent.joinpath(*parts)
+        try:
+            found, folder = name.resolve(strict=True), self._policy.parent.resolve()
+            # A link may lead to another place here, never out of here.
+            if not found.is_relative_to(folder):
+                raise FileRefused(f"{shown(path)} leads out of this file's folder", "put the file itself there, not a link")
+            if found == self._policy.resolve():
+                raise FileRefused(f"{shown(path)} is the policy file itself, in a circle", "name the file that holds the document")
+            return str(name), _bytes_of(found, path)
+        except (OSError, RuntimeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "links lead in a circle"
+            raise FileRefused(
+                f"{shown(path)} cannot be read: {why}", f"put the file beside {self._policy.name}, or correct its path"
+            ) from error
+
+
+def _bytes_of(path: Path, named: str) -> bytes:
+    """Read a plain file, not more of it than could be used; whatever else lies there might never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileRefused(f"{shown(named)} is no file", "name the file that holds the document")
+        return file.read(MAX_BYTES + 1)
 
 
 def text_of(path: Path, kind: FileKind = POLICY) -> str:

@@ -20,7 +20,7 @@ from ecr_governor.core.documents.problem import written
 from ecr_governor.core.policy import presets
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import EVERY_RULE, Mode, Policy
-from ecr_governor.core.policy.yaml_text import Node, PolicyInvalid, holds, place
+from ecr_governor.core.policy.yaml_text import Node, PolicyInvalid, holds, node_at, place
 from ecr_governor.core.rules import RULES
 
 OUTPUTS = ("yaml", "json")
@@ -138,7 +138,9 @@ class Sources:
     def of(self, at: Place) -> str:
         """Say where a value comes from; several words where parts of it come from several places."""
         if holds(self._read.root, at):
-            return f"{self._read.source}:{place(self._read.root, at)[0]}"
+            own = f"{self._read.source}:{place(self._read.root, at)[0]}"
+            file = node_at(self._read.root, at).source
+            return f"{own}, {file}" if file else own
         return self._beneath() if self._preset is not None and holds(self._preset, at) else DEFAULT
 
     def of_setting(self, prefix: str, key: str) -> str:
@@ -204,10 +206,8 @@ def _said(root: Node, at: Place) -> set[str]:
     """Give what a file says of a rule at a path: a plain word is its mode."""
     if not holds(root, at):
         return set()
-    node = root
-    for step in at:
-        node = node.items[step]
-    return {key for key, value in node.value.items() if value is not None} if isinstance(node.value, dict) else {"mode"}
+    value = node_at(root, at).value
+    return {key for key, each in value.items() if each is not None} if isinstance(value, dict) else {"mode"}
 
 
 def _plain(value: Any) -> Any:

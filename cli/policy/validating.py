@@ -116,7 +116,7 @@ def _github(checked: Checked) -> str:
         annotation(
             GITHUB[remark.level],
             "\n".join(filter(None, (_message(remark), f"why: {remark.why}", f"do: {tidy(remark.do)}" if remark.do else ""))),
-            file=in_source_tree(checked.file),
+            file=in_source_tree(Path(remark.source)),
             line=remark.line,
             col=remark.column,
             title=remark.code,
@@ -127,7 +127,6 @@ def _github(checked: Checked) -> str:
 
 def _sarif(checked: Checked) -> str:
     codes = list(CHECKS)
-    uri = quote(in_source_tree(checked.file))
     same: Counter[tuple[str, str, str]] = Counter()
     results = []
     for remark in checked.remarks:
@@ -144,7 +143,7 @@ def _sarif(checked: Checked) -> str:
                 "locations": [
                     {
                         "physicalLocation": {
-                            "artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"},
+                            "artifactLocation": {"uri": quote(in_source_tree(Path(remark.source))), "uriBaseId": "%SRCROOT%"},
                             "region": {"startLine": remark.line, "startColumn": remark.column},
                         }
                     }

@@ -536,7 +536,7 @@ def test_every_check_is_seen_at_work() -> None:
     assert seen == {code for code in CHECKS if code not in LOADER}
 
 
-LOADER = {"yaml", "unknown-key", "missing-key", "type", "value", "pattern", "document"}
+LOADER = {"yaml", "unknown-key", "missing-key", "type", "value", "pattern", "file", "document"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ecr_governor.core.documents.problem import KEY, DocumentProblem, Path, suggestion, written
-from ecr_governor.core.policy import presets
+from ecr_governor.core.policy import document_files, presets
+from ecr_governor.core.policy.document_files import Files
 from ecr_governor.core.policy.model import Known, Policy
 from ecr_governor.core.policy.naming import ConventionInvalid, Segment, parts_of
 from ecr_governor.core.policy.yaml_text import (
@@ -22,8 +23,8 @@ from ecr_governor.core.policy.yaml_text import (
     PolicyInvalid,
     Problem,
     compose,
+    found_at,
     kind_of,
-    place,
     read_text,
     shown,
 )
@@ -51,9 +52,10 @@ def load(text: str, source: str) -> Policy:
     return read(text, source).policy
 
 
-def read(text: str, source: str) -> Reading:
-    """Read a policy file from its text, and keep what stands where."""
+def read(text: str, source: str, files: Files | None = None) -> Reading:
+    """Read a policy file from its text, with the documents that it leaves to `files`, and keep what stands where."""
     root, problems = compose(text, source)
+    problems += document_files.put_in(root, source, files, len(text.encode()))
     preset = presets.named_in(root.value)
     content = presets.over(presets.root_of(preset).value, root.value) if preset else root.value
     return Reading(validated(Policy, content, root, source, problems, _known(content)), source, root)
@@ -65,9 +67,9 @@ def validated(model: type[_Model], value: Any, root: Node, source: str, problems
         made = model.model_validate(value, context=context)
     except ValidationError as error:
         problems += (problem for detail in error.errors(include_url=False) for problem in _problems(detail, model, root, source))
-        raise PolicyInvalid(_in_order(problems)) from error
+        raise PolicyInvalid(_in_order(problems, source)) from error
     if problems:
-        raise PolicyInvalid(_in_order(problems))
+        raise PolicyInvalid(_in_order(problems, source))
     return made
 
 
@@ -96,8 +98,8 @@ def _problems(detail: ErrorDetails, model: type[BaseModel], root: Node, source: 
     else:
         faults = (_translated(detail, at, model),)
     for fault in faults:
-        line, column = place(root, fault.at)
-        yield Problem(source, line, column, written(fault.at), fault.what, fault.do, _code(detail["type"], at))
+        file, line, column = found_at(root, fault.at, source)
+        yield Problem(file, line, column, written(fault.at), fault.what, fault.do, _code(detail["type"], at))
 
 
 _CODES: Final = {"missing": "missing-key", "extra_forbidden": "unknown-key", "expression": "pattern", "faults": "value"}
@@ -194,8 +196,11 @@ def _described(model: type[BaseModel], at: Path) -> str:
     return (field.description or "") if field else ""
 
 
-def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column, problem.what)))
+def _in_order(problems: list[Problem], source: str) -> tuple[Problem, ...]:
+    def order(problem: Problem) -> tuple[bool, str, int, int, str]:
+        return problem.source != source, problem.source, problem.line, problem.column, problem.what
+
+    return tuple(sorted(dict.fromkeys(problems), key=order))
 
 
 __all__ = [

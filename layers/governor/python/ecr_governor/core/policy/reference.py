@@ -28,9 +28,9 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "<matcher>.glob": "like this glob: `*` is any run of characters, `/` included; `?` is any one character",
         "<matcher>.regex": "like this RE2 expression, as a whole; no look-around, no back-references",
         "namespaces.<prefix>.lifecycle_policy": "What must at least be expired, no later. Checked against ECR's language when the file is "
-        "read",
+        "read. Or left to a file",
         "namespaces.<prefix>.repository_policy": "Statements that every repository policy carries. Each needs a `Sid`, by which it is "
-        "merged. No `Resource`",
+        "merged. No `Resource`. Or left to a file",
         "namespaces.<prefix>.tag_mutability": "Whether a tag may be moved to another image",
         "namespaces.<prefix>.tag_mutability.mode": "ECR's setting",
         "namespaces.<prefix>.tag_mutability.except": "The exclusion filters, with `*` for any run of characters. Required for the two "
@@ -121,8 +121,8 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "naming.ignore": "list of globs",
         "<matcher>.one_of": "list of texts",
         "namespaces": "prefix → settings",
-        "namespaces.<prefix>.lifecycle_policy": "ECR lifecycle policy, in YAML",
-        "namespaces.<prefix>.repository_policy": "ECR repository policy, in YAML",
+        "namespaces.<prefix>.lifecycle_policy": "ECR lifecycle policy, in YAML, or `{file: path}`",
+        "namespaces.<prefix>.repository_policy": "ECR repository policy, in YAML, or `{file: path}`",
         "namespaces.<prefix>.trusted_accounts": "list of account ids",
         "namespaces.<prefix>.trusted_organizations": "list of organization ids",
         "namespaces.<prefix>.tag_mutability": "mode, or mapping",
@@ -151,6 +151,8 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
 _MORE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "preset": "[Presets](#presets)",
+        "namespaces.<prefix>.lifecycle_policy": "[Documents in files](#documents-in-files)",
+        "namespaces.<prefix>.repository_policy": "[Documents in files](#documents-in-files)",
         "namespaces.<prefix>.unused": "[The rule](rules.md#unused)",
         "namespaces.<prefix>.retirement": "[Retirement](retirement.md)",
         "notifications.slack.buttons": "[Buttons](slack.md#buttons)",

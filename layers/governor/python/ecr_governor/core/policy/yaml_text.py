@@ -71,15 +71,16 @@ class PolicyInvalid(Exception):
 
 
 class Node:
-    """A value of the file with the places of its parts."""
+    """A value of the file with the places of its parts. `source` names the file that it is in where that is another one."""
 
-    __slots__ = ("column", "items", "keys", "line", "size", "value")
+    __slots__ = ("column", "items", "keys", "line", "size", "source", "value")
 
     def __init__(self, mark: Any, value: Any) -> None:
         self.line = mark.line + 1
         self.column = mark.column + 1
         self.value = value
         self.size = 1
+        self.source = ""
         self.items: dict[str | int, Node] = {}
         self.keys: dict[str | int, tuple[int, int]] = {}
 
@@ -289,15 +290,33 @@ def _position(before: str) -> tuple[int, int]:
 
 def place(root: Node, path: Path) -> tuple[int, int]:
     """Where the deepest part of the path begins that is in the file: a scalar's value, the key of anything larger."""
-    node, found = root, (root.line, root.column)
+    _, line, column = found_at(root, path, "")
+    return line, column
+
+
+def found_at(root: Node, path: Path, source: str) -> tuple[str, int, int]:
+    """Where that is, with the file: `source`, or the one beside it that the part is in."""
+    node, found = root, (source, root.line, root.column)
     for step in path:
         if step not in node.items:
             if isinstance(node.value, list) and isinstance(step, str):
                 continue  # a list that stands for a mapping's only key
+            if node.source and step != KEY:
+                return node.source, node.line, node.column  # what a whole file lacks
             break
-        key, node = node.keys[step], node.items[step]
-        found = key if node.items or path[-1] == KEY else (node.line, node.column)
+        (line, column), node = node.keys[step], node.items[step]
+        within = node.source or source
+        found = (source, line, column) if node.items or path[-1] == KEY else (within, node.line, node.column)
+        source = within
     return found
+
+
+def node_at(root: Node, path: Path) -> Node:
+    """Give what stands at a path. Raises KeyError if nothing does."""
+    node = root
+    for step in path:
+        node = node.items[step]
+    return node
 
 
 def holds(root: Node, path: Path) -> bool:

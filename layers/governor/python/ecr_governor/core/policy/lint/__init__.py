@@ -10,7 +10,7 @@ from ecr_governor.core.documents.problem import written
 from ecr_governor.core.policy.lint import exemptions, lifecycles, names, retirements, rules, settings
 from ecr_governor.core.policy.lint.remark import CHECKS, Check, Found, Level, Remark
 from ecr_governor.core.policy.load import Reading
-from ecr_governor.core.policy.yaml_text import PolicyInvalid, place
+from ecr_governor.core.policy.yaml_text import PolicyInvalid, found_at
 
 
 def remarks(reading: Reading, now: datetime, region: str | None = None) -> tuple[Remark, ...]:
@@ -19,7 +19,11 @@ def remarks(reading: Reading, now: datetime, region: str | None = None) -> tuple
     `region` is the one that it is for, if that is known.
     """
     found = [_remark(reading, each) for each in dict.fromkeys(_found(reading, now, region))]
-    return tuple(sorted(found, key=lambda remark: (remark.line, remark.column, remark.code, remark.what)))
+
+    def order(remark: Remark) -> tuple[bool, str, int, int, str, str]:
+        return remark.source != reading.source, remark.source, remark.line, remark.column, remark.code, remark.what
+
+    return tuple(sorted(found, key=order))
 
 
 def refusals(invalid: PolicyInvalid) -> tuple[Remark, ...]:
@@ -40,9 +44,9 @@ def _found(reading: Reading, now: datetime, region: str | None) -> Iterator[Foun
 
 
 def _remark(reading: Reading, found: Found) -> Remark:
-    line, column = place(reading.root, found.at)
+    file, line, column = found_at(reading.root, found.at, reading.source)
     check = CHECKS[found.code]
-    return Remark(check.level, found.code, reading.source, line, column, written(found.at), found.what, check.why, found.do)
+    return Remark(check.level, found.code, file, line, column, written(found.at), found.what, check.why, found.do)
 
 
 __all__ = ["CHECKS", "Check", "Found", "Level", "Remark", "refusals", "remarks"]

@@ -62,6 +62,9 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "type": Check(_E, "A value of the wrong type", "nothing is coerced: a number in the place of a text may lose its zeros"),
         "value": Check(_E, "A value that is not allowed", "it could not be judged by, or AWS would not take it"),
         "pattern": Check(_E, "An expression that RE2 cannot run", "whoever can push chooses the names, so no pattern may take long"),
+        "file": Check(
+            _E, "A document that is left to a file and cannot be read from there", "without it the policy says less than it was meant to"
+        ),
         "document": Check(_E, "A lifecycle or repository policy that ECR would refuse", "it could never be put"),
         # Names.
         "naming-impossible": Check(

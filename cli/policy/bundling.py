@@ -1,0 +1,75 @@
+"""`ecr-governor policy bundle`: one file of a policy file and the documents that it leaves to files, as a deployment reads it."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cli.policy import files
+from cli.policy.editing import end_of, value_of
+from cli.trouble import Trouble
+from cli.whole_file import write_whole
+from ecr_governor.core.policy.document_files import references
+from ecr_governor.core.policy.load import Reading
+from ecr_governor.core.policy.yaml_text import PolicyInvalid, compose, node_at
+
+_ANCHOR = re.compile(r"&\S+\s+")
+
+
+def run(file: Path, into: Path | None) -> None:
+    """Print the policy as one file, or write it. Raises Trouble if it is not valid."""
+    text, read, count = _bundled(file)
+    if into is None:
+        sys.stdout.write(text)
+    else:
+        if into.resolve() == file.resolve():
+            raise Trouble(f"{into} is the policy file itself", "what it leaves to files would be lost", "name another file with --into")
+        write_whole(into, text, "name another file with --into")
+    told = "1 document" if count == 1 else f"{count} documents"
+    sys.stderr.write(f"{file}: {told} put in, policy hash {read.policy.hash}\n")
+
+
+def text_of(file: Path) -> str:
+    """Give the policy file as one text. Raises Trouble if it is not valid."""
+    return _bundled(file)[0]
+
+
+def _bundled(file: Path) -> tuple[str, Reading, int]:
+    try:
+        text = files.text_of(file)
+        read = files.understood(text, file)
+        # What stands where was put in by now; the text says where it was to be put.
+        written, _ = compose(text, str(file))
+        left = {at: node_at(read.root, at) for at, _ in references(written)}
+        whole, count = _put_in(text, {at: document.value for at, document in left.items()})
+        again = files.alone(whole, file)
+    except PolicyInvalid as invalid:
+        do = f"mend these lines; ecr-governor policy validate {file} tells more"
+        raise Trouble(f"{file} is no valid policy file", f"\n{invalid}", do) from invalid
+    if again.policy.hash != read.policy.hash:
+        why = "the text would say something else: what is left to files is written in an unusual way"
+        raise Trouble("no one file can be made here", why, f"put the documents into {file} by hand")
+    return whole, read, count
+
+
+def _put_in(text: str, documents: dict[tuple[str | int, ...], Any]) -> tuple[str, int]:
+    """Replace what refers to a file by its document, in one line: the lines behind it keep their numbers. All else stays as it stands.
+
+    Gives the text, and how many places were replaced.
+    """
+    # In Python, since the places are to count characters.
+    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    spans: dict[int, tuple[int, str]] = {}
+    for at, document in documents.items():
+        node = root
+        for key in at:
+            node = value_of(node, str(key))
+        start, end = node.start_mark.index, end_of(node)
+        anchor = _ANCHOR.match(text, start)
+        spans[anchor.end() if anchor else start] = end, json.dumps(document, ensure_ascii=False)
+    for start, (end, new) in sorted(spans.items(), reverse=True):
+        text = text[:start] + new + text[end:]
+    return text, len(spans)
