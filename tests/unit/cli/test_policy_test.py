@@ -221,7 +221,7 @@ def test_an_invalid_policy_and_a_missing_one_are_told(tested: Tested, tmp_path: 
     (tmp_path / "policy.yaml").write_text("version: 3")
     text = cases("repository: a/b, expect: {findings: []}")
 
-    assert "version 3 is not supported" in tested(text).err
+    assert "version 3 is newer than this release" in tested(text).err
     assert "error: no.yaml cannot be read" in tested(text.replace("policy.yaml", "no.yaml")).err
 
 

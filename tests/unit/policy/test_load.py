@@ -53,13 +53,18 @@ def test_a_file_that_is_no_policy_is_refused(text: str, told: str) -> None:
     assert problems(text) == [told]
 
 
+NEWER = "use a release that reads it, on the deployed stack too; or write the file as version 1 has it"
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("version: 2", "1:10: version: version 2 is not supported → write version: 1, the only one so far"),
-        ("version: true", "1:10: version: version True is not supported → write version: 1, the only one so far"),
-        ('version: "1"', "1:10: version: version '1' is not supported → write version: 1, the only one so far"),
-        ("version: 1.0", "1:10: version: version 1.0 is not supported → write version: 1, the only one so far"),
+        ("version: 2", f"1:10: version: version 2 is newer than this release, which reads version 1 → {NEWER}"),
+        ("version: 0", "1:10: version: there is no version 0 of this format → write version: 1, the only one so far"),
+        ("version: true", "1:10: version: True is no version of this format → write version: 1, the only one so far"),
+        ('version: "1"', "1:10: version: '1' is no version of this format → write version: 1, the only one so far"),
+        ("version: 1.0", "1:10: version: 1.0 is no version of this format → write version: 1, the only one so far"),
+        ("version: [1]", "1:1: version: [1] is no version of this format → write version: 1, the only one so far"),
         ("mode: off", "1:1: version: version is missing → add version: The version of this format."),
     ],
 )

@@ -538,8 +538,17 @@ class Expectation:
 def _version(value: Any) -> Any:
     if type(value) is int and value in SUPPORTED_VERSIONS:
         return value
-    supported = ", ".join(map(str, SUPPORTED_VERSIONS))
-    raise fault(f"version {value!r} is not supported", f"write version: {supported}, the only one so far")
+    raise fault(*_unsupported(value))
+
+
+def _unsupported(version: Any) -> tuple[str, str]:
+    write = f"write version: {SUPPORTED_VERSIONS[-1]}, the only one so far"
+    if type(version) is not int:
+        return f"{version!r} is no version of this format", write
+    if version > SUPPORTED_VERSIONS[-1]:
+        what = f"version {version} is newer than this release, which reads version {SUPPORTED_VERSIONS[-1]}"
+        return what, f"use a release that reads it, on the deployed stack too; or write the file as version {SUPPORTED_VERSIONS[-1]} has it"
+    return f"there is no version {version} of this format", write
 
 
 class Policy(Strict):
