@@ -11,10 +11,13 @@ from typing import Any, Final
 
 from cli.policy import files, inventory
 from cli.policy.comparison import Changed, Comparison, compare
+from cli.policy.routing import Where, as_data, in_words
 from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.core.foreign_text import escaped, tidy
 from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.policy.notifications import Place
 
+EXAMPLES: Final = 3
 SHOWN: Final = 50
 """Repositories of one kind that people are shown; programs get all."""
 
@@ -65,7 +68,8 @@ def run(old: Path, new: Path, against: Path, output: str, max_new: int | None, o
 
 def _summary(diff: Diff) -> list[str]:
     found = diff.comparison
-    if not found.changed:
+    elsewhere = sum(map(len, found.routed.values()))
+    if not (found.changed or elsewhere or found.unrouted):
         return [f"nothing changes for {_repositories(found.repositories)}"]
     counts = [
         (len(found.violating), "would be newly violating"),
@@ -74,8 +78,11 @@ def _summary(diff: Diff) -> list[str]:
         (len(found.retiring), "would begin to be retired"),
         (sum(each.spared is not None for each in found.changed), "would no longer be retired"),
         (found.unknown, "cannot be told, for lack of facts"),
+        (elsewhere, "would have their messages elsewhere"),
     ]
     said = [f"{count:,} {words}" for count, words in counts if count]
+    if not said:
+        return [f"nothing changes for {_repositories(found.repositories)}, as far as their messages can be followed"]
     return [f"of {_repositories(found.repositories)}, {', '.join(said)}"]
 
 
@@ -112,8 +119,30 @@ def _rules(changed: Sequence[Changed]) -> list[tuple[str, int, int]]:
     return [(rule, opens[rule], closes[rule]) for rule in sorted(opens | closes)]
 
 
-def _messages(diff: Diff) -> list[tuple[str, int]]:
-    return sorted(diff.comparison.messages.items(), key=lambda item: (-item[1], item[0]))
+def _told(diff: Diff) -> list[tuple[str, int, str]]:
+    """Give who would be told: owner, number of repositories, and where, if a policy says so."""
+    rows = [(owner, count, _where_told(was, goes)) for (owner, was, goes), count in diff.comparison.told.items()]
+    return sorted(rows, key=lambda row: (-row[1], row))
+
+
+def _where_told(was: Where, goes: Where) -> str:
+    if was == goes:
+        return "" if goes == Place() else f"in {in_words(goes)}" if isinstance(goes, Place) else f"where is {goes}"
+    now = f"in {in_words(goes)}" if isinstance(goes, Place) else f"where is {goes}"
+    return f"{now}; by the old policy {'in ' if isinstance(was, Place) else ''}{in_words(was)}"
+
+
+def _elsewhere(diff: Diff) -> list[str]:
+    """Give which messages go elsewhere from now on, as lines of text."""
+    listed = sorted(diff.comparison.routed.items(), key=lambda item: (-len(item[1]), in_words(item[0][0]), in_words(item[0][1])))
+    lines = [
+        f"{in_words(was)} → {in_words(goes)}: {_repositories(len(names))}, for example {', '.join(names[:EXAMPLES])}"
+        for (was, goes), names in listed
+    ]
+    if diff.comparison.unrouted:
+        why = "no inventory tells who pushed, and one without --facts no tags"
+        lines.append(f"not known for {_repositories(diff.comparison.unrouted)}: {why}")
+    return lines
 
 
 def _text(diff: Diff) -> str:
@@ -127,9 +156,13 @@ def _text(diff: Diff) -> str:
             lines.append(f"  {_place(changed, several)}  ({tidy(changed.owner)})")
             lines += (f"    {tidy(each)}" for each in words)
         lines += [f"  and {len(listed) - SHOWN:,} more"] if len(listed) > SHOWN else []
-    if messages := _messages(diff):
-        lines += ["", "Owners who would be told", *(f"  {tidy(owner)}: {_repositories(count)}" for owner, count in messages[:SHOWN])]
-        lines += [f"  and {len(messages) - SHOWN:,} more"] if len(messages) > SHOWN else []
+    if told := _told(diff):
+        lines += ["", "Owners who would be told"]
+        lines += (f"  {tidy(owner)}: {_repositories(count)}{f', {at}' if at else ''}" for owner, count, at in told[:SHOWN])
+        lines += [f"  and {len(told) - SHOWN:,} more"] if len(told) > SHOWN else []
+    if elsewhere := _elsewhere(diff):
+        lines += ["", "Messages that would go elsewhere", *(f"  {tidy(line)}" for line in elsewhere[:SHOWN])]
+        lines += [f"  and {len(elsewhere) - SHOWN:,} more"] if len(elsewhere) > SHOWN else []
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -151,8 +184,12 @@ def _markdown(diff: Diff) -> str:
             lines.append(f"- **{escaped(_place(changed, several))}** ({escaped(changed.owner)}): {'; '.join(map(escaped, words))}")
         lines += [f"- and {len(listed) - SHOWN:,} more"] if len(listed) > SHOWN else []
         lines += ["", "</details>"]
-    if messages := _messages(diff):
-        lines += ["", "**Owners who would be told:** " + ", ".join(f"{escaped(owner)} ({count:,})" for owner, count in messages[:SHOWN])]
+    if told := _told(diff):
+        each = [f"{escaped(owner)} ({count:,}{f', {escaped(at)}' if at else ''})" for owner, count, at in told[:SHOWN]]
+        lines += ["", f"**Owners who would be told:** {', '.join(each)}"]
+    if elsewhere := _elsewhere(diff):
+        lines += ["", "**Messages that would go elsewhere:**", "", *(f"- {escaped(line)}" for line in elsewhere[:SHOWN])]
+        lines += [f"- and {len(elsewhere) - SHOWN:,} more"] if len(elsewhere) > SHOWN else []
     return "\n".join(lines) + "\n"
 
 
@@ -168,7 +205,15 @@ def _json(diff: Diff) -> str:
         "begin_to_retire": len(found.retiring),
         "unknown": found.unknown,
         "over": diff.over,
-        "messages": dict(_messages(diff)),
+        "messages": dict(sorted(found.messages.items(), key=lambda item: (-item[1], item[0]))),
+        "told": [
+            {"owner": owner, "repositories": count, "old": as_data(was), "new": as_data(goes)}
+            for (owner, was, goes), count in sorted(found.told.items(), key=lambda item: (-item[1], item[0][0], in_words(item[0][2])))
+        ],
+        "messages_elsewhere": [
+            {"old": as_data(was), "new": as_data(goes), "repositories": names} for (was, goes), names in found.routed.items()
+        ],
+        "messages_unknown": found.unrouted,
         "changed": [_as_data(each) for each in found.changed],
     }
     return json.dumps(value, indent=2) + "\n"
@@ -188,6 +233,8 @@ def _as_data(changed: Changed) -> dict[str, Any]:
         "remedies": list(changed.remedies),
         "retires": changed.retires.value if changed.retires else None,
         "no_longer_retires": changed.spared.value if changed.spared else None,
+        "told": changed.told is not None,
+        "told_in": as_data(changed.told) if changed.told is not None else None,
     }
 
 

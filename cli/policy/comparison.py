@@ -4,12 +4,14 @@ Where the inventory lacks a fact, what was recorded counts if the rule asks the 
 recorded by. Otherwise the answer is not known, and is counted as that.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from cli.policy.inventory import Line
+from cli.policy.routing import NOT_KNOWN, Where, where
 from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.facts_as_data import NOT_KEPT
 from ecr_governor.core.policy.model import Expectation, Mode, Policy
@@ -22,6 +24,7 @@ from ecr_governor.core.verdict import Undetermined, Violation
 
 NOBODY: Final = "no known owner"
 _ORDER: Final = tuple(Severity)
+_OF_ROUTES: Final = {"enabled", "channel", "routes", "unowned"}
 
 # What each rule asks of a repository. A rule that is not here is taken to ask by all of its namespace's settings.
 _ASKS: Final[Mapping[str, Callable[[Expectation], Any]]] = {
@@ -56,7 +59,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """One repository of which the new policy says another thing. `severities` are those of what opens."""
+    """One repository of which the new policy says another thing.
+
+    `severities` are those of what opens; `told` is where somebody is told of it, None if nobody is told of this change.
+    """
 
     name: str
     account: str
@@ -69,16 +75,32 @@ class Changed:
     retires: Then | None
     spared: Then | None
     severities: Mapping[str, Severity]
+    told: Where | None
 
 
 @dataclass
 class Comparison:
-    """What changes in a registry. `messages` counts by owner the repositories that a message would be about."""
+    """What changes in a registry.
+
+    `told` counts by owner, and by where the old and the new policy send it, the repositories that a message would be about. `routed` names
+    the repositories whose messages go elsewhere from now on, by where they went and where they go; `unrouted` counts those of which the
+    inventory does not tell that.
+    """
 
     repositories: int = 0
     changed: list[Changed] = field(default_factory=list)
     unknown: int = 0
-    messages: dict[str, int] = field(default_factory=dict)
+    told: Counter[tuple[str, Where, Where]] = field(default_factory=Counter)
+    routed: dict[tuple[Where, Where], list[str]] = field(default_factory=dict)
+    unrouted: int = 0
+
+    @property
+    def messages(self) -> Mapping[str, int]:
+        """Count by owner the repositories that a message would be about."""
+        counted = Counter[str]()
+        for (owner, _, _), repositories in self.told.items():
+            counted[owner] += repositories
+        return counted
 
     @property
     def violating(self) -> list[Changed]:
@@ -107,13 +129,24 @@ def compare(lines: Iterable[Line], old: Policy, new: Policy, now: datetime) -> C
     for line in lines:
         found.repositories += 1
         before, after = said_of(line, old, (old, new), now), said_of(line, new, (new, old), now)
-        changed = _changed(line, before, after, old, new)
+        was, goes = where(line, old, old.owner_tag), where(line, new, old.owner_tag)
+        changed = _changed(line, before, after, (old, new), goes)
         found.unknown += bool(changed.unknown)
         if changed.opens or changed.closes or changed.unknown or changed.remedies or changed.retires or changed.spared:
             found.changed.append(changed)
-        if _is_told(changed, new):
-            found.messages[changed.owner] = found.messages.get(changed.owner, 0) + 1
+        if changed.told is not None:
+            found.told[changed.owner, was, goes] += 1
+        if NOT_KNOWN in (was, goes):
+            found.unrouted += not _routes_alike(old, new)
+        elif was != goes:
+            found.routed.setdefault((was, goes), []).append(line.repository.name)
     return found
+
+
+def _routes_alike(old: Policy, new: Policy) -> bool:
+    """Whether the same routes are asked the same."""
+    one, other = ({"owner_tag": each.owner_tag, **each.notifications.slack.model_dump(include=_OF_ROUTES)} for each in (old, new))
+    return one == other
 
 
 def said_of(line: Line, policy: Policy, known: tuple[Policy, ...], now: datetime) -> Said:
@@ -176,12 +209,15 @@ def _asks_the_same(rule: str, one: Expectation, other: Expectation) -> bool:
     return RULES[rule].applies(one) and RULES[rule].applies(other) and bool(asks(one) == asks(other))
 
 
-def _changed(line: Line, before: Said, after: Said, old: Policy, new: Policy) -> Changed:
+def _changed(line: Line, before: Said, after: Said, policies: tuple[Policy, Policy], goes: Where) -> Changed:
+    old, new = policies
     asked, asks = old.expectation_for(line.repository.name), new.expectation_for(line.repository.name)
     opens = {rule: reason for rule, reason in after.open.items() if rule not in before.open}
     closes = {rule: reason for rule, reason in before.open.items() if rule not in after.open and rule not in after.unknown}
     # What neither can decide is the same under both where both ask the same.
     unknown = frozenset(rule for rule in after.unknown if rule not in before.unknown or not _asks_the_same(rule, asked, asks))
+    retires = after.retires if before.retires is None else None
+    severities = {rule: new.severity_of(rule, asks.namespace) or RULES[rule].severity for rule in opens}
     return Changed(
         name=line.repository.name,
         account=line.repository.account,
@@ -191,13 +227,14 @@ def _changed(line: Line, before: Said, after: Said, old: Policy, new: Policy) ->
         closes=closes,
         unknown=unknown,
         remedies=tuple(words for words in after.remedies if words not in before.remedies),
-        retires=after.retires if before.retires is None else None,
+        retires=retires,
         spared=before.retires if after.retires is None and unused.RULE.id not in after.unknown else None,
-        severities={rule: new.severity_of(rule, asks.namespace) or RULES[rule].severity for rule in opens},
+        severities=severities,
+        told=goes if _is_told(severities, retires, new) else None,
     )
 
 
-def _is_told(changed: Changed, new: Policy) -> bool:
+def _is_told(severities: Mapping[str, Severity], retires: Then | None, new: Policy) -> bool:
     slack = new.notifications.slack
-    loud = any(_ORDER.index(severity) >= _ORDER.index(slack.min_severity) for severity in changed.severities.values())
-    return slack.enabled and (loud or changed.retires is not None)
+    loud = any(_ORDER.index(severity) >= _ORDER.index(slack.min_severity) for severity in severities.values())
+    return slack.enabled and (loud or retires is not None)

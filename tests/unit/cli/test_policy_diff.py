@@ -12,6 +12,7 @@ import pytest
 
 from cli.policy.comparison import Comparison, compare, said_of
 from cli.policy.inventory import Line, read
+from cli.policy.routing import NOT_KNOWN, where
 from cli.trouble import Trouble
 from ecr_governor.app.audit import Progress, audit
 from ecr_governor.core.audit import AuditedRepository, AuditSummary
@@ -378,3 +379,87 @@ def test_what_is_no_inventory_is_told_with_its_line(diff: Command, text: str, to
 def test_a_missing_inventory_is_told(tmp_path: Path) -> None:
     with pytest.raises(Trouble, match="cannot be read"):
         list(read(tmp_path / "none.jsonl"))
+
+
+# --- where messages go ----------------------------------------------------------------------------------------------------------------
+
+ROUTES = """
+    channel: C0CENTRAL01
+    routes:
+      - {owner: "<bob>", channel: C0PLATFORM1, mention: S0PLATFORM1}
+      - {tags: {stage: dev}, channel: C0DEVELOP01}
+      - {namespace: search, actor: "ci-*", channel: C0SEARCH001}
+    unowned: {channel: C0UNOWNED01}
+"""
+
+
+def route(diff: Command, tmp_path: Path, new: str, old: str = "") -> Command:
+    (tmp_path / "old.yaml").write_text(f"version: 1\n{OLD}notifications:\n  slack: {old or '{}'}\n")
+    (tmp_path / "new.yaml").write_text("version: 1\n" + NEW.replace("{slack: {min_severity: medium}}", f"\n  slack: {new}"))
+    return diff
+
+
+def test_who_is_told_is_told_with_the_channel_by_both_policies(diff: Command, tmp_path: Path) -> None:
+    ended = route(diff, tmp_path, ROUTES, "{channel: C0OLDONE001}")(INVENTORY)
+
+    assert ended.out.partition("\n\nOwners")[2] == (
+        " who would be told\n"
+        "  <bob>: 1 repository, in C0PLATFORM1, mentioning S0PLATFORM1; by the old policy in C0OLDONE001\n"
+        "  cleo: 1 repository, in C0DEVELOP01; by the old policy in C0OLDONE001\n"
+        "\n"
+        "Messages that would go elsewhere\n"
+        "  C0OLDONE001 → C0CENTRAL01: 1 repository, for example payments/api\n"
+        "  C0OLDONE001 → C0DEVELOP01: 1 repository, for example search/old\n"
+        "  C0OLDONE001 → C0PLATFORM1, mentioning S0PLATFORM1: 1 repository, for example platform/base\n"
+    )
+    assert "3 would have their messages elsewhere" in ended.out.splitlines()[0]
+    data = json.loads(diff(INVENTORY, "--output", "json").out)
+    assert data["messages"] == {"<bob>": 1, "cleo": 1}
+    platform = {"channel": "C0PLATFORM1", "mention": "S0PLATFORM1"}
+    assert data["told"][0] == {"owner": "<bob>", "repositories": 1, "old": {"channel": "C0OLDONE001", "mention": ""}, "new": platform}
+    assert [(each["name"], each["told"], each["told_in"]) for each in data["changed"]][:2] == [
+        ("payments/api", False, None),
+        ("platform/base", True, platform),
+    ]
+    assert "&lt;bob&gt; (1, in C0PLATFORM1, mentioning S0PLATFORM1; by the old" in diff(INVENTORY, "--output", "markdown").out
+
+
+def test_a_policy_that_only_routes_otherwise_says_so(diff: Command, tmp_path: Path) -> None:
+    (tmp_path / "old.yaml").write_text("version: 1\nnotifications: {slack: {enabled: false}}\n")
+    (tmp_path / "new.yaml").write_text("version: 1\n")
+    assert diff(INVENTORY).out.partition(": ")[2] == (
+        "of 3 repositories, 3 would have their messages elsewhere\n"
+        "\n"
+        "Messages that would go elsewhere\n"
+        "  nowhere → the secret's channel: 3 repositories, for example payments/api, platform/base, search/old\n"
+    )
+
+
+def test_where_nobody_knows_who_pushed_or_who_owns_it_the_channel_is_not_known(diff: Command, tmp_path: Path) -> None:
+    anybody = ROUTES.replace("namespace: search, ", "").replace("stage: dev", "stage: none")
+    told = route(diff, tmp_path, anybody)(INVENTORY).out
+    assert "  cleo: 1 repository, where is not known; by the old policy in the secret's channel\n" in told
+    assert "  not known for 2 repositories: no inventory tells who pushed, and one without --facts no tags\n" in told
+
+    without = lines(small(), a_policy(OLD), facts=False)
+    assert json.loads(route(diff, tmp_path, ROUTES)(without, "--output", "json").out)["messages_unknown"] == 2
+    same = route(diff, tmp_path, ROUTES, ROUTES)(without, "--output", "json")
+    assert json.loads(same.out)["messages_unknown"] == 0
+
+
+@pytest.mark.parametrize("owner", ["ann", "", None])
+@pytest.mark.parametrize("tags", [{}, {"stage": "dev"}, {"stage": "prod"}])
+@pytest.mark.parametrize("actor", ["ci-1", "alice"])
+@pytest.mark.parametrize("name", ["search/api", "payments/api"])
+def test_what_is_told_of_a_channel_is_what_the_deployment_does(owner: str | None, tags: dict[str, str], actor: str, name: str) -> None:
+    policy = a_policy(f"notifications:\n  slack:{ROUTES.replace('<bob>', 'ann')}")
+    tags = tags | ({} if owner is None else {"owner": owner})
+    place = policy.notifications.slack.place_of(name, owner, tags, (actor,))
+
+    for known in (tags, Unreadable("not read")):
+        line = Line(a_repository(name, tags=known), owner or None, {}, frozenset(), "", counted=False)
+        said = where(line, policy, "owner")
+        assert said in (place, NOT_KNOWN)
+        assert (said == NOT_KNOWN) == (
+            (name == "search/api" and owner != "ann" and tags.get("stage") != "dev") if known is tags else owner != "ann"
+        )
