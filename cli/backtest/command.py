@@ -17,6 +17,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from cli.backtest.history import History, Knowledge, knowledge_of
+from cli.backtest.objects import Address, ahead, objects_at
 from cli.backtest.playing import Fate, Setting, Wish, play
 from cli.backtest.printing import OUTPUTS, headline, show
 from cli.backtest.reading import Progress, files_below, read_files, read_pages
@@ -41,7 +42,7 @@ class Asked:
     """What was asked for on the command line. `events` is None to look records up in the event history."""
 
     policy_path: Path
-    events: Path | None
+    events: Path | Address | None
     inventory_path: Path | None = None
     account: str | None = None
     region: str | None = None
@@ -154,7 +155,9 @@ def _read(history: History, asked: Asked) -> None:
     progress = Progress()
     try:
         with _shown(progress, "reading", quiet=asked.quiet):
-            if asked.events is not None:
+            if isinstance(asked.events, Address):
+                _read_bucket(asked.events, history, read, asked, progress, keep.now_and_then)
+            elif asked.events is not None:
                 read_files(files_below(asked.events), history, read, progress, keep.now_and_then)
             elif not done:
                 _look_up(history, asked, progress, keep.now_and_then)
@@ -166,6 +169,26 @@ def _read(history: History, asked: Asked) -> None:
         keep.now(done=False)
         raise
     keep.now(done=True)
+
+
+def _read_bucket(address: Address, history: History, read: set[str], asked: Asked, progress: Progress, saved: Callable[[], None]) -> None:
+    """Read a trail's files from where the trail puts them."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - heavy, and only here
+
+    from cli.deployment import Deployment, refused  # noqa: PLC0415 - boto3 is heavy
+    from ecr_governor.adapters.trail_bucket import TrailBucket  # noqa: PLC0415 - only here
+    from ecr_governor.app.errors import GovernorError, Throttled  # noqa: PLC0415 - only here
+
+    client = Deployment(asked.stack, asked.endpoint_url, asked.region, asked.profile).client("s3")
+    try:
+        read_files(objects_at(address, TrailBucket(client, address.bucket)), history, read, progress, saved, ahead)
+    except (ClientError, BotoCoreError, GovernorError) as error:
+        if isinstance(error, Throttled):
+            do = "run it again; with --state FILE it goes on where it was"
+            raise Trouble(f"{address} could not be read to its end", str(error), do, Exit.INCOMPLETE) from error
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchBucket":
+            raise Trouble(f"there is no bucket {address.bucket}", "S3 knows none of that name", "check --events") from error
+        raise refused(error) from error
 
 
 def _look_up(history: History, asked: Asked, progress: Progress, saved: Callable[[], None]) -> None:

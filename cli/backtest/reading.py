@@ -1,6 +1,7 @@
 """Read CloudTrail's records: files as a trail delivers them to S3, JSON, JSON lines; or the event history. One record at a time."""
 
 import gzip
+import io
 import json
 import os
 import re
@@ -9,8 +10,9 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, Protocol, cast
 
 from cli.backtest.history import ECR, Elsewhere, History
 from cli.trouble import Trouble
@@ -47,10 +49,63 @@ class Progress:
     where: str = ""
 
 
-def files_below(path: Path) -> list[Path]:
+class TrailFile(Protocol):
+    """A file that may hold records, wherever it lies."""
+
+    @property
+    def name(self) -> str:
+        """What people find it by, with its folders."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        ...
+
+    @property
+    def open(self) -> Callable[[], io.BufferedReader]:
+        """Begin to read it. Raises OSError if it is not to be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """A file on this machine."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self.path)
+
+    @property
+    def size(self) -> int:
+        """Its bytes; none where it cannot be read, which is told where it is opened."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    def open(self) -> io.BufferedReader:
+        """Begin to read it."""
+        return self.path.open("rb")
+
+
+Opened = Callable[[Sequence[TrailFile]], Iterator[tuple[TrailFile, Callable[[], io.BufferedReader]]]]
+"""Gives each file in its turn, with how to open it."""
+
+
+def in_turn(files: Sequence[TrailFile]) -> Iterator[tuple[TrailFile, Callable[[], io.BufferedReader]]]:
+    """Open each file when its turn has come."""
+    for file in files:
+        yield file, file.open
+
+
+def files_below(path: Path) -> list[TrailFile]:
     """List what may hold records, in order. Raises Trouble if there is nothing."""
     if path.is_file():
-        return [path]
+        return [OnDisk(path)]
     if not path.is_dir():
         raise Trouble(
             f"{path} is not there", "it is neither a file nor a directory", "give the directory into which you copied a trail's files"
@@ -58,40 +113,48 @@ def files_below(path: Path) -> list[Path]:
     found = sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names if name.endswith(SUFFIXES))
     if not found:
         raise Trouble(f"{path} holds no records", f"no file in it ends in {', '.join(SUFFIXES)}", "aws s3 sync s3://BUCKET/AWSLogs/ trail/")
-    return found
+    return [OnDisk(each) for each in found]
 
 
-def read_files(paths: Sequence[Path], history: History, read: set[str], progress: Progress, saved: Callable[[], None]) -> None:
+def read_files(
+    files: Sequence[TrailFile], history: History, read: set[str], progress: Progress, saved: Callable[[], None], opened: Opened = in_turn
+) -> None:
     """Read files that are not among those `read` already, and put them there. `saved` is called after each."""
-    progress.total = sum(map(_size_of, paths))
-    digests: list[Path] = []
-    for path in paths:
-        progress.where = path.name
-        size = _size_of(path)
-        known = f"{path}:{size}"
-        if known not in read:
-            if "/CloudTrail-Digest/" in path.as_posix():
-                digests.append(path)
-            elif not _is_elsewhere(path, history):
-                _read_file(path, history)
-            read.add(known)
+    progress.total = sum(file.size for file in files)
+    wanted: list[TrailFile] = []
+    digests: list[TrailFile] = []
+    for file in files:
+        if _known(file) in read or (not _is_digest(file) and _is_elsewhere(file.name, history)):
+            read.add(_known(file))
+            progress.done += file.size
+        else:
+            (digests if _is_digest(file) else wanted).append(file)
+    there = {_short(file.name) for file in files}
+    # Digests last: they tell what is missing among the others.
+    for some, take in ((wanted, _read_file), (digests, partial(_read_digest, there))):
+        for file, opening in opened(some):
+            progress.where = _short(file.name)
+            take(file.name, opening, history)
+            read.add(_known(file))
             saved()
-        progress.done += size
-    if digests:
-        _read_digests(digests, {path.name for path in paths}, history)
+            progress.done += file.size
 
 
-def _size_of(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        # That it cannot be read is told where it is opened.
-        return 0
+def _known(file: TrailFile) -> str:
+    return f"{file.name}:{file.size}"
 
 
-def _is_elsewhere(path: Path, history: History) -> bool:
+def _is_digest(file: TrailFile) -> bool:
+    return "/CloudTrail-Digest/" in file.name
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _is_elsewhere(name: str, history: History) -> bool:
     """Whether the path says that the file is of another registry than the chosen one, or of no records of calls."""
-    found = _ELSEWHERE_IN_TREE.search(f"/{path.as_posix()}")
+    found = _ELSEWHERE_IN_TREE.search(f"/{name}")
     if not found:
         return False
     if found["kind"] != "CloudTrail":
@@ -103,18 +166,18 @@ def _is_elsewhere(path: Path, history: History) -> bool:
     return False
 
 
-def _read_file(path: Path, history: History) -> None:
-    if found := _ELSEWHERE_IN_TREE.search(f"/{path.as_posix()}"):
+def _read_file(name: str, opening: Callable[[], io.BufferedReader], history: History) -> None:
+    if found := _ELSEWHERE_IN_TREE.search(f"/{name}"):
         history.silent_days.add(found["day"].replace("/", "-"))
     before = history.of_ecr
     try:
-        with path.open("rb") as raw:
+        with opening() as raw:
             packed = raw.peek(2)[:2] == _GZIP
-            stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if packed else raw
-            _read_stream(stream, str(path), history, _days_of(path))
+            stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb")) if packed else raw
+            _read_stream(stream, name, history, _days_of(name))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, _Broken, RecursionError) as error:
         told = f"after {history.of_ecr - before:,} records of ECR" if history.of_ecr - before else "from its beginning"
-        history.doubt(str(path), f"it cannot be read {told}: {_why(error)}", _days_of(path))
+        history.doubt(name, f"it cannot be read {told}: {_why(error)}", _days_of(name))
 
 
 def _why(error: BaseException) -> str:
@@ -125,9 +188,9 @@ def _why(error: BaseException) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _days_of(path: Path) -> tuple[str, ...] | None:
+def _days_of(name: str) -> tuple[str, ...] | None:
     """The days of which a file of this name may tell; None for all."""
-    found = _DELIVERED.search(path.name)
+    found = _DELIVERED.search(_short(name))
     if not found:
         return None
     at = datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC)
@@ -229,28 +292,28 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def _read_digests(paths: Iterable[Path], there: set[str], history: History) -> None:
-    """Learn from digests which hours were silent, and which files were delivered and are not there."""
-    for path in paths:
-        try:
-            data = path.read_bytes()
-            digest = json.loads(gzip.decompress(data) if data[:2] == _GZIP else data)
-            start, end = (datetime.fromisoformat(digest[key]) for key in ("digestStartTime", "digestEndTime"))
-            place, listed = _place_of(path), [str(each["s3Object"]) for each in digest["logFiles"]]
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-            history.doubt(str(path), f"the digest cannot be read: {_why(error)}", _days_of(path))
-            continue
-        if history.place is not None and place not in {None, history.place}:
-            continue
-        days = {start.date().isoformat(), end.date().isoformat()}
-        history.silent_days |= days
-        for key in listed:
-            if key.rpartition("/")[2] not in there:
-                history.doubt(key.rpartition("/")[2], "a digest lists it, and it is not there", days)
+def _read_digest(there: set[str], name: str, opening: Callable[[], io.BufferedReader], history: History) -> None:
+    """Learn from a digest which hours were silent, and which files were delivered and are not `there`."""
+    try:
+        with opening() as raw:
+            data = raw.read()
+        digest = json.loads(gzip.decompress(data) if data[:2] == _GZIP else data)
+        start, end = (datetime.fromisoformat(digest[key]) for key in ("digestStartTime", "digestEndTime"))
+        place, listed = _place_of(name), [str(each["s3Object"]) for each in digest["logFiles"]]
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        history.doubt(name, f"the digest cannot be read: {_why(error)}", _days_of(name))
+        return
+    if history.place is not None and place not in {None, history.place}:
+        return
+    days = {start.date().isoformat(), end.date().isoformat()}
+    history.silent_days |= days
+    for key in listed:
+        if _short(key) not in there:
+            history.doubt(_short(key), "a digest lists it, and it is not there", days)
 
 
-def _place_of(path: Path) -> tuple[str, str] | None:
-    found = _ELSEWHERE_IN_TREE.search(f"/{path.as_posix()}")
+def _place_of(name: str) -> tuple[str, str] | None:
+    found = _ELSEWHERE_IN_TREE.search(f"/{name}")
     return (found["account"], found["region"]) if found else None
 
 

@@ -135,9 +135,12 @@ def diff(
 def backtest(
     file: File,
     events: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--events", help="CloudTrail's records: a file, or a directory of a trail's files as they are in S3.", show_default=False
+            "--events",
+            metavar="PATH",
+            help="CloudTrail's records: a file, a directory of a trail's files as they are in S3, or s3://BUCKET/PREFIX itself.",
+            show_default=False,
         ),
     ] = None,
     lookup: Annotated[
@@ -149,7 +152,7 @@ def backtest(
     ] = None,
     enforce: Annotated[bool, typer.Option("--enforce", help="Play the policy as if it said mode: enforce.")] = False,
     account: Annotated[str | None, typer.Option("--account", help="The registry's account, if the records are of several.")] = None,
-    region: Annotated[str | None, typer.Option("--region", help="The registry's Region; for --lookup the one to ask.")] = None,
+    region: Annotated[str | None, typer.Option("--region", help="The registry's Region; for --lookup and S3 the one to ask.")] = None,
     complete: Annotated[
         bool, typer.Option("--complete", help="The records are all there are: a day without any is one on which nothing happened.")
     ] = False,
@@ -174,24 +177,24 @@ def backtest(
     output: Annotated[str, typer.Option("--output", help="table, json or markdown.")] = "table",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     endpoint_url: Annotated[
-        str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for --lookup.")
+        str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for --lookup and S3.")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option("--profile", envvar="AWS_PROFILE", help="Profile of your AWS configuration, for --lookup.")
+        str | None, typer.Option("--profile", envvar="AWS_PROFILE", help="Profile of your AWS configuration, for --lookup and S3.")
     ] = None,
 ) -> None:
     """Tell what a policy would have done: play what CloudTrail has recorded, and see what was found, changed, retired and regretted.
 
     Example: ecr-governor policy backtest policy.yaml --events trail/ --inventory inventory.jsonl --enforce
     """
-    from cli.backtest import command  # noqa: PLC0415 - pydantic is heavy
+    from cli.backtest import command, objects  # noqa: PLC0415 - pydantic is heavy
     from cli.trouble import Trouble  # noqa: PLC0415 - with it
 
     if (events is None) is not lookup:
         raise Trouble("there must be one source of records", "give --events or --lookup, and not both", "--events trail/")
     asked = command.Asked(
         policy_path=file,
-        events=events,
+        events=objects.source(events) if events is not None else None,
         inventory_path=inventory,
         account=account,
         region=region,

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -158,21 +159,21 @@ def test_what_was_interrupted_goes_on_and_comes_to_the_same(backtest: Backtest, 
     whole = backtest("--events", events, "--complete", "--output", "json")
     real, read = reading._read_file, []
 
-    def interrupted(path: Path, history: History) -> None:
+    def interrupted(name: str, opening: Callable[[], BufferedReader], history: History) -> None:
         if len(read) == 2:
             raise KeyboardInterrupt
-        read.append(path)
-        real(path, history)
+        read.append(name)
+        real(name, opening, history)
 
     monkeypatch.setattr(reading, "_read_file", interrupted)
     stopped = backtest("--events", events, "--complete", "--state", state)
     assert stopped.code == 3
     assert f"it goes on from {state}" in stopped.err
-    read.append(Path())
+    read.append("")
 
-    def noted(path: Path, history: History) -> None:
-        read.append(path)
-        real(path, history)
+    def noted(name: str, opening: Callable[[], BufferedReader], history: History) -> None:
+        read.append(name)
+        real(name, opening, history)
 
     monkeypatch.setattr(reading, "_read_file", noted)
     again = backtest("--events", events, "--complete", "--state", state, "--output", "json")
@@ -180,7 +181,7 @@ def test_what_was_interrupted_goes_on_and_comes_to_the_same(backtest: Backtest, 
     assert len(set(read)) == len(read) == len(list(events.rglob("*.gz"))) + 1
     # Once all is read, nothing is read again: another policy costs only the playing.
     monkeypatch.setattr(reading, "_read_file", interrupted)
-    read[:] = [Path(), Path()]
+    read[:] = ["", ""]
     assert backtest("--events", events, "--complete", "--state", state, "--output", "json").out == whole.out
 
 
