@@ -14,6 +14,7 @@ from cli.explain import explain
 from cli.options import Endpoint, Output, Profile, Region, Stack
 from cli.output import whole_output
 from cli.policy import app as policy
+from cli.starting import narrowed, put_off
 from cli.templates import app as templates
 from cli.trouble import Exit, Trouble
 
@@ -482,15 +483,17 @@ def options(
 
 def main() -> None:
     """Run the command line; a trouble that a person can mend is three lines, never a traceback."""
-    # Nothing here uses a plugin of pydantic's, and to look for one every installed package is opened.
+    # Nothing here uses a plugin of pydantic's, and to look for one every installed package is opened. It still imports what it would look
+    # with, and with that half of Python's mail.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    put_off("importlib.metadata")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A name or a reason that the terminal's encoding lacks is no reason to stop.
             stream.reconfigure(errors="backslashreplace")
     try:
         with whole_output():
-            app()
+            narrowed(app, sys.argv[1:])()
     except Trouble as trouble:
         gap = "" if trouble.why.startswith("\n") else " "
         typer.echo(f"error: {trouble.what}\n  why:{gap}{trouble.why}\n  do:  {trouble.do}", err=True)

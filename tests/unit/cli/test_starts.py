@@ -3,8 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer import Context
+from typer.main import get_command
+
+from cli.main import app
+from cli.starting import narrowed
 
 ROOT = Path(__file__).parents[3]
 LOADED = """\
@@ -55,9 +61,8 @@ def test_what_reads_a_policy_file_loads_no_cloud(arguments: tuple[str, ...]) -> 
 def test_validate_loads_no_format_and_looks_for_no_plugin() -> None:
     modules = loaded("policy", "validate", "cli/demo/policy.yaml")
 
-    # importlib.resources comes with importlib.metadata, which pydantic loads in any case.
-    unwanted = (SLOW - {"importlib.resources"}, {"ecr_governor.adapters", "ecr_governor.app", "ecr_governor.rendering"})
-    assert vain(modules, PAGES, *unwanted) == []
+    unwanted = (SLOW, {"ecr_governor.adapters", "ecr_governor.app", "ecr_governor.rendering"})
+    assert vain(modules, PAGES, *unwanted, {"email", "socket", "random", "zipfile"}) == []
     assert "plugins: None" in modules_and_plugins("policy", "validate", "cli/demo/policy.yaml")
 
 
@@ -77,3 +82,46 @@ sys.stderr.write(" ".join(built))
 
     # One model is built for the whole file: each further one costs as much as to read it.
     assert ended.stderr.split() == ["Policy"]
+
+
+def test_what_is_put_off_is_there_once_it_is_used() -> None:
+    script = """\
+import sys
+from cli.starting import put_off
+put_off("importlib.metadata")
+import importlib.metadata
+import importlib.metadata as metadata
+assert "email" not in sys.modules
+from importlib.metadata import version
+assert version("typer") == metadata.version("typer") == importlib.metadata.version("typer")
+assert issubclass(metadata.PackageNotFoundError, ImportError)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    below = getattr(command, "commands", None)
+    if below is None:
+        return {path: command}
+    return {name: leaf for word, each in below.items() for name, leaf in leaves(each, (*path, word)).items()}
+
+
+def test_a_command_that_is_built_alone_is_the_same() -> None:
+    every = leaves(get_command(app))
+    assert len(every) > 30
+
+    for path, command in every.items():
+        ((found, alone),) = leaves(get_command(narrowed(app, [*path, "--help"]))).items()
+        assert found == path
+        assert alone.get_help(Context(alone)) == command.get_help(Context(command))
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["--version", "policy"], ["polcy", "validate"], ["validate"]])
+def test_words_that_name_no_command_leave_all_of_them(words: list[str]) -> None:
+    assert narrowed(app, words) is app
+
+
+@pytest.mark.parametrize("rest", [[], ["--help"], ["validat"]])
+def test_words_that_name_a_group_leave_all_of_it(rest: list[str]) -> None:
+    assert set(leaves(get_command(narrowed(app, ["exempt", *rest])))) == {("exempt", word) for word in ("add", "list", "expire")}
