@@ -25,6 +25,17 @@ def test_decisions_read_no_clock_no_environment_and_no_chance(path: Path) -> Non
     assert not imported(path) & {"os", "sys", "time", "random", "uuid", "secrets", "subprocess", "socket", "pathlib"}
 
 
+def test_nothing_that_a_retirement_rests_on_can_be_changed() -> None:
+    classes = [node for path in sorted((PACKAGE / "core/retirement").glob("*.py")) for node in ast.parse(path.read_text()).body]
+    declared = {
+        node.name: ast.unparse(node.decorator_list[0])
+        for node in classes
+        if isinstance(node, ast.ClassDef) and node.decorator_list and not node.name.startswith("_")
+    }
+    assert {"Case", "Snapshot", "Retirement", "Tombstone"} <= set(declared)
+    assert set(declared.values()) == {"dataclass(frozen=True, slots=True)"}
+
+
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_no_pattern_is_run_by_pythons_own_engine(path: Path) -> None:
     assert "re" not in imported(path)

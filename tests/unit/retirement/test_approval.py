@@ -13,7 +13,7 @@ from ecr_governor.app.errors import SweepRunning, Unintelligible
 from ecr_governor.app.retirement.cases import PEOPLE, Services
 from ecr_governor.app.retirement.planning import plan, plan_as_data
 from ecr_governor.app.retirement.runs import PLAN, RunServices, apply, last_plan
-from ecr_governor.core.retirement.approval import Approval, ApprovedStep, Finds, LastPlan, objections
+from ecr_governor.core.retirement.approval import Approval, ApprovedStep, Finds, LastPlan, list_identity, objections
 from ecr_governor.core.retirement.calendar import dates
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.core.sweep import EndedSweep
@@ -244,6 +244,23 @@ def test_a_day_and_no_longer() -> None:
     # What could not be read has no fingerprint, and two unknowns are not the same.
     unread = replace(approval, steps=(ApprovedStep("a", Stage.MARKED, ""),))
     assert list(objections(unread, "1", "r", "p", {"a": Finds(Stage.MARKED, "")}, LAST, T0)) == ["a has changed since"]
+
+
+def test_a_list_is_identified_by_every_step_of_it_in_whatever_order() -> None:
+    step, other = ApprovedStep("a", Stage.MARKED, "f"), ApprovedStep("b", Stage.MARKED, "f")
+    changed = (replace(step, repository="c"), replace(step, to=Stage.QUARANTINED), replace(step, fingerprint="g"))
+    assert list_identity([step, other]) == list_identity(iter([other, step]))
+    assert len({list_identity(steps) for steps in ([], [step], [step, other], *([each, other] for each in changed))}) == 6
+    assert len(list_identity([step])) == 16
+
+
+def test_a_repository_is_told_from_another_by_its_name_alone() -> None:
+    alike = (ApprovedStep("a", Stage.MARKED, "f"), ApprovedStep("b", Stage.MARKED, "f"))
+    twice = (ApprovedStep("a", Stage.MARKED, "f"), ApprovedStep("a", Stage.MARKED, "g"))
+    found = {"a": Finds(Stage.MARKED, "f"), "b": Finds(Stage.MARKED, "f")}
+    for steps, said in ((alike, False), (twice, True)):
+        approval, last = Approval(WHO, "1", "r", "p", T0, steps), LastPlan(T0, frozenset(steps))
+        assert ("a repository was approved twice" in objections(approval, "1", "r", "p", found, last, T0)) is said
 
 
 def test_nobody_can_approve_what_no_run_has_planned() -> None:

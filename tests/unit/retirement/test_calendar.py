@@ -1,16 +1,19 @@
 """What goes when, as data and as a calendar."""
 
-from datetime import timedelta
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_governor.core.retirement.calendar import Date, as_data, as_ics, dates
+from ecr_governor.core.retirement.calendar import Date, _folded, as_data, as_ics, dates
 from ecr_governor.core.retirement.state import Stage
 from tests.fakes import ACCOUNT, REGION, T0
 
-DAY = timedelta(days=1)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
 def item(name: str, **more: Any) -> dict[str, Any]:
@@ -39,6 +42,109 @@ def test_what_is_later_what_returns_and_what_nobody_can_tell_is_left_out() -> No
     returns = item("a/returns", next="observed")
     ends = item("a/ends", then=None, next_at=T0.isoformat())
     assert dates(plan(later, returns, item("a/used"), ends), T0 + 7 * DAY) == []
+
+
+def test_a_step_on_the_last_day_is_told_and_of_one_moment_they_are_told_by_name() -> None:
+    ends = T0 + 7 * DAY
+    several = ("b/second", "a/first", "c/third")
+    waiting = [item(name, next_at=ends.isoformat()) for name in several]
+    assert [date.repository for date in dates(plan(*waiting), ends)] == sorted(several)
+    assert dates(plan(*waiting), ends - SECOND) == []
+
+
+def test_where_a_step_is_known_and_its_time_as_well_both_are_told() -> None:
+    known = item("a/known", next="archived", then="deleted", next_at=(T0 + DAY).isoformat())
+    assert dates(plan(known), T0 + DAY) == [Date("a/known", Stage.ARCHIVED, T0 + DAY, None)]
+
+
+FILE = """
+BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//ECR Governor//Retirement//EN
+CALSCALE:GREGORIAN
+BEGIN:VEVENT
+UID:4edad7ab2aa328104cc2a3d886cd1889@ecr-governor
+DTSTAMP:20261103T013000Z
+DTSTART;VALUE=DATE:20261103
+DTEND;VALUE=DATE:20261104
+SUMMARY:payments/api is marked
+DESCRIPTION:owner: alice\\, bob\\; and\\\\others\\, account 123456789012\\, eu-we
+ st-1
+TRANSP:TRANSPARENT
+END:VEVENT
+BEGIN:VEVENT
+UID:75f4bf5d977d608a604b9e1ad4b1a51c@ecr-governor
+DTSTAMP:20261103T013000Z
+DTSTART;VALUE=DATE:20261102
+DTEND;VALUE=DATE:20261103
+SUMMARY:a/b goes into quarantine
+DESCRIPTION:owner: not known\\, account 123456789012\\, eu-west-1
+TRANSP:TRANSPARENT
+END:VEVENT
+END:VCALENDAR
+"""
+EMPTY = """
+BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//ECR Governor//Retirement//EN
+CALSCALE:GREGORIAN
+BEGIN:VTIMEZONE
+TZID:UTC
+BEGIN:STANDARD
+DTSTART:19700101T000000
+TZOFFSETFROM:+0000
+TZOFFSETTO:+0000
+END:STANDARD
+END:VTIMEZONE
+END:VCALENDAR
+"""
+
+
+@pytest.fixture
+def _in_honolulu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "HST10")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_honolulu")
+def test_a_calendar_is_the_same_file_in_every_release_and_wherever_it_is_made() -> None:
+    """Whoever has subscribed to it would see an event twice if it were another one. Days and times are those of UTC."""
+    late = datetime(2026, 11, 2, 23, 30, tzinfo=timezone(timedelta(hours=-2)))
+    found = [Date("payments/api", Stage.MARKED, late, "alice, bob; and\\others"), Date("a/b", Stage.QUARANTINED, T0, None)]
+    assert as_ics(found, "123456789012", "eu-west-1", late) == FILE.lstrip().replace("\n", "\r\n")
+    assert as_ics(iter(()), "123456789012", "eu-west-1", late) == EMPTY.lstrip().replace("\n", "\r\n")
+
+
+@pytest.mark.parametrize(("to", "said"), [(Stage.ARCHIVED, "a/b goes to the archive"), (Stage.DELETED, "a/b is deleted")])
+def test_each_step_is_said_in_words(to: Stage, said: str) -> None:
+    assert f"\r\nSUMMARY:{said}\r\n" in as_ics([Date("a/b", to, T0, None)], ACCOUNT, REGION, T0)
+
+
+def test_what_cannot_be_printed_is_a_space() -> None:
+    text = as_ics([Date("a/b", Stage.DELETED, T0, "al\u0007ice\nbob")], ACCOUNT, REGION, T0)
+    assert "DESCRIPTION:owner: al ice bob\\, " in text.replace("\r\n ", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "octets"),
+    [
+        ("", [0]),
+        ("x" * 75, [75]),
+        ("x" * 74 + "é", [74, 3]),
+        ("x" * 76, [75, 2]),
+        ("x" * 149, [75, 75]),
+        ("x" * 150, [75, 75, 2]),
+        ("x" * 147 + "é", [75, 75]),
+        ("x" * 148 + "é", [75, 74, 3]),
+    ],
+)
+def test_a_line_is_folded_where_the_next_character_has_no_room(line: str, octets: list[int]) -> None:
+    folded = _folded(line)
+    assert [len(part.encode()) for part in folded.split("\r\n")] == octets
+    assert folded.replace("\r\n ", "") == line
 
 
 names = st.from_regex(r"[a-z0-9]{1,8}([./_-][a-z0-9]{1,8}){0,24}", fullmatch=True)

@@ -95,7 +95,7 @@ def test_those_without_an_owner_count_as_one_owners() -> None:
 
 def test_what_a_person_has_approved_may_be_longer_than_any_cap() -> None:
     tight = Caps(**dict.fromkeys(WIDE, 1))
-    assert exceeded([*steps(9), *steps(9, Stage.MARKED)], tight, 100, 50, approved=True) == []
+    assert exceeded([*steps(150), *steps(150, Stage.MARKED)], tight, 150, 50, approved=True) == []
     assert len(exceeded([*steps(9), *steps(9, Stage.MARKED)], tight, 100, 50)) == 6
     # More than there are cannot be meant.
     assert exceeded(steps(5), tight, 4, 0, approved=True) == ["5 of 4 repositories would go on, caps.percent is 100"]

@@ -13,6 +13,8 @@ from ecr_governor.core.policy.retirement import RetirementTerms, Then
 from ecr_governor.core.repository import Unreadable
 from ecr_governor.core.retirement.caps import Step
 from ecr_governor.core.retirement.decide import (
+    KEPT,
+    USERS,
     VETO,
     Case,
     Decision,
@@ -34,6 +36,7 @@ from tests.retiring import ORIGINAL, an_image, digest
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
+LATE = NOW + SECOND
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
 OLD = NOW - 400 * DAY
 AFTER, EMPTY, GRACE, UNOWNED, QUARANTINE, ARCHIVE = 30, 20, 7, 3, 4, 5
@@ -409,6 +412,11 @@ def test_a_quarantine_that_the_ledger_knows_nothing_of_is_taken_back() -> None:
     assert ("our own traces", Weight.CONTRARY) not in against(decide(seen(going_on(Stage.MARKED), policy=quarantined(ORIGINAL)), NOW))
 
 
+def test_a_policy_that_cannot_be_read_is_not_taken_for_ours() -> None:
+    dark = replace(seen(going_on(Stage.OBSERVED), policy=Unreadable("denied")), exempt="audit")
+    assert decide(dark, NOW).to is None
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_happened_later_than_now_is_contrary(stage: Stage) -> None:
     case = going_on(stage)
@@ -541,6 +549,66 @@ def test_at_most_five_users_are_named_each_once_in_order() -> None:
     users = tuple(Use(f"service {number}", digest=digest(1)) for number in (7, 6, 5, 4, 3, 2, 1, 1))
     decision = decide(replace(going_on(Stage.MARKED), evidence=(Evidence("ecs", NOW, users), Evidence("lambda", NOW))), NOW)
     assert words(decision, "nobody uses it") == [f"ecs: service {number}" for number in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "said"),
+    [
+        (lambda case: replace(case, terms=None), "the policy asks for it", "it names no retirement for this namespace"),
+        (lambda case: replace(case, exempt="audit, until 2027-01-01"), "no exemption", "audit, until 2027-01-01"),
+        (lambda case: with_tags(case, {PROTECT: ""}), "no exemption", "it carries the tag ecr-governor:protect"),
+        (lambda case: with_tags(case, {STACK: "arn:stack"}), "nobody else manages it", "CloudFormation does, in arn:stack"),
+        (lambda case: retired(case, since=LATE), "the clock goes forward", "its stage began at 2026-11-02T12:00:01+00:00, later than now"),
+        (
+            lambda case: seen(case, created_at=LATE),
+            "the clock goes forward",
+            "something happened at 2026-11-02T12:00:01+00:00, later than now",
+        ),
+        (lambda case: replace(case, watched_since=None), "watched long enough", "we have not seen it before"),
+        (
+            lambda case: replace(case, trusted_pulls=False),
+            "pulls are recorded",
+            "some roles' pulls are not, and the policy does not name them",
+        ),
+        (lambda case: replace(case, used_at=NOW), "unused", "it was used on 2026-11-02"),
+        (
+            lambda case: retired(case, intended=Stage.OBSERVED),
+            "no way back begun",
+            "it was being taken back, and that was interrupted",
+        ),
+        (lambda case: retired(case, birth=None), "as it was judged", "it is another repository of the same name"),
+        (
+            lambda case: retired(case, fingerprint=""),
+            "as it was judged",
+            "images, their tags or times, or the repository's tags have changed since",
+        ),
+        (lambda case: retired(case, terms=""), "as it was judged", "the policy's terms have changed since"),
+        (lambda case: seen(case, policy=None), VETO, "the quarantine's statement was taken out of the repository policy"),
+        (
+            lambda case: replace(case, retirement=None),
+            "our own traces",
+            "a quarantine stands in the policy of which the ledger knows nothing",
+        ),
+        (lambda case: replace(case, delivered_at=None), "the owner was told", "no notice was delivered yet"),
+    ],
+)
+def test_whoever_asks_why_is_told_what_was_seen(change: Change, check: str, said: str) -> None:
+    assert words(decide(change(going_on(Stage.QUARANTINED)), NOW), check) == [said]
+
+
+def test_of_a_case_of_which_nothing_else_is_said_nothing_is_known() -> None:
+    """It is then held to be like any other: pushed to, rightly named, exempt from nothing."""
+    bare = Case(SNAPSHOT, None, None, None, (), ())
+    unknown = dict.fromkeys(("owner", "delivered_at", "noted_push", "judged", "used_at"))
+    assert bare == Case(SNAPSHOT, None, None, None, (), (), exempt="", trusted_pulls=True, never_pushed=False, misnamed=False, **unknown)
+    assert Reason("a check", "seen") == Reason("a check", "seen", Weight.FOR, None)
+
+
+def test_sorts_and_weights_are_called_the_same_in_every_release() -> None:
+    """They stand in plans, and weights in the ledger."""
+    assert [str(kind) for kind in Kind] == ["unused", "empty", "blank", "misnamed"]
+    assert [str(weight) for weight in Weight] == ["for", "contrary", "doubt", "wait"]
+    assert (USERS, KEPT, VETO) == ("nobody uses it", "nobody keeps it", "no veto")
 
 
 # What leaves it where it is
@@ -764,6 +832,7 @@ def test_the_next_moment_is_the_last_of_those_waited_for() -> None:
     assert decide(case, NOW).next_at == NOW + ARCHIVE * DAY
     reversed_ = Decision(None, (Reason("a", "a", Weight.WAIT, NOW + DAY), Reason("b", "b", Weight.WAIT, NOW), Reason("c", "c", until=OLD)))
     assert reversed_.next_at == NOW + DAY
+    assert Decision(None, (Reason("a", "a", Weight.WAIT), Reason("b", "b", Weight.WAIT, NOW))).next_at == NOW
     assert Decision(None, (Reason("b", "b", Weight.FOR, NOW),)).next_at is None
 
 

@@ -1,5 +1,6 @@
 """What says that an image is in use, and how long that may be believed."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,11 @@ from tests.retiring import an_image, digest
 NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 HELD = Snapshot("payments/api", "arn", NOW - 90 * DAY, {}, None, (an_image(1), an_image(2)))
+
+
+def test_of_a_use_or_evidence_of_which_nothing_else_is_said_nothing_is_known() -> None:
+    assert asdict(Use("a task")) == {"user": "a task", **dict.fromkeys(("repository", "digest", "tag", "at"))}
+    assert asdict(Evidence("ecs", NOW)) == {"source": "ecs", "read_at": NOW, "uses": (), "trouble": "", "expires_at": None}
 
 
 def test_a_file_of_evidence_is_good_for_a_week_at_the_most() -> None:

@@ -109,6 +109,16 @@ def test_what_a_push_or_a_pull_takes_is_denied_and_nothing_else() -> None:
     assert not {"ecr:SetRepositoryPolicy", "ecr:DescribeImages", "ecr:TagResource", "ecr:UntagResource"} & set(denied)
 
 
+def test_of_the_few_characters_that_a_policy_may_have_none_is_wasted() -> None:
+    for policy in (quarantined(None), quarantined(ORIGINAL), released(with_statement(THEIRS, OURS), None)):
+        assert policy is not None
+        assert policy == json.dumps(json.loads(policy), separators=(",", ":"))
+
+
+def test_the_statement_is_found_by_every_release() -> None:
+    assert SID == "EcrGovernorQuarantine"
+
+
 def test_a_statement_that_stands_alone_is_kept() -> None:
     alone = json.dumps({"Version": "2012-10-17", "Statement": THEIRS})
     assert statements(quarantined(alone)) == [THEIRS, OURS]
@@ -125,7 +135,7 @@ def test_where_others_took_their_statements_out_nothing_is_left() -> None:
     assert json.loads(released(with_statement(OURS, THEIRS, OURS), None) or "") == json.loads(with_statement(THEIRS))
 
 
-@pytest.mark.parametrize("policy", [None, "", ORIGINAL, "not JSON", "[]", "7", "{}", '{"Statement": []}'])
+@pytest.mark.parametrize("policy", [None, "", ORIGINAL, "not JSON", "[]", "7", "{}", '{"Statement": []}', f"not {SID}", f'["{SID}"]'])
 def test_what_is_in_no_quarantine_is_left_as_it_is(policy: str | None) -> None:
     assert released(policy, "another") == policy
     assert not is_ours(policy)
@@ -153,6 +163,7 @@ def test_nothing_of_a_former_repository_is_given_to_another_one() -> None:
         ({"Action": DENIED[0]}, False),
         ({"Action": None}, False),
         ({"Action": []}, False),
+        ({"Action": [{"Ref": "NoAction"}]}, False),
     ],
 )
 def test_ours_edited_by_hand_is_ours_but_not_in_force(edit: dict[str, Any], stands: bool) -> None:
@@ -189,7 +200,7 @@ def test_ours_is_found_however_its_name_is_written() -> None:
 
 @pytest.mark.parametrize("policy", ["[]", "7", '"text"', "null", "true"])
 def test_a_policy_that_is_no_object_is_refused(policy: str) -> None:
-    with pytest.raises(ValueError, match="no JSON object"):
+    with pytest.raises(ValueError, match=r"^the repository policy is no JSON object$"):
         quarantined(policy)
 
 
@@ -199,6 +210,9 @@ def test_a_policy_that_is_no_json_is_refused(policy: str) -> None:
         quarantined(policy)
 
 
+TOLD = r"^with the quarantine's statement the repository policy would have 10241 characters, ECR takes 10240$"
+
+
 def test_a_policy_that_would_be_too_long_is_refused() -> None:
     def of_length(padding: int) -> str:
         return json.dumps({"Statement": [{"Sid": "x" * padding}]})
@@ -206,7 +220,7 @@ def test_a_policy_that_would_be_too_long_is_refused() -> None:
     room = TOO_LONG - len(quarantined(of_length(0)))
     assert TOO_LONG == 10_240
     assert len(quarantined(of_length(room))) == TOO_LONG
-    with pytest.raises(ValueError, match="would have 10241 characters, ECR takes 10240"):
+    with pytest.raises(ValueError, match=TOLD):
         quarantined(of_length(room + 1))
 
 

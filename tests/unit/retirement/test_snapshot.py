@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from ecr_governor.core.repository import Unreadable
 from ecr_governor.core.retirement.quarantine import quarantined
-from ecr_governor.core.retirement.snapshot import ARCHIVED, DELETE_AFTER, PROTECT, STATE, Snapshot, deletion_order, fingerprint
+from ecr_governor.core.retirement.snapshot import (
+    ACTIVE,
+    ARCHIVED,
+    DELETE_AFTER,
+    PROTECT,
+    STACK,
+    STATE,
+    HeldImage,
+    Snapshot,
+    deletion_order,
+    fingerprint,
+)
 from ecr_governor.core.retirement.state import Retirement, Stage, as_data
 from tests.retiring import INDEX, MANIFEST, ORIGINAL, an_image, digest
 
@@ -100,10 +111,22 @@ def test_every_unreadable_part_is_told_and_stands_for_nothing() -> None:
     assert an_image(1, NOW).last_activity == NOW
 
 
-def test_an_image_of_which_nothing_else_is_said_has_no_size() -> None:
-    bare = replace(FULL, size_bytes=0)
-    assert type(bare)(bare.digest, bare.tags, NOW).size_bytes == 0
-    assert type(bare)(bare.digest, bare.tags, NOW).status == "ACTIVE"
+def test_of_an_image_of_which_nothing_else_is_said_nothing_is_known() -> None:
+    known = {"digest": digest(1), "tags": frozenset({"v1"}), "pushed_at": NOW}
+    unknown = dict.fromkeys(("pulled_at", "subject", "archived_at", "activated_at"))
+    assert asdict(HeldImage(**known)) == {**known, **unknown, "status": "ACTIVE", "media_type": "", "size_bytes": 0}  # type: ignore[arg-type]
+
+
+def test_tags_and_statuses_are_called_what_others_call_them() -> None:
+    """ECR, CloudFormation, roles' conditions, and people who set or remove our tags."""
+    assert (ACTIVE, ARCHIVED, STACK) == ("ACTIVE", "ARCHIVED", "aws:cloudformation:stack-id")
+    assert (DELETE_AFTER, STATE, PROTECT) == ("ecr-governor:delete-after", "ecr-governor:state", "ecr-governor:protect")
+
+
+def test_a_fingerprint_is_the_same_in_every_release() -> None:
+    """It stands in the ledger: another way to write it would take back every retirement under way."""
+    tagged = but(tags=frozenset(f"v{number}" for number in range(9)), media_type=INDEX)
+    assert fingerprint(tagged) == "90ba28e967703a2b4419094307d33ec358b6140ba41b743176a39b2290541f1b"
 
 
 @pytest.mark.parametrize("moment", ["pushed_at", "pulled_at", "activated_at"])
@@ -167,12 +190,21 @@ def test_the_stages_follow_one_another() -> None:
 
 
 def test_a_retirement_is_written_whole_into_each_entry() -> None:
-    moments = dict.fromkeys(("since", "birth", "archiving_since", "not_before", "noticed_at"), NOW)
+    each = ("since", "birth", "archiving_since", "not_before", "noticed_at")
+    moments = {name: NOW + place * SECOND for place, name in enumerate(each)}
     words = {"fingerprint": "f", "terms": "t", "delete_after": "2026-11-09", "notice": 3, "original_policy": ORIGINAL}
     full = Retirement(stage=Stage.MARKED, intended=Stage.QUARANTINED, **moments, **words)  # type: ignore[arg-type]
     written = as_data(full)
-    assert written == {**words, **dict.fromkeys(moments, "2026-11-02T12:00:00+00:00"), "stage": "marked", "intended": "quarantined"}
+    assert written == {**words, **{name: at.isoformat() for name, at in moments.items()}, "stage": "marked", "intended": "quarantined"}
     assert list(written) == [each.name for each in fields(Retirement)]
     assert type(written["stage"]) is str
     assert json.loads(json.dumps(written)) == written
-    assert as_data(Retirement(Stage.OBSERVED, NOW))["birth"] is None
+
+
+def test_of_a_retirement_of_which_nothing_else_is_said_nothing_is_known() -> None:
+    bare = Retirement(Stage.OBSERVED, NOW)
+    moments = dict.fromkeys(("birth", "archiving_since", "not_before", "noticed_at"))
+    known = {"notice": 0, **dict.fromkeys(("fingerprint", "terms", "delete_after"), "")}
+    unknown = {**moments, **known, "intended": None, "original_policy": None}
+    assert asdict(bare) == {"stage": Stage.OBSERVED, "since": NOW, **unknown}
+    assert as_data(bare) == {"stage": "observed", "since": NOW.isoformat(), **unknown}

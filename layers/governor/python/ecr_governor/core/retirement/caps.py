@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from ecr_governor.core.policy.retirement import Caps
 from ecr_governor.core.retirement.state import Stage
 
-_NO_CAP: Final = 1_000_000_000
 UNOWNED: Final = "nobody"
 PERCENT: Final = 100
 
@@ -67,5 +67,5 @@ def exceeded(steps: Iterable[Step], caps: Caps, repositories: int, taken_lately:
 def _closed(caps: Caps) -> Caps:
     """Give the caps of which only those are left that are 0."""
     given = caps.model_dump()
-    open_ones = {name: float(PERCENT) if name == "percent" else _NO_CAP for name, value in given.items() if value}
+    open_ones = {name: float(PERCENT) if name == "percent" else inf for name, value in given.items() if value}
     return caps.model_copy(update=open_ones)

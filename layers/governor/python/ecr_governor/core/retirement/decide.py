@@ -181,7 +181,7 @@ def world_of(snapshot: Snapshot, judged: Snapshot | None) -> str:
     if judged is None or judged.created_at != snapshot.created_at:
         return fingerprint(snapshot)
     there = {image.digest for image in snapshot.held}
-    taken = tuple(image for image in judged.held if image.digest not in there)
+    taken = [image for image in judged.held if image.digest not in there]
     return fingerprint(replace(snapshot, images=(*snapshot.held, *taken)))
 
 
@@ -359,8 +359,6 @@ def _time_has_come(case: Case, now: datetime) -> Iterator[Reason]:
         case Stage.ARCHIVED:
             ends = retirement.since + terms.archive_days * _DAY
             yield Reason("archived long enough", f"until {_day(ends)}", Weight.FOR if now >= ends else Weight.WAIT, ends)
-        case _:
-            return
 
 
 def _day(moment: datetime) -> str:

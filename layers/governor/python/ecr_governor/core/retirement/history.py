@@ -1,7 +1,7 @@
 """What must be true of a repository's entries, whoever wrote them: checked after each simulated schedule and by `ledger verify`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ def _as_written(state: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**_UNSAID, **state}
 
 
-_UNSAID: Final = {each.name: each.default for each in fields(Retirement) if each.default is not MISSING}
+_UNSAID: Final = {each.name: each.default for each in fields(Retirement)}
 
 
 @dataclass

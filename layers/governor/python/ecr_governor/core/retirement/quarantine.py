@@ -25,11 +25,11 @@ def quarantined(original: str | None) -> str:
 
     Raises ValueError if the original is no JSON object, or the result would be longer than ECR takes.
     """
-    document: dict[str, Any] = json.loads(original) if original else {"Version": "2012-10-17", "Statement": []}
+    document: dict[str, Any] = json.loads(original) if original else {"Version": "2012-10-17"}
     if not isinstance(document, dict):
         raise ValueError("the repository policy is no JSON object")  # noqa: TRY004 - the text is wrong, not our types
     statements = [each for each in _listed(document.get("Statement")) if each.get("Sid") != SID]
-    ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": list(DENIED)}
+    ours = {"Sid": SID, "Effect": "Deny", "Principal": "*", "Action": DENIED}
     text = json.dumps({**document, "Statement": [*statements, ours]}, separators=(",", ":"))
     if len(text) > TOO_LONG:
         raise ValueError(f"with the quarantine's statement the repository policy would have {len(text)} characters, ECR takes {TOO_LONG}")
@@ -58,11 +58,11 @@ def released(policy: str | None, original: str | None, *, ours: bool = True) -> 
 
     Not `ours`: the original is that of another repository of the same name, and none of it belongs here.
     """
-    if not is_ours(policy):
+    if policy is None or not is_ours(policy):
         return policy
-    if policy is not None and same_text(policy, quarantined(original)):
+    if same_text(policy, quarantined(original)):
         return original if ours else None
-    document = json.loads(policy or "{}")
+    document = json.loads(policy)
     rest = [each for each in _listed(document.get("Statement")) if each.get("Sid") != SID]
     return json.dumps({**document, "Statement": rest}, separators=(",", ":")) if rest else None
 
