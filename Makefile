@@ -16,7 +16,7 @@ PIPS_INDEX = index=$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index";
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-fast lint types validate build bench sim pictures lock clean
+.PHONY: help setup demo local test test-fast lint types validate build bench sim mutants pictures lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ SCHEDULES ?= 100000
 SEED ?= 0
 sim: setup ## Play SCHEDULES schedules of retirement, from SEED on, against everybody who uses, changes and objects
 	@$(BIN)/python -m tests.simulation.retirement --schedules $(SCHEDULES) --seed $(SEED)
+
+mutants: setup ## Change core/retirement in all small ways, and see that a test notices; MODULE=decide for one module
+	@PYTHONHASHSEED=0 $(BIN)/python -m tests.mutation $(MODULE)
 
 PEERS := .build/bench
 DEPLOYED := .build/bench-deployed
