@@ -17,11 +17,11 @@ from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.app.errors import GovernorError
 from ecr_governor.app.retirement.cases import PEOPLE
 from ecr_governor.core.messages.buttons import person
-from ecr_governor.core.messages.living import REMINDER
 from ecr_governor.core.messages.text import counted
 from ecr_governor.core.press import PRESS
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.retirement.history import INTENT, OUTCOME, breaches
+from ecr_governor.core.retirement.reported import REMINDER
 
 
 def show(deployment: Deployment, name: str, output: str) -> Exit:

@@ -451,9 +451,9 @@ def put_on_the_bus() -> dict[str, dict[str, Any]]:
         outcomes=(Outcome(PutImageTagMutability(before, after), OutcomeStatus.APPLIED),),
     )
     both = (change, replace(change, created=False))
-    return dict(
-        event for each in both for event in bus_events(Told("payments/api", 1, "change", change_as_data(each)), "123456789012", "eu-west-1")
-    )
+    marked = {"at": NOW.isoformat(), "to": "marked", "reasons": [], "owner": "payments", "delete_after": "2026-12-07", "policy_hash": "0"}
+    told = [*(Told("payments/api", 1, "change", change_as_data(each)) for each in both), Told("payments/api", 2, "retirement", marked)]
+    return dict(event for each in told for event in bus_events(each, "123456789012", "eu-west-1"))
 
 
 def test_the_events_in_the_documentation_have_the_keys_of_those_on_the_bus() -> None:

@@ -302,6 +302,18 @@ def test_when_a_channel_was_told_is_remembered(ledger: Ledger) -> None:
     ledger.mark_delivered("payments/api", 1, "slack", T0)
     assert ledger.told_at("payments/api", 1, "slack") == T0
     assert ledger.told_at("payments/api", 1, "pager") is None
+    ledger.mark_delivered("payments/api", 1, "pager", T0 + HOUR)
+    assert ledger.told_at("payments/api", 1, "slack") == T0
+    assert ledger.told_at("payments/api", 1, "pager") == T0 + HOUR
+
+
+def test_when_somebody_was_told_is_still_known_of_rows_from_before_each_channel_had_a_time(aws: EmbeddedAws, ledger_table: str) -> None:
+    ledger = DynamoDbLedger(aws.client("dynamodb"), ledger_table)
+    key = {"pk": {"S": "repository#payments/api"}, "sk": {"S": "told#000000000001"}}
+    aws.client("dynamodb").put_item(TableName=ledger_table, Item={**key, "channels": {"SS": ["slack"]}, "told_at": {"S": T0.isoformat()}})
+    assert ledger.told_at("payments/api", 1, "slack") == T0
+    ledger.mark_delivered("payments/api", 1, "event-bus", T0 + HOUR)
+    assert ledger.told_at("payments/api", 1, "slack") == T0
 
 
 def test_what_retires_is_listed_and_nothing_else(ledger: Ledger) -> None:

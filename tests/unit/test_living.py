@@ -16,11 +16,11 @@ from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.core.announcement import Told
 from ecr_governor.core.conversation import Posted
 from ecr_governor.core.finding import Finding, FindingState
-from ecr_governor.core.messages.living import REMINDER
 from ecr_governor.core.origin import News
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import Change, RepositoryRecord, Trigger, append, change_as_data
 from ecr_governor.core.repository import TagMutability, TagMutabilitySetting
+from ecr_governor.core.retirement.reported import REMINDER
 from ecr_governor.core.retirement.state import Retirement, Stage
 from ecr_governor.core.severity import Severity
 from tests.fakes import (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ecr_governor.core.announcement import Told, announce
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.messages.burst import Burst, digest
-from ecr_governor.core.messages.living import REMINDER, Life, living, moved, reply_to_change, reply_to_step
+from ecr_governor.core.messages.living import Life, living, moved, reply_to_change, reply_to_step
 from ecr_governor.core.messages.news import message, policy_problem, sweep_digest
 from ecr_governor.core.messages.steps import NAMED_AT_ONCE, approval_asked, retirement, retirements
 from ecr_governor.core.messages.text import counted
@@ -21,6 +21,7 @@ from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.policy.notifications import Buttons
 from ecr_governor.core.record import Change, Entry, RepositoryRecord, Trigger, append, change_as_data
 from ecr_governor.core.remedy import Outcome, OutcomeStatus, TagResource
+from ecr_governor.core.retirement.reported import REMINDER
 from ecr_governor.core.retirement.state import Retirement, Stage
 from ecr_governor.core.severity import Severity
 from tests.fakes import ACCOUNT, HOUR, REGION, T0

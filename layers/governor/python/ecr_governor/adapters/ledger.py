@@ -113,16 +113,22 @@ class DynamoDbLedger(LedgerTable):
             self._dynamodb.update_item(
                 TableName=self._table,
                 Key=key_of(repository, _told(number)),
-                UpdateExpression="ADD channels :channel SET told_at = :at",
+                # A time for each: an owner's grace must not begin anew because somebody else was told later.
+                UpdateExpression="ADD channels :channel SET #told_at = :at",
+                ExpressionAttributeNames={"#told_at": f"told_at_{channel}"},
                 ExpressionAttributeValues={":channel": {"SS": [channel]}, ":at": {"S": at.isoformat()}},
             )
         except ClientError as error:
             raise_translated(error, "dynamodb:UpdateItem")
 
     def told_at(self, repository: str, number: int, channel: str) -> datetime | None:
-        """When a channel was told of an entry; of several channels the time of the latest counts. None if it was not told."""
+        """When a channel was told of an entry. None if it was not told."""
         item = self._get(key_of(repository, _told(number)))
-        return datetime.fromisoformat(item["told_at"]["S"]) if item and channel in item["channels"]["SS"] else None
+        if item is None or channel not in item["channels"]["SS"]:
+            return None
+        # Of what was told before each channel had a time of its own, there is the time of the last.
+        at = item.get(f"told_at_{channel}") or item["told_at"]
+        return datetime.fromisoformat(at["S"])
 
     def retiring(self) -> Iterator[str]:
         """Names of repositories whose retirement is under way, the longest first. Raises Throttled, Denied.

@@ -19,7 +19,6 @@ from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
 from ecr_governor.core.messages.burst import Burst, digest
 from ecr_governor.core.messages.buttons import reply_to_press
 from ecr_governor.core.messages.living import (
-    REMINDER,
     Life,
     fingerprint,
     living,
@@ -28,10 +27,11 @@ from ecr_governor.core.messages.living import (
     reply_to_step,
 )
 from ecr_governor.core.messages.news import message
-from ecr_governor.core.messages.steps import NAMED_AT_ONCE, retirement, retirements, step
+from ecr_governor.core.messages.steps import NAMED_AT_ONCE, retirement, retirements
 from ecr_governor.core.policy.notifications import Buttons, Place, SlackNotifications
 from ecr_governor.core.press import PRESS
 from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.retirement.reported import STEPS_OF, step
 from ecr_governor.core.retirement.state import Stage
 
 logger = logging.getLogger(__name__)
@@ -42,8 +42,6 @@ RECENT: Final = 40
 """Entries that are read for a message's history: most of them tell people nothing."""
 EDITS_AT_ONCE: Final = 20
 """Messages that one invocation edits where nobody's attention is asked for; the others are edited by the next ones."""
-STEPS_OF: Final = frozenset({"retirement", REMINDER})
-"""Kinds of entries that tell of a retirement."""
 LOUD: Final = frozenset({"marked", "quarantined", "deleted", "held up", "reminder"})
 """Steps of a retirement that are said in the thread as well."""
 

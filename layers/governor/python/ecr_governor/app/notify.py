@@ -15,10 +15,10 @@ from ecr_governor.app.ports import Chat, Conversations, EventBus, Ledger, Policy
 from ecr_governor.core.announcement import Announcement, Told, announce, bus_events
 from ecr_governor.core.messages import news, steps
 from ecr_governor.core.messages.burst import Burst, digest
-from ecr_governor.core.messages.living import REMINDER
 from ecr_governor.core.policy.notifications import SlackNotifications
 from ecr_governor.core.press import PRESS
 from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.retirement.reported import STEPS_OF
 from ecr_governor.core.sweep import worth_telling
 
 logger = logging.getLogger(__name__)
@@ -133,11 +133,11 @@ def _deliveries(entries: Sequence[Told], people: People, now: datetime) -> Itera
         if entry.kind == "sweep":
             loud_enough = slack.enabled and worth_telling(entry.body)
             yield post(news.sweep_digest(entry.body), entry) if loud_enough else _nothing(entry)
-    of_repositories = [entry for entry in entries if entry.kind in {"change", "retirement", REMINDER, "swept", PRESS}]
+    of_repositories = [entry for entry in entries if entry.kind in {"change", "swept", PRESS} | STEPS_OF]
     if living:
         yield from deliveries(of_repositories, _teller(people, slack), now)
         return
-    yield from _steps([entry for entry in of_repositories if entry.kind in {"retirement", REMINDER}], people, slack, post)
+    yield from _steps([entry for entry in of_repositories if entry.kind in STEPS_OF], people, slack, post)
     yield from _changes([entry for entry in of_repositories if entry.kind == "change"], people, slack, post)
 
 

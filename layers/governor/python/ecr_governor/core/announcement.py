@@ -9,6 +9,7 @@ from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.remedy import OutcomeStatus
+from ecr_governor.core.retirement.reported import STEPS_OF, step, why
 from ecr_governor.core.severity import Severity
 
 ORDER = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
@@ -132,7 +133,7 @@ def bus_events(entry: Told, account: str, region: str) -> tuple[tuple[str, dict[
     body = entry.body
     if entry.kind == "sweep":
         return (("Sweep Completed", dict(body)),)
-    if entry.kind not in {"change", "swept"}:
+    if entry.kind not in {"change", "swept", *STEPS_OF}:
         return ()
     common = {
         "version": 1,
@@ -141,8 +142,11 @@ def bus_events(entry: Told, account: str, region: str) -> tuple[tuple[str, dict[
         "repository": entry.repository,
         "ledger_entry": entry.number,
         "at": body["at"],
-        "policy_hash": body["policy_hash"],
+        "policy_hash": body.get("policy_hash", ""),
     }
+    if entry.kind in STEPS_OF:
+        told = {"step": step(body), "why": why(body), "owner": body.get("owner"), "delete_after": body.get("delete_after") or None}
+        return (("Retirement Step", {**common, "retirement": told}),)
     events: list[tuple[str, dict[str, Any]]] = []
     if body["discovered"]:
         kind = "Repository Created" if body.get("created", True) else "Repository Discovered"

@@ -8,10 +8,10 @@ from datetime import datetime
 from ecr_governor.app.errors import Contended, Unintelligible
 from ecr_governor.app.retirement.cases import Services
 from ecr_governor.app.retirement.planning import Item, Plan, following
-from ecr_governor.core.messages.living import REMINDER
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import append
 from ecr_governor.core.retirement.reminders import reminder_due, working_days
+from ecr_governor.core.retirement.reported import REMINDER
 from ecr_governor.core.retirement.state import Stage
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from ecr_governor.core.announcement import ORDER, Announcement, finding_from_dat
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.messages import buttons
 from ecr_governor.core.messages.news import provenance_fields
-from ecr_governor.core.messages.steps import STEPS, named, step, what_it_means, why, working_days
+from ecr_governor.core.messages.steps import STEPS, named, what_it_means, working_days
 from ecr_governor.core.messages.text import (
     SECTION_LIMIT,
     TEXT_LIMIT,
@@ -32,6 +32,7 @@ from ecr_governor.core.policy.notifications import Buttons
 from ecr_governor.core.press import PRESS, Action, Result
 from ecr_governor.core.record import Entry, RepositoryRecord
 from ecr_governor.core.remedy import OutcomeStatus
+from ecr_governor.core.retirement.reported import REMINDER, STEPS_OF, step, why
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.core.severity import Severity
 
@@ -39,10 +40,8 @@ EVENTS: Final = 6
 """Events of a repository's life that its message shows."""
 LINE: Final = 220
 """Characters of foreign text in one line of the history."""
-REMINDER: Final = "reminder"
-"""The kind of entry that says that somebody is to be reminded."""
 _LOOKS: Final = frozenset({"change", "swept"})
-_TOLD: Final = _LOOKS | {"retirement", REMINDER, PRESS}
+_TOLD: Final = _LOOKS | STEPS_OF | {PRESS}
 _PRESSED: Final = {Action.KEEP: "Kept", Action.CLAIM: "Claimed", Action.EXEMPT: "Exemption asked for", Action.CONFIRM: "Exempt"}
 
 

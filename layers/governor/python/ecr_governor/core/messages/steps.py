@@ -20,6 +20,7 @@ from ecr_governor.core.messages.text import (
     where,
 )
 from ecr_governor.core.policy.notifications import Buttons
+from ecr_governor.core.retirement.reported import step, why
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER
 
 KEEP = f"*To keep it*: remove its tag `{DELETE_AFTER}`, use it, or ask for an exemption."
@@ -102,22 +103,6 @@ def named(body: Mapping[str, Any]) -> tuple[str, str]:
 def working_days(body: Mapping[str, Any]) -> str:
     """Say how many working days are left, by a reminder's entry."""
     return counted(int(body["working_days"]), "working day")
-
-
-def step(body: Mapping[str, Any]) -> str:
-    """Name the step that an entry tells of: the stage that was reached, that one was not completed, or that one is to come."""
-    if "working_days" in body:
-        return "reminder"
-    return "held up" if body.get("intended") else str(body["to"])
-
-
-def why(body: Mapping[str, Any]) -> list[str]:
-    """Give the reasons of a step."""
-    if body.get("why"):
-        return [str(body["why"])]
-    reasons = body.get("reasons", ())
-    against = [reason["seen"] for reason in reasons if reason["weight"] == "contrary"]
-    return against or [f"{reason['check']}: {reason['seen']}" for reason in reasons]
 
 
 def what_it_means(body: Mapping[str, Any]) -> str:
