@@ -172,6 +172,9 @@ class NoLedger:
     def recent(self, name: str, limit: int) -> Sequence[Entry]:
         return ()
 
+    def entry(self, name: str, number: int) -> Entry | None:
+        return None
+
     def retiring(self) -> Iterator[str]:
         return iter(())
 

@@ -30,7 +30,7 @@ class Control:
     """Answers GET and POST requests; arguments come from the query or a JSON body.
 
     `status`, `settle` (timeout), `advance` (seconds, timeout), `deploy` (template, parameters, stack_name), `shutdown`,
-    `slack` (what `Slack.behave` takes), `slack/messages`, `slack/channel` (id, name), `slack/delete` (ts), `logs` (function), `authorizations`, `events`, `trail`,
+    `slack` (what `Slack.behave` takes), `slack/messages`, `slack/channel` (id, name), `slack/delete` (ts), `mail`, `mail/confirm` (address), `logs` (function), `authorizations`, `events`, `trail`,
     `faults` (what `local.ecr.faults.add` takes, and `clear` to take earlier ones away), `stack`, `lose` (share, seed), `lost`,
     `kill` (function, call, when, or clear), `calls` (reset).
     """
@@ -47,6 +47,8 @@ class Control:
             "slack/messages": lambda _: aws.slack.messages,
             "slack/channel": lambda arguments: aws.slack.add_channel(arguments["id"], arguments["name"]),
             "slack/delete": lambda arguments: aws.slack.delete(arguments["ts"]),
+            "mail": lambda _: aws.mail.messages,
+            "mail/confirm": lambda arguments: {"confirmed": aws.mail.confirm(arguments["address"])},
             "logs": self._logs,
             "authorizations": self._authorizations,
             "events": lambda _: list(aws.bus.history),

@@ -32,6 +32,7 @@ from local.lambdas.function import FunctionConfig, Host
 from local.lambdas.killing import Killing
 from local.lambdas.runtime_directory import runtime_directory
 from local.lambdas.service import Lambdas
+from local.mail import Mail
 from local.queues import store
 from local.queues.mapping import Pace
 from local.queues.sqs_poller import SqsPoller
@@ -112,6 +113,7 @@ class EmbeddedAws:
         self.trail = Trail(self._publish, create_on_push_record=create_on_push_record)
         self.registry = Registry(0, account=account, region=region)
         self.slack = Slack()
+        self.mail = Mail(account, region, self.clock)
         self.workloads = Workloads(account, region)
         self.stack: Stack | None = None
         self.stopped = threading.Event()
@@ -151,6 +153,7 @@ class EmbeddedAws:
         ecr.faults.clear()
         self._undo += [
             containers.install(),
+            self.mail.install(),
             events_api.install(self.bus),
             lambda_api.install(self.lambdas),
             states_api.install(self.states),

@@ -217,6 +217,9 @@ class InMemoryLedger:
     def recent(self, name: str, limit: int) -> Sequence[Entry]:
         return list(self.entries(name))[-limit:]
 
+    def entry(self, name: str, number: int) -> Entry | None:
+        return next((entry for entry in self.entries(name) if entry.number == number), None)
+
     def retiring(self) -> Iterator[str]:
         return iter(sorted(name for name, each in self.records_by_name.items() if each.retirement and each.retirement.under_way))
 

@@ -23,6 +23,7 @@ SETTINGS = {
     "DueChecksFunction": (settings.Settings, settings.AskingSettings),
     "NotifyFunction": (settings.NotifySettings,),
     "PublishFunction": (settings.PublishSettings,),
+    "ChannelsFunction": (settings.ChannelsSettings,),
     "SlackActionsFunction": (settings.SlackActionsSettings,),
     "PressesFunction": (settings.PressesSettings,),
     "SweepListFunction": (settings.SweepSettings,),
@@ -93,7 +94,7 @@ def test_a_queue_is_invisible_for_six_times_as_long_as_its_function_may_run() ->
             assert queues[source]["RedrivePolicy"]["maxReceiveCount"] == 10
             assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
             checked += 1
-    assert checked == 4
+    assert checked == 5
 
 
 def test_eventbridge_may_write_to_every_queue_that_a_rule_names_and_nobody_else_may() -> None:
@@ -187,6 +188,21 @@ def test_what_anybody_can_call_exists_only_with_buttons_and_can_only_hand_on() -
         "sqs:SendMessage",
     }
     assert not [each for each in actions("PressesRole") if each.startswith(("ecr:", "secretsmanager:"))]
+
+
+def test_other_channels_exist_only_where_they_are_wanted_and_can_only_tell() -> None:
+    source = template()
+    ours = {name for name in source["Resources"] if name.startswith(("Channels", "AlertTopic"))}
+    assert {source["Resources"][name].get("Condition") for name in ours} == {"Channels"}
+    assert source["Parameters"]["CriticalAlerts"]["Default"] == "off"
+    telling = {"events:PutEvents", "sns:Publish", "sns:GetTopicAttributes"}
+    reading = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "dynamodb:GetItem", "dynamodb:UpdateItem"}
+    assert {each for each in actions("ChannelsRole") if not each.startswith("logs:")} == telling | reading
+
+
+def test_at_most_two_functions_read_the_ledgers_stream() -> None:
+    readers = [each for each in of_type("AWS::Lambda::EventSourceMapping").values() if "StartingPosition" in each]
+    assert len(readers) == 2
 
 
 def test_as_many_shards_are_checked_at_once_as_share_the_rate() -> None:

@@ -9,6 +9,7 @@ import pytest
 from cli.demo.stage import Stage
 from cli.embedded import running, upload_policy
 from ecr_governor.adapters.state_machine import StateMachine
+from ecr_governor.app.notify import HANDED_ON
 from local.ecr import faults
 from tests.integration.conftest import POLICY
 
@@ -16,6 +17,7 @@ from tests.integration.conftest import POLICY
 pytestmark = pytest.mark.timeout(400)
 
 CI = "ci-payments/build-1"
+READER = "platform@example.com"
 ROLES = (
     "RepositoryEventsRole",
     "ImageEventsRole",
@@ -23,6 +25,7 @@ ROLES = (
     "DueChecksScheduleRole",
     "NotifyRole",
     "PublishRole",
+    "ChannelsRole",
     "SweepRole",
     "SweepNightlyRole",
     "SweepListRole",
@@ -38,6 +41,9 @@ Use = tuple[str, str, str]
 def everything_happens(stage: Stage) -> None:
     """Use every feature once: what no line here reaches, no role needs."""
     ecr, aws = stage.client("ecr"), stage.aws
+    assert aws.stack is not None
+    stage.client("sns").subscribe(TopicArn=aws.stack.outputs["AlertTopicArn"], Protocol="email", Endpoint=READER)
+    assert aws.mail.confirm(READER) == 1
     stage.push("payments/api:v1.0.0", CI)
     stage.settle()
     stage.push("payments/api:v1.0.1", CI)
@@ -103,7 +109,7 @@ def nobody_can_be_told_for_a_day(stage: Stage) -> None:
     aws.slack.behave("down")
     aws.bus.refuse_puts = True
     stage.client("ecr").create_repository(repositoryName="payments/left_over")
-    stage.aws.settle(3)
+    wait_until_handed_on(stage, "payments/left_over")
     aws.clock.move_to(aws.clock.now() + timedelta(hours=24))
     stage.aws.settle(10)
     aws.slack.behave("ok")
@@ -111,6 +117,18 @@ def nobody_can_be_told_for_a_day(stage: Stage) -> None:
     # The process that was refused so often would ask again after a minute only.
     aws.lambdas.recycle(aws.function_name("NotifyFunction"))
     stage.settle()
+    # What Slack had not taken came by e-mail; what it had, did not.
+    assert [each["to"] for each in aws.mail.messages] == [READER]
+    assert "payments/left_over: critical, naming" in aws.mail.messages[0]["text"]
+    assert "payments/check_out" not in aws.mail.messages[0]["text"]
+
+
+def wait_until_handed_on(stage: Stage, name: str) -> None:
+    """Wait until an entry over a repository waits for the channels beside Slack and the bus: what these refuse does not come to rest."""
+    for _ in range(60):
+        if any(HANDED_ON in stage.ledger.delivered(name, entry.number) for entry in stage.ledger.entries(name)):
+            return
+        stage.aws.settle(0.5)
 
 
 def step(stage: Stage, name: str, event: object) -> str:
@@ -131,13 +149,14 @@ def sweep(stage: Stage) -> None:
 def everything() -> bytes:
     """The demo's policy, and every setting that it leaves out."""
     settings = b"  ROOT:\n    scan_frequency: SCAN_ON_PUSH\n    encryption: KMS\n    unused: {after: 90d}\n"
-    return POLICY.read_bytes().replace(b"  ROOT:\n", settings) + b"limits: {calls_per_second: 1000, pull_metrics: true}\n"
+    policy = POLICY.read_bytes().replace(b"  ROOT:\n", settings).replace(b"naming: {severity: high}", b"naming: {severity: critical}")
+    return policy + b"limits: {calls_per_second: 1000, pull_metrics: true}\n"
 
 
 @pytest.fixture(scope="module")
 def journal() -> tuple[set[Use], set[Use], set[Use]]:
     """What the roles may do, what they did, and what they were refused: (role, action, resource)."""
-    with running(policy=everything()) as aws:
+    with running(policy=everything(), parameters={"CriticalAlerts": "fallback"}) as aws:
         stage = Stage(aws)
         stage.client("ecr").create_repository_creation_template(prefix="payments", appliedFor=["CREATE_ON_PUSH"])
         everything_happens(stage)

@@ -62,9 +62,20 @@ class PressesSettings(JudgingSettings, EventSettings, AskingSettings):
 
 
 class PublishSettings(Settings):
-    """What `publish` is told: the bus."""
+    """What `publish` is told: the bus; the channels that are told from a queue, and how many seconds an alert waits there for Slack."""
 
     event_bus: str = Field(alias="EVENT_BUS", min_length=1)
+    channels: str = Field("", alias="CHANNELS")
+    channels_queue_url: str = Field("", alias="CHANNELS_QUEUE_URL")
+    alerts_wait: int = Field(0, alias="ALERTS_WAIT", ge=0, le=900)
+
+
+class ChannelsSettings(Settings):
+    """What `channels` is told: the bus; the topic of alerts, "" for none, and whether one that Slack has taken needs no e-mail."""
+
+    event_bus: str = Field(alias="EVENT_BUS", min_length=1)
+    alert_topic: str = Field("", alias="ALERT_TOPIC")
+    alerts_after_slack: bool = Field(default=False, alias="ALERTS_AFTER_SLACK")
 
 
 class SweepSettings(JudgingSettings):

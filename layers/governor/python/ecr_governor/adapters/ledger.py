@@ -255,6 +255,11 @@ class DynamoDbLedger(LedgerTable):
             raise_translated(error, "dynamodb:Query")
         return [_entry_of(item) for item in reversed(answer["Items"])]
 
+    def entry(self, name: str, number: int) -> Entry | None:
+        """One entry of a repository; None if there is none of that number. Raises Throttled, Denied."""
+        item = self._get(key_of(name, f"entry#{number:012}"))
+        return _entry_of(item) if item else None
+
     def _put_record(self, record: RepositoryRecord, read_at: int) -> dict[str, Any]:
         item = {
             **key_of(record.name, "record"),

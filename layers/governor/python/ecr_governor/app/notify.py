@@ -11,8 +11,9 @@ from typing import Any
 
 from ecr_governor.app.errors import GovernorError, Undeliverable, Unintelligible
 from ecr_governor.app.living import Delivery, Teller, deliveries, freshen
-from ecr_governor.app.ports import Chat, Conversations, EventBus, Ledger, PolicySource
+from ecr_governor.app.ports import Chat, Conversations, Errands, EventBus, Ledger, PolicySource
 from ecr_governor.core.announcement import Announcement, Told, announce, bus_events
+from ecr_governor.core.errand import Channel, Errand, wanted_by
 from ecr_governor.core.messages import news, steps
 from ecr_governor.core.messages.burst import Burst, digest
 from ecr_governor.core.policy.notifications import SlackNotifications
@@ -23,8 +24,10 @@ from ecr_governor.core.sweep import worth_telling
 
 logger = logging.getLogger(__name__)
 
-BUS = "event-bus"
+BUS = Channel.EVENT_BUS.value
 CHAT = "slack"
+HANDED_ON = "handed-on"
+"""What the ledger remembers of an entry that waits in the queue for other channels."""
 NOT_NOTED = frozenset({"swept"})
 """Kinds of entries of which people are told by editing alone: it does no harm to do that again."""
 
@@ -32,19 +35,57 @@ Failed = frozenset[tuple[str, int]]
 """Entries, by repository and number, that could not be told of and must come again."""
 
 
-def tell_programs(entries: Sequence[Told], bus: EventBus, ledger: Ledger, account: str, region: str, now: datetime) -> Failed:
-    """Put the events of each entry on the bus; what was put is not put again when the entry comes again."""
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """The channels that are told from a queue, and how many seconds an alert waits there for Slack to take it first."""
+
+    queue: Errands
+    channels: frozenset[Channel]
+    alerts_wait: int = 0
+
+    def hand_on(self, entry: Told) -> bool:
+        """Put an entry where the channels that it is something for are told of it; False if there is none. Raises Throttled, Denied."""
+        wanted = sorted(wanted_by(entry) & self.channels)
+        if wanted:
+            waits = {Channel.ALERTS: self.alerts_wait}
+            self.queue.put([(Errand(channel, entry.repository, entry.number), waits.get(channel, 0)) for channel in wanted])
+        return bool(wanted)
+
+
+def tell_programs(
+    entries: Sequence[Told], bus: EventBus, ledger: Ledger, account: str, region: str, now: datetime, outlets: Outlets | None = None
+) -> Failed:
+    """Put the events of each entry on the bus, and hand it on to other channels; what was done is not done again when it comes again.
+
+    With `outlets`, what the bus refuses waits in their queue.
+    """
+
+    def put(entry: Told) -> bool:
+        events = bus_events(entry, account, region)
+        try:
+            if events:
+                bus.put(events)
+        except Undeliverable as refused:
+            if outlets is None:
+                raise
+            # A stream stands still at what fails. In the queue it holds up no other channel.
+            logger.warning("events wait in the queue", extra={"why": str(refused), "repository": entry.repository, "entry": entry.number})
+            outlets.queue.put([(Errand(Channel.EVENT_BUS, entry.repository, entry.number), 0)])
+            return False
+        return True
+
+    ways = {BUS: put, **({HANDED_ON: outlets.hand_on} if outlets else {})}
     failed: set[tuple[str, int]] = set()
     for entry in entries:
-        try:
-            if BUS in ledger.delivered(entry.repository, entry.number):
-                continue
-            if events := bus_events(entry, account, region):
-                bus.put(events)
-            ledger.mark_delivered(entry.repository, entry.number, BUS, now)
-        except GovernorError:
-            logger.exception("events not put", extra={"repository": entry.repository, "entry": entry.number})
-            failed.add((entry.repository, entry.number))
+        told: frozenset[str] | None = None
+        for channel, tell in ways.items():
+            try:
+                told = ledger.delivered(entry.repository, entry.number) if told is None else told
+                if channel not in told and tell(entry):
+                    ledger.mark_delivered(entry.repository, entry.number, channel, now)
+            except GovernorError:
+                logger.exception("not told to programs", extra={"channel": channel, "repository": entry.repository, "entry": entry.number})
+                failed.add((entry.repository, entry.number))
     return frozenset(failed)
 
 

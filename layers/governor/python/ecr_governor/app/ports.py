@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
+from ecr_governor.core.errand import Errand
 from ecr_governor.core.origin import AutomaticCreation, Push
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.record import Entry, RepositoryRecord
@@ -86,6 +87,9 @@ class Ledger(Protocol):
     def recent(self, name: str, limit: int) -> Sequence[Entry]:
         """A repository's newest entries, at most so many, oldest first."""
 
+    def entry(self, name: str, number: int) -> Entry | None:
+        """One entry of a repository; None if there is none of that number."""
+
     def retiring(self) -> Iterator[str]:
         """Names of repositories whose retirement is under way. The newest seconds may be missing."""
 
@@ -161,3 +165,17 @@ class EventBus(Protocol):
 
     def put(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Put events, each a detail type and a detail. Raises Undeliverable if any of them was not taken."""
+
+
+class Errands(Protocol):
+    """Where entries wait to be told by channels other than Slack and the event bus."""
+
+    def put(self, errands: Sequence[tuple[Errand, int]]) -> None:
+        """Put errands there, each to come out after so many seconds. Raises Throttled, Denied."""
+
+
+class AlertTopic(Protocol):
+    """Where people are told by e-mail of what cannot wait."""
+
+    def send(self, subject: str, text: str) -> None:
+        """Send an e-mail to all who have subscribed. Raises Undeliverable, also where nobody has."""

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ecr_governor.adapters.bus import EventBridgeBus
 from ecr_governor.adapters.conversations import DynamoDbConversations
+from ecr_governor.adapters.errands import SqsErrands
 from ecr_governor.adapters.ledger import told_from_image
 from ecr_governor.app import notify as telling
 from ecr_governor.bootstrap import started
-from ecr_governor.bootstrap.parts import client, ledger, now, policies
+from ecr_governor.bootstrap.parts import client, ledger, now, policies, sqs
 from ecr_governor.bootstrap.slack import chat
+from ecr_governor.core.errand import Channel
 from ecr_governor.observability import count
 from ecr_governor.settings import NotifySettings, PublishSettings, from_environment
 
@@ -35,7 +37,9 @@ def tell_people(event: Mapping[str, Any], context: Context) -> dict[str, list[di
 def tell_programs(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
     """Answer a batch of the ledger's stream with the entries that the bus did not take: Lambda goes on from the first."""
     settings = from_environment(PublishSettings, os.environ)
-    return _told(event, lambda entries: telling.tell_programs(entries, _bus(), ledger(), settings.account, settings.region, now()))
+    return _told(
+        event, lambda entries: telling.tell_programs(entries, _bus(), ledger(), settings.account, settings.region, now(), _outlets())
+    )
 
 
 def _told(event: Mapping[str, Any], tell: Callable[["list[Told]"], telling.Failed]) -> dict[str, list[dict[str, str]]]:
@@ -54,6 +58,13 @@ def _told(event: Mapping[str, Any], tell: Callable[["list[Told]"], telling.Faile
 @cache
 def _bus() -> EventBridgeBus:
     return EventBridgeBus(client("events"), from_environment(PublishSettings, os.environ).event_bus)
+
+
+@cache
+def _outlets() -> telling.Outlets | None:
+    settings = from_environment(PublishSettings, os.environ)
+    channels = frozenset(Channel(name) for name in settings.channels.split(",") if name)
+    return telling.Outlets(SqsErrands(sqs(), settings.channels_queue_url), channels, settings.alerts_wait) if channels else None
 
 
 def _people(context: Context) -> telling.People | None:

@@ -1,0 +1,31 @@
+"""What a channel is asked to tell: one entry of the ledger. It names the entry and says nothing itself, so that nothing can be put into it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ecr_governor.core.alert import is_critical
+from ecr_governor.core.announcement import Told
+
+
+class Channel(StrEnum):
+    """A channel that is told from a queue. Its name is also what the ledger remembers of who was told.
+
+    The event bus is told at once, and from the queue only if it refuses.
+    """
+
+    ALERTS = "alerts"
+    EVENT_BUS = "event-bus"
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One entry that one channel is to tell of."""
+
+    channel: Channel
+    repository: str
+    number: int
+
+
+def wanted_by(entry: Told) -> frozenset[Channel]:
+    """Say which channels an entry is something for."""
+    return frozenset({Channel.ALERTS}) if is_critical(entry) else frozenset()

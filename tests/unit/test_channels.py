@@ -1,0 +1,229 @@
+"""Channels beside Slack: what cannot wait reaches people by e-mail, once, by what is true by then, and never counts as said where nobody hears."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecr_governor.adapters.errands import as_message, errand_of
+from ecr_governor.app.channels import Services, tell
+from ecr_governor.app.errors import Rejected, Throttled, Undeliverable
+from ecr_governor.app.notify import BUS, CHAT, HANDED_ON, Outlets, tell_programs
+from ecr_governor.core.alert import Alert, alert_of, is_critical
+from ecr_governor.core.announcement import Told
+from ecr_governor.core.errand import Channel, Errand
+from ecr_governor.core.finding import Finding, FindingState
+from ecr_governor.core.messages.mail import AT_ONCE, SUBJECT_LIMIT, mail
+from ecr_governor.core.policy.model import Mode
+from ecr_governor.core.record import RepositoryRecord, append, finding_as_data
+from ecr_governor.core.retirement.state import Retirement, Stage
+from ecr_governor.core.severity import Severity
+from tests.fakes import ACCOUNT, REGION, T0, FakeBus, InMemoryLedger
+
+NAME = "payments/api"
+CRITICAL = Finding(NAME, "naming", Severity.CRITICAL, FindingState.OPEN, Mode.AUDIT, "it is called wrongly", (), T0)
+REASONS = [{"check": "unused", "seen": "no pull for 94 days", "weight": "for"}]
+
+
+def a_change(*opened: Finding) -> dict[str, Any]:
+    told = {"at": T0.isoformat(), "policy_hash": "abc", "discovered": False, "outcomes": [], "resolved": [], "gone": False}
+    return {**told, "opened": [finding_as_data(finding) for finding in opened], "changed": []}
+
+
+def a_step(to: str, **more: Any) -> dict[str, Any]:
+    return {"at": T0.isoformat(), "to": to, "intended": None, "delete_after": "2026-12-07", "reasons": REASONS, "owner": "payments", **more}
+
+
+class Topic:
+    """Keeps what it is sent, and refuses as long as `refusals` last."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.refusals: list[Undeliverable] = []
+
+    def send(self, subject: str, text: str) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.sent.append((subject, text))
+
+
+class Queue:
+    """Keeps what is put there."""
+
+    def __init__(self) -> None:
+        self.put_there: list[tuple[Errand, int]] = []
+        self.full = False
+
+    def put(self, errands: Any) -> None:
+        if self.full:
+            raise Throttled("sqs:SendMessage: full")
+        self.put_there += errands
+
+
+class World:
+    """A ledger with entries, and the two ends of the queue."""
+
+    def __init__(self, *, slack_first: bool = False) -> None:
+        self.ledger, self.topic, self.queue, self.bus = InMemoryLedger(), Topic(), Queue(), FakeBus()
+        self.outlets = Outlets(self.queue, frozenset({Channel.ALERTS}), 900 if slack_first else 0)
+        self.services = Services(self.ledger, ACCOUNT, REGION, self.bus, self.topic, slack_first=slack_first)
+
+    def write(self, kind: str, body: dict[str, Any], name: str = NAME, **record: Any) -> Told:
+        before = self.ledger.read(name) or RepositoryRecord(name)
+        written, entry = append(before, kind, body, **record)
+        self.ledger.write(written, entry)
+        return Told(name, entry.number, kind, body)
+
+    def hand_on(self, *entries: Told) -> frozenset[tuple[str, int]]:
+        return tell_programs(entries, self.bus, self.ledger, ACCOUNT, REGION, T0, self.outlets)
+
+    def deliver(self) -> frozenset[Errand]:
+        return tell([errand for errand, _ in self.queue.put_there], self.services, T0)
+
+
+def test_a_critical_finding_is_sent_once_however_often_it_comes() -> None:
+    world = World()
+    told = world.write("change", a_change(CRITICAL), findings=(CRITICAL,))
+    assert world.hand_on(told, told) == frozenset()
+    assert world.queue.put_there == [(Errand(Channel.ALERTS, NAME, 1), 0)]
+    for _ in range(3):
+        assert world.deliver() == frozenset()
+    ((subject, text),) = world.topic.sent
+    assert subject == "ECR Governor: critical, naming: payments/api"
+    assert "naming: it is called wrongly" in text
+    assert "Ledger: entry 1" in text
+    assert world.ledger.delivered(NAME, 1) == {BUS, HANDED_ON, Channel.ALERTS}
+
+
+@pytest.mark.parametrize("severity", [Severity.HIGH, Severity.MEDIUM, Severity.LOW])
+def test_what_is_not_critical_is_for_slack(severity: Severity) -> None:
+    world = World()
+    world.hand_on(world.write("change", a_change(replace(CRITICAL, severity=severity))))
+    world.hand_on(world.write("retirement", a_step("archived")), world.write("retirement", a_step("observed", why="somebody pulled")))
+    world.hand_on(world.write("sweep", {"at": T0.isoformat()}, "@sweep"))
+    assert world.queue.put_there == []
+
+
+def test_slack_has_a_quarter_of_an_hour_to_take_it_first() -> None:
+    world = World(slack_first=True)
+    first = world.write("change", a_change(CRITICAL), findings=(CRITICAL,))
+    second = world.write("retirement", a_step("marked"), retirement=Retirement(Stage.MARKED, T0))
+    world.hand_on(first, second)
+    assert [delay for _, delay in world.queue.put_there] == [900, 900]
+    world.ledger.mark_delivered(NAME, first.number, CHAT, T0)
+    assert world.deliver() == frozenset()
+    ((subject, text),) = world.topic.sent
+    assert subject == "ECR Governor: Marked as unused: payments/api"
+    assert "not before 2026-12-07" in text
+    assert "no pull for 94 days" in text
+    assert "does not begin it" in text
+
+
+def test_an_email_never_begins_the_grace_of_a_mark_nor_moves_it() -> None:
+    world = World()
+    marked = world.write("retirement", a_step("marked"), retirement=Retirement(Stage.MARKED, T0))
+    world.hand_on(marked)
+    world.deliver()
+    assert world.topic.sent
+    assert world.ledger.told_at(NAME, marked.number, CHAT) is None
+    world.ledger.mark_delivered(NAME, marked.number, CHAT, T0 + timedelta(hours=1))
+    world.ledger.mark_delivered(NAME, marked.number, Channel.ALERTS, T0 + timedelta(days=9))
+    assert world.ledger.told_at(NAME, marked.number, CHAT) == T0 + timedelta(hours=1)
+
+
+def test_where_nobody_hears_nothing_counts_as_said() -> None:
+    world = World()
+    world.hand_on(world.write("change", a_change(CRITICAL), findings=(CRITICAL,)))
+    world.topic.refusals = [Undeliverable("nobody has confirmed")]
+    assert world.deliver() == {Errand(Channel.ALERTS, NAME, 1)}
+    assert Channel.ALERTS not in world.ledger.delivered(NAME, 1)
+    assert world.deliver() == frozenset()
+    assert len(world.topic.sent) == 1
+
+
+def test_what_has_passed_is_not_sent() -> None:
+    world = World()
+    resolved = replace(CRITICAL, state=FindingState.RESOLVED)
+    world.hand_on(
+        world.write("change", a_change(CRITICAL), findings=(resolved,)),
+        world.write("retirement", a_step("marked"), retirement=Retirement(Stage.OBSERVED, T0)),
+        world.write("reminder", {**a_step("quarantined"), "working_days": 1}),
+    )
+    assert len(world.queue.put_there) == 3
+    assert world.deliver() == frozenset()
+    assert world.topic.sent == []
+
+
+def test_a_deletion_stays_news_whatever_has_come_in_its_place() -> None:
+    gone = Told(NAME, 1, "retirement", a_step("deleted"))
+    assert alert_of(gone, RepositoryRecord(NAME)) == Alert(gone, step="deleted")
+    kept = Told(NAME, 1, "retirement", a_step("archived"))
+    assert (is_critical(kept), alert_of(kept, None)) == (False, None)
+
+
+def test_many_at_once_are_few_emails_that_name_each() -> None:
+    world = World()
+    names = [f"payments/service-{number}" for number in range(AT_ONCE + 5)]
+    told = [world.write("retirement", a_step("marked"), name, retirement=Retirement(Stage.MARKED, T0)) for name in names]
+    world.hand_on(*told)
+    world.deliver()
+    assert [subject for subject, _ in world.topic.sent] == [f"ECR Governor: {AT_ONCE} alerts", "ECR Governor: 5 alerts"]
+    assert all(f"{name}: Marked as unused" in "".join(text for _, text in world.topic.sent) for name in names)
+
+
+def test_a_queue_that_refuses_keeps_nothing_from_the_bus_nor_a_bus_from_the_queue() -> None:
+    world = World()
+    told = world.write("change", a_change(CRITICAL), findings=(CRITICAL,))
+    world.queue.full = True
+    assert world.hand_on(told) == {(NAME, 1)}
+    assert len(world.bus.events) == 1
+    world.queue.full = False
+    other = world.write("change", a_change(CRITICAL), findings=(CRITICAL,))
+    world.bus.refusals = [Undeliverable("events:PutEvents: InternalFailure")] * 2
+    assert world.hand_on(told, other) == frozenset()
+    assert [(errand.channel, errand.number) for errand, _ in world.queue.put_there] == [
+        (Channel.ALERTS, 1),
+        (Channel.EVENT_BUS, 2),
+        (Channel.ALERTS, 2),
+    ]
+    assert world.deliver() == {Errand(Channel.EVENT_BUS, NAME, 2)}
+    assert len(world.topic.sent) == 1
+    for _ in range(2):
+        assert world.deliver() == frozenset()
+    assert [detail["ledger_entry"] for _, detail in world.bus.events] == [1, 2]
+
+
+def test_an_errand_names_an_entry_and_says_nothing() -> None:
+    world = World()
+    assert tell([Errand(Channel.ALERTS, "nobody/knows", 7)], world.services, T0) == frozenset()
+    assert world.topic.sent == []
+    errand = Errand(Channel.ALERTS, NAME, 7)
+    assert errand_of(as_message(errand)) == errand
+    for text in ("", "[]", '{"channel": "fax", "repository": "a", "number": 1}', '{"channel": "alerts", "repository": "a"}'):
+        with pytest.raises(Rejected, match="no errand"):
+            errand_of(text)
+
+
+@given(st.lists(st.text(min_size=1, max_size=400), min_size=5, max_size=5), st.integers(1, AT_ONCE))
+def test_foreign_text_stays_text_and_within_what_sns_takes(texts: list[str], count: int) -> None:
+    name, reason, owner, seen, day = (text + " http://evil.example\r\nBcc: x www.evil.example" for text in texts)
+    findings = tuple(
+        replace(CRITICAL, rule=rule, reason=reason * 9) for rule in ("naming", "scanning", "encryption", "unused", "image-tag")
+    )
+    because = [{"check": "unused", "seen": seen * 9, "weight": "for"}] * 9
+    alerts = [
+        Alert(Told(name, 1, "change", a_change()), findings=findings),
+        Alert(Told(name, 2, "retirement", a_step("marked", owner=owner, reasons=because, delete_after=day)), step="marked"),
+    ] * count
+    subject, text = mail(alerts[:AT_ONCE], ACCOUNT, REGION)
+    assert len(subject) <= SUBJECT_LIMIT
+    assert subject.isascii()
+    assert subject.isprintable()
+    assert len(text.encode("utf-8", "replace")) < 200_000
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "://" not in text
+    assert "www." not in text
+    assert not [line for line in text.splitlines() if line.startswith("Bcc")]
