@@ -15,7 +15,7 @@ from botocore.config import Config
 from moto.core.base_backend import BackendDict
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from local import containers, ecr
+from local import containers, ecr, security_hub
 from local.access import enforcement
 from local.access.journal import Journal
 from local.access.policy import Access
@@ -154,6 +154,7 @@ class EmbeddedAws:
         self._undo += [
             containers.install(),
             self.mail.install(),
+            security_hub.install(),
             events_api.install(self.bus),
             lambda_api.install(self.lambdas),
             states_api.install(self.states),

@@ -416,3 +416,23 @@ namespaces:
 """
 HOUR = timedelta(hours=1)
 THROTTLED = Throttled("ecr:DescribeRepositories: ThrottlingException")
+
+
+class FakeSecurityHub:
+    """Security Hub in memory: findings by id, of which an older update changes nothing; `refused` ids are not taken."""
+
+    product = f"arn:aws:securityhub:{REGION}:{ACCOUNT}:product/{ACCOUNT}/default"
+
+    def __init__(self) -> None:
+        self.findings: dict[str, dict[str, Any]] = {}
+        self.refused: dict[str, str] = {}
+        self.troubles: list[Undeliverable] = []
+
+    def put(self, findings: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        if self.troubles:
+            raise self.troubles.pop(0)
+        for finding in findings:
+            there = self.findings.get(finding["Id"])
+            if finding["Id"] not in self.refused and (there is None or there["UpdatedAt"] < finding["UpdatedAt"]):
+                self.findings[finding["Id"]] = dict(finding)
+        return {finding["Id"]: self.refused[finding["Id"]] for finding in findings if finding["Id"] in self.refused}

@@ -208,6 +208,12 @@ def _sns(call: Call) -> Iterator[Found]:
     yield operation, arn or "*", {}
 
 
+def _security_hub(call: Call) -> Iterator[Found]:
+    if call.operation != "BatchImportFindings":
+        return _plain(call)
+    return _plain(call, *sorted({str(each.get("ProductArn", "*")) for each in call.params.get("Findings", [])}))
+
+
 def _lambda(call: Call) -> Iterator[Found]:
     operation = {"Invoke": "InvokeFunction", "InvokeAsync": "InvokeFunction"}.get(call.operation, call.operation)
     name = call.params.get("FunctionName")
@@ -262,6 +268,7 @@ RESOURCES: dict[str, Callable[[Call], Iterator[Found]]] = {
     "events": _events,
     "secretsmanager": _secrets,
     "ssm": _ssm,
+    "securityhub": _security_hub,
     "sns": _sns,
     "awslambda": _lambda,
     "logs": _logs,

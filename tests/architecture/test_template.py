@@ -193,11 +193,15 @@ def test_what_anybody_can_call_exists_only_with_buttons_and_can_only_hand_on() -
 def test_other_channels_exist_only_where_they_are_wanted_and_can_only_tell() -> None:
     source = template()
     ours = {name for name in source["Resources"] if name.startswith(("Channels", "AlertTopic"))}
-    assert {source["Resources"][name].get("Condition") for name in ours} == {"Channels"}
+    assert {source["Resources"][name].get("Condition") for name in ours} == {"Channels", "HasAlerts"}
     assert source["Parameters"]["CriticalAlerts"]["Default"] == "off"
-    telling = {"events:PutEvents", "sns:Publish", "sns:GetTopicAttributes"}
+    assert source["Parameters"]["SecurityHubFindings"]["Default"] == "false"
+    telling = {"events:PutEvents", "sns:Publish", "sns:GetTopicAttributes", "securityhub:BatchImportFindings"}
     reading = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "dynamodb:GetItem", "dynamodb:UpdateItem"}
     assert {each for each in actions("ChannelsRole") if not each.startswith("logs:")} == telling | reading
+    # What one channel may do is granted with that channel alone.
+    optional = {policy["Fn::If"][0] for policy in of_type("AWS::IAM::Role")["ChannelsRole"]["Policies"] if "Fn::If" in policy}
+    assert optional == {"HasAlerts", "HasSecurityHub"}
 
 
 def test_at_most_two_functions_read_the_ledgers_stream() -> None:

@@ -44,6 +44,7 @@ def everything_happens(stage: Stage) -> None:
     assert aws.stack is not None
     stage.client("sns").subscribe(TopicArn=aws.stack.outputs["AlertTopicArn"], Protocol="email", Endpoint=READER)
     assert aws.mail.confirm(READER) == 1
+    stage.client("securityhub").enable_security_hub()
     stage.push("payments/api:v1.0.0", CI)
     stage.settle()
     stage.push("payments/api:v1.0.1", CI)
@@ -121,6 +122,9 @@ def nobody_can_be_told_for_a_day(stage: Stage) -> None:
     assert [each["to"] for each in aws.mail.messages] == [READER]
     assert "payments/left_over: critical, naming" in aws.mail.messages[0]["text"]
     assert "payments/check_out" not in aws.mail.messages[0]["text"]
+    held = {each["Title"]: each["RecordState"] for each in stage.client("securityhub").get_findings(MaxResults=100)["Findings"]}
+    assert held["naming: payments/left_over"] == "ACTIVE"
+    assert held["tag-mutability: payments/left_over"] == "ARCHIVED"
 
 
 def wait_until_handed_on(stage: Stage, name: str) -> None:
@@ -156,7 +160,7 @@ def everything() -> bytes:
 @pytest.fixture(scope="module")
 def journal() -> tuple[set[Use], set[Use], set[Use]]:
     """What the roles may do, what they did, and what they were refused: (role, action, resource)."""
-    with running(policy=everything(), parameters={"CriticalAlerts": "fallback"}) as aws:
+    with running(policy=everything(), parameters={"CriticalAlerts": "fallback", "SecurityHubFindings": "true"}) as aws:
         stage = Stage(aws)
         stage.client("ecr").create_repository_creation_template(prefix="payments", appliedFor=["CREATE_ON_PUSH"])
         everything_happens(stage)

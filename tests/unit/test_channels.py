@@ -20,8 +20,9 @@ from ecr_governor.core.messages.mail import AT_ONCE, SUBJECT_LIMIT, mail
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import RepositoryRecord, append, finding_as_data
 from ecr_governor.core.retirement.state import Retirement, Stage
+from ecr_governor.core.security_finding import DESCRIPTION_LIMIT, TITLE_LIMIT, security_finding
 from ecr_governor.core.severity import Severity
-from tests.fakes import ACCOUNT, REGION, T0, FakeBus, InMemoryLedger
+from tests.fakes import ACCOUNT, REGION, T0, FakeBus, FakeSecurityHub, InMemoryLedger
 
 NAME = "payments/api"
 CRITICAL = Finding(NAME, "naming", Severity.CRITICAL, FindingState.OPEN, Mode.AUDIT, "it is called wrongly", (), T0)
@@ -66,10 +67,11 @@ class Queue:
 class World:
     """A ledger with entries, and the two ends of the queue."""
 
-    def __init__(self, *, slack_first: bool = False) -> None:
+    def __init__(self, channels: frozenset[Channel] = frozenset({Channel.ALERTS}), *, slack_first: bool = False) -> None:
         self.ledger, self.topic, self.queue, self.bus = InMemoryLedger(), Topic(), Queue(), FakeBus()
-        self.outlets = Outlets(self.queue, frozenset({Channel.ALERTS}), 900 if slack_first else 0)
-        self.services = Services(self.ledger, ACCOUNT, REGION, self.bus, self.topic, slack_first=slack_first)
+        self.hub, self.now = FakeSecurityHub(), T0
+        self.outlets = Outlets(self.queue, channels, 900 if slack_first else 0)
+        self.services = Services(self.ledger, ACCOUNT, REGION, self.bus, self.topic, slack_first=slack_first, security_hub=self.hub)
 
     def write(self, kind: str, body: dict[str, Any], name: str = NAME, **record: Any) -> Told:
         before = self.ledger.read(name) or RepositoryRecord(name)
@@ -81,7 +83,7 @@ class World:
         return tell_programs(entries, self.bus, self.ledger, ACCOUNT, REGION, T0, self.outlets)
 
     def deliver(self) -> frozenset[Errand]:
-        return tell([errand for errand, _ in self.queue.put_there], self.services, T0)
+        return tell([errand for errand, _ in self.queue.put_there], self.services, self.now)
 
 
 def test_a_critical_finding_is_sent_once_however_often_it_comes() -> None:
@@ -227,3 +229,96 @@ def test_foreign_text_stays_text_and_within_what_sns_takes(texts: list[str], cou
     assert "://" not in text
     assert "www." not in text
     assert not [line for line in text.splitlines() if line.startswith("Bcc")]
+
+
+# --- Security Hub -----------------------------------------------------------------------------------------------------------------------
+
+HUB = frozenset({Channel.SECURITY_HUB})
+HIGH = replace(CRITICAL, rule="scanning", severity=Severity.HIGH)
+
+
+def states(world: World) -> dict[str, str]:
+    return {each["Title"]: each["RecordState"] for each in world.hub.findings.values()}
+
+
+def test_a_finding_is_active_while_it_is_open_and_archived_afterwards() -> None:
+    world = World(HUB)
+    world.hand_on(world.write("change", a_change(CRITICAL, HIGH), findings=(CRITICAL, HIGH)))
+    assert world.deliver() == frozenset()
+    assert states(world) == {"naming: payments/api": "ACTIVE", "scanning: payments/api": "ACTIVE"}
+    resolved = replace(CRITICAL, state=FindingState.RESOLVED, resolution="it is compliant again")
+    world.hand_on(world.write("swept", {**a_change(), "resolved": [finding_as_data(resolved)]}, findings=(resolved, HIGH)))
+    world.now += timedelta(hours=1)
+    assert world.deliver() == frozenset()
+    assert states(world) == {"naming: payments/api": "ARCHIVED", "scanning: payments/api": "ACTIVE"}
+    (archived,) = [each for each in world.hub.findings.values() if each["RecordState"] == "ARCHIVED"]
+    assert archived["Description"] == "it is called wrongly (resolved: it is compliant again)"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_whichever_entry_comes_last_what_is_true_now_stands_there(order: tuple[int, int]) -> None:
+    world = World(HUB)
+    resolved = replace(CRITICAL, state=FindingState.RESOLVED)
+    entries = [
+        world.write("change", a_change(CRITICAL), findings=(CRITICAL,)),
+        world.write("change", {**a_change(), "resolved": [finding_as_data(resolved)]}, findings=(resolved,)),
+    ]
+    for which in order:
+        world.hand_on(entries[which])
+        world.now += timedelta(seconds=1)
+        world.deliver()
+    assert states(world) == {"naming: payments/api": "ARCHIVED"}
+
+
+def test_what_is_exempt_by_now_is_archived_with_the_next_entry() -> None:
+    world = World(HUB)
+    exempt = replace(CRITICAL, state=FindingState.EXEMPT, resolution="until 2027-03-31, search: renamed")
+    world.hand_on(world.write("change", a_change(HIGH), findings=(exempt, HIGH)))
+    world.deliver()
+    assert states(world) == {"naming: payments/api": "ARCHIVED", "scanning: payments/api": "ACTIVE"}
+
+
+def test_one_finding_that_is_not_taken_brings_back_its_repository_alone() -> None:
+    world = World(HUB)
+    for name in ("payments/one", "payments/two"):
+        finding = replace(CRITICAL, repository=name)
+        world.hand_on(world.write("change", a_change(finding), name, findings=(finding,)))
+    bad = security_finding(replace(CRITICAL, repository="payments/one"), world.hub.product, T0)["Id"]
+    world.hub.refused = {bad: "InvalidInput: something"}
+    assert world.deliver() == {Errand(Channel.SECURITY_HUB, "payments/one", 1)}
+    assert states(world) == {"naming: payments/two": "ACTIVE"}
+    world.hub.refused = {}
+    assert world.deliver() == frozenset()
+    assert len(states(world)) == 2
+    world.hub.troubles = [Undeliverable("securityhub:BatchImportFindings: InternalException")]
+    assert world.deliver() == frozenset()
+    assert world.hub.troubles, "what was taken is not put there again"
+
+
+def test_a_hub_that_does_not_answer_keeps_no_other_channel_waiting() -> None:
+    world = World(HUB | {Channel.ALERTS})
+    world.hand_on(world.write("change", a_change(CRITICAL), findings=(CRITICAL,)))
+    world.hub.troubles = [Undeliverable("securityhub:BatchImportFindings: InternalException")]
+    assert world.deliver() == {Errand(Channel.SECURITY_HUB, NAME, 1)}
+    assert len(world.topic.sent) == 1
+    assert world.deliver() == frozenset()
+    assert len(world.topic.sent) == 1
+
+
+def test_only_what_is_said_of_findings_goes_to_security_hub() -> None:
+    world = World(HUB)
+    world.hand_on(world.write("change", a_change()), world.write("retirement", a_step("marked")))
+    assert world.queue.put_there == []
+
+
+@given(st.text(max_size=3000), st.text(max_size=400), st.sampled_from(FindingState))
+def test_whatever_a_finding_says_security_hub_takes_it(reason: str, resolution: str, state: FindingState) -> None:
+    finding = replace(CRITICAL, repository="a" * 256, reason=reason, resolution=resolution, state=state)
+    made = security_finding(finding, FakeSecurityHub.product, T0)
+    assert 0 < len(made["Title"]) <= TITLE_LIMIT
+    assert 0 < len(made["Description"]) <= DESCRIPTION_LIMIT
+    assert made["Description"].strip()
+    assert made["Description"].isprintable()
+    assert len(made["Id"]) <= 512
+    assert (made["RecordState"] == "ACTIVE") is (state is FindingState.OPEN)
+    assert not made.keys() & {"Workflow", "Note", "UserDefinedFields", "VerificationState", "Severity", "Types"}

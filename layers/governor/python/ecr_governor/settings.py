@@ -71,11 +71,17 @@ class PublishSettings(Settings):
 
 
 class ChannelsSettings(Settings):
-    """What `channels` is told: the bus; the topic of alerts, "" for none, and whether one that Slack has taken needs no e-mail."""
+    """What `channels` is told: the bus; the topic of alerts, and whether one that Slack has taken needs no e-mail; Security Hub's product.
+
+    What is "" is not deployed.
+    """
 
     event_bus: str = Field(alias="EVENT_BUS", min_length=1)
     alert_topic: str = Field("", alias="ALERT_TOPIC")
     alerts_after_slack: bool = Field(default=False, alias="ALERTS_AFTER_SLACK")
+    security_hub: str = Field(
+        "", alias="SECURITY_HUB_PRODUCT", pattern=r"^(|arn:[a-z-]+:securityhub:[a-z0-9-]+:\d{12}:product/\d{12}/default)$"
+    )
 
 
 class SweepSettings(JudgingSettings):

@@ -4,15 +4,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from ecr_governor.app.errors import GovernorError, Unintelligible
+from ecr_governor.app.errors import GovernorError, Undeliverable, Unintelligible
 from ecr_governor.app.notify import CHAT
-from ecr_governor.app.ports import AlertTopic, EventBus, Ledger
+from ecr_governor.app.ports import AlertTopic, EventBus, Ledger, SecurityHub
 from ecr_governor.core.alert import Alert, alert_of
 from ecr_governor.core.announcement import Told, bus_events
 from ecr_governor.core.errand import Channel, Errand
 from ecr_governor.core.messages.mail import AT_ONCE, mail
 from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.security_finding import security_findings
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +32,14 @@ class Services:
     bus: EventBus
     alerts: AlertTopic | None = None
     slack_first: bool = False
+    security_hub: SecurityHub | None = None
 
 
 def tell(errands: Sequence[Errand], services: Services, now: datetime) -> Failed:
     """Do errands, each channel for itself; what was done is not done again when an errand comes again."""
     of = {channel: [errand for errand in dict.fromkeys(errands) if errand.channel is channel] for channel in Channel}
-    return _put_events(of[Channel.EVENT_BUS], services, now) | _send_alerts(of[Channel.ALERTS], services, now)
+    alerted = _send_alerts(of[Channel.ALERTS], services, now)
+    return _put_events(of[Channel.EVENT_BUS], services, now) | alerted | _put_findings(of[Channel.SECURITY_HUB], services, now)
 
 
 def _put_events(errands: Sequence[Errand], services: Services, now: datetime) -> Failed:
@@ -78,6 +82,39 @@ def _alert(errand: Errand, services: Services) -> Alert | None:
         return None
     entry = _entry(errand, services)
     return alert_of(entry, _record(errand, services)) if entry else None
+
+
+def _put_findings(errands: Sequence[Errand], services: Services, now: datetime) -> Failed:
+    """Bring Security Hub up to date with the repositories that these entries are of."""
+    hub, failed = services.security_hub, set[Errand]()
+    findings: dict[str, dict[str, Any]] = {}
+    ids: dict[Errand, set[str]] = {}
+    for errand in errands if hub else ():
+        try:
+            entry, record = (None, None) if _told(errand, services) else (_entry(errand, services), services.ledger.read(errand.repository))
+        except GovernorError as trouble:
+            # Of a record that is not understood nobody knows what is open.
+            failed |= _put_back([errand], trouble)
+            continue
+        if hub and entry and record:
+            current = {each["Id"]: each for each in security_findings(entry, record, hub.product, now)}
+            findings |= current
+            ids[errand] = set(current)
+    if hub is None or not ids:
+        return frozenset(failed)
+    try:
+        refused = hub.put(list(findings.values()))
+    except GovernorError as trouble:
+        return frozenset(failed | _put_back(list(ids), trouble))
+    for errand, its in ids.items():
+        if why := [refused[each] for each in sorted(its) if each in refused]:
+            failed |= _put_back([errand], Undeliverable(why[0]))
+            continue
+        try:
+            _note([errand], services, now)
+        except GovernorError as trouble:
+            failed |= _put_back([errand], trouble)
+    return frozenset(failed)
 
 
 def _told(errand: Errand, services: Services) -> bool:

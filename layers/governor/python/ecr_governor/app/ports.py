@@ -179,3 +179,14 @@ class AlertTopic(Protocol):
 
     def send(self, subject: str, text: str) -> None:
         """Send an e-mail to all who have subscribed. Raises Undeliverable, also where nobody has."""
+
+
+class SecurityHub(Protocol):
+    """Where findings are collected from many sources."""
+
+    @property
+    def product(self) -> str:
+        """The ARN of the product that findings are sent as."""
+
+    def put(self, findings: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Bring findings up to date; give those that were not taken, by id, with the reason. Raises Undeliverable if none was."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ecr_governor.adapters.bus import EventBridgeBus
 from ecr_governor.adapters.errands import errand_of
+from ecr_governor.adapters.security_hub import AwsSecurityHub
 from ecr_governor.adapters.topic import SnsTopic
 from ecr_governor.app.channels import Services, tell
 from ecr_governor.app.errors import Rejected
@@ -45,6 +46,7 @@ def _services() -> Services:
         bus=EventBridgeBus(client("events"), settings.event_bus),
         alerts=SnsTopic(client("sns"), settings.alert_topic) if settings.alert_topic else None,
         slack_first=settings.alerts_after_slack,
+        security_hub=AwsSecurityHub(client("securityhub"), settings.security_hub) if settings.security_hub else None,
     )
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from ecr_governor.core.alert import is_critical
 from ecr_governor.core.announcement import Told
+from ecr_governor.core.security_finding import is_for_security_hub
 
 
 class Channel(StrEnum):
@@ -15,6 +16,7 @@ class Channel(StrEnum):
 
     ALERTS = "alerts"
     EVENT_BUS = "event-bus"
+    SECURITY_HUB = "security-hub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +30,5 @@ class Errand:
 
 def wanted_by(entry: Told) -> frozenset[Channel]:
     """Say which channels an entry is something for."""
-    return frozenset({Channel.ALERTS}) if is_critical(entry) else frozenset()
+    kinds = {Channel.ALERTS: is_critical, Channel.SECURITY_HUB: is_for_security_hub}
+    return frozenset(channel for channel, is_for in kinds.items() if is_for(entry))
