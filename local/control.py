@@ -30,7 +30,7 @@ class Control:
     """Answers GET and POST requests; arguments come from the query or a JSON body.
 
     `status`, `settle` (timeout), `advance` (seconds, timeout), `deploy` (template, parameters, stack_name), `shutdown`,
-    `slack` (what `Slack.behave` takes), `slack/messages`, `slack/channel` (id, name), `slack/delete` (ts), `mail`, `mail/confirm` (address), `logs` (function), `authorizations`, `events`, `trail`,
+    `slack` (what `Slack.behave` takes), `slack/messages`, `slack/channel` (id, name), `slack/delete` (ts), `mail`, `mail/confirm` (address), `sink`, `logs` (function), `authorizations`, `events`, `trail`,
     `faults` (what `local.ecr.faults.add` takes, and `clear` to take earlier ones away), `stack`, `lose` (share, seed), `lost`,
     `kill` (function, call, when, or clear), `calls` (reset).
     """
@@ -49,6 +49,7 @@ class Control:
             "slack/delete": lambda arguments: aws.slack.delete(arguments["ts"]),
             "mail": lambda _: aws.mail.messages,
             "mail/confirm": lambda arguments: {"confirmed": aws.mail.confirm(arguments["address"])},
+            "sink": lambda _: aws.sink.requests,
             "logs": self._logs,
             "authorizations": self._authorizations,
             "events": lambda _: list(aws.bus.history),

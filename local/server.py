@@ -37,6 +37,7 @@ from local.queues import store
 from local.queues.mapping import Pace
 from local.queues.sqs_poller import SqsPoller
 from local.registry import Registry
+from local.sink import Sink
 from local.slack.server import Slack
 from local.stack.context import Rooms
 from local.stack.stack import Stack, may_invoke
@@ -114,6 +115,7 @@ class EmbeddedAws:
         self.registry = Registry(0, account=account, region=region)
         self.slack = Slack()
         self.mail = Mail(account, region, self.clock)
+        self.sink = Sink()
         self.workloads = Workloads(account, region)
         self.stack: Stack | None = None
         self.stopped = threading.Event()
@@ -187,6 +189,7 @@ class EmbeddedAws:
         self.states.close()
         self.lambdas.close()
         self.slack.stop()
+        self.sink.stop()
         self.registry.stop()
         if self._server is not None:
             self._server.shutdown()

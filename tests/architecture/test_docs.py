@@ -249,10 +249,8 @@ def test_the_example_of_a_cronjob_fits_together_and_calls_a_command_that_there_i
 
 def granted(template: Mapping[str, Any]) -> set[tuple[str, str, str]]:
     """Function, action and when, for every statement of the functions' roles. Logging is left out."""
-    conditions = {"Enforce": "Enforce", "HasSlack": "Slack", "Channels": "Channels"} | {
-        "HasAlerts": "Alerts",
-        "HasSecurityHub": "Security Hub",
-    }
+    channels = {"Channels": "Channels", "HasAlerts": "Alerts", "HasSecurityHub": "Security Hub", "HasWebhook": "Webhook"}
+    conditions = {"Enforce": "Enforce", "HasSlack": "Slack", **channels}
     found: set[tuple[str, str, str]] = set()
     for resource in template["Resources"].values():
         if resource["Type"] != "AWS::Serverless::Function":

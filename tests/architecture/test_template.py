@@ -196,12 +196,19 @@ def test_other_channels_exist_only_where_they_are_wanted_and_can_only_tell() -> 
     assert {source["Resources"][name].get("Condition") for name in ours} == {"Channels", "HasAlerts"}
     assert source["Parameters"]["CriticalAlerts"]["Default"] == "off"
     assert source["Parameters"]["SecurityHubFindings"]["Default"] == "false"
-    telling = {"events:PutEvents", "sns:Publish", "sns:GetTopicAttributes", "securityhub:BatchImportFindings"}
+    assert source["Parameters"]["WebhookSecretName"]["Default"] == ""
+    telling = {
+        "events:PutEvents",
+        "sns:Publish",
+        "sns:GetTopicAttributes",
+        "securityhub:BatchImportFindings",
+        "secretsmanager:GetSecretValue",
+    }
     reading = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "dynamodb:GetItem", "dynamodb:UpdateItem"}
     assert {each for each in actions("ChannelsRole") if not each.startswith("logs:")} == telling | reading
     # What one channel may do is granted with that channel alone.
     optional = {policy["Fn::If"][0] for policy in of_type("AWS::IAM::Role")["ChannelsRole"]["Policies"] if "Fn::If" in policy}
-    assert optional == {"HasAlerts", "HasSecurityHub"}
+    assert optional == {"HasAlerts", "HasSecurityHub", "HasWebhook"}
 
 
 def test_at_most_two_functions_read_the_ledgers_stream() -> None:
@@ -288,8 +295,8 @@ def test_every_text_parameter_is_checked_grouped_and_harmless_by_default() -> No
 
 @pytest.mark.parametrize("secret", ["https://hooks.slack.com/services/T0/B0/x", "xoxb-1234 5678", "a:b"])
 def test_a_webhook_address_is_refused_where_a_secrets_name_belongs(secret: str) -> None:
-    pattern = template()["Parameters"]["SlackSecretName"]["AllowedPattern"]
-    assert not re.fullmatch(pattern, secret)
+    for parameter in ("SlackSecretName", "WebhookSecretName"):
+        assert not re.fullmatch(template()["Parameters"][parameter]["AllowedPattern"], secret)
 
 
 def test_handlers_are_short_and_import_only_what_they_are_given() -> None:

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.timeout(400)
 
 CI = "ci-payments/build-1"
 READER = "platform@example.com"
+CHANNELS = {"CriticalAlerts": "fallback", "SecurityHubFindings": "true", "WebhookSecretName": "ecr-governor/webhook"}
 ROLES = (
     "RepositoryEventsRole",
     "ImageEventsRole",
@@ -45,6 +46,7 @@ def everything_happens(stage: Stage) -> None:
     stage.client("sns").subscribe(TopicArn=aws.stack.outputs["AlertTopicArn"], Protocol="email", Endpoint=READER)
     assert aws.mail.confirm(READER) == 1
     stage.client("securityhub").enable_security_hub()
+    stage.client("secretsmanager").create_secret(Name=CHANNELS["WebhookSecretName"], SecretString=aws.sink.secret)
     stage.push("payments/api:v1.0.0", CI)
     stage.settle()
     stage.push("payments/api:v1.0.1", CI)
@@ -125,6 +127,8 @@ def nobody_can_be_told_for_a_day(stage: Stage) -> None:
     held = {each["Title"]: each["RecordState"] for each in stage.client("securityhub").get_findings(MaxResults=100)["Findings"]}
     assert held["naming: payments/left_over"] == "ACTIVE"
     assert held["tag-mutability: payments/left_over"] == "ARCHIVED"
+    (sent,) = [each for each in aws.sink.requests if each["headers"]["X-Ecr-Governor-Id"].endswith("/payments/left_over#2")]
+    assert [each["detail-type"] for each in json.loads(sent["body"])["events"]].count("Finding Resolved") == 3
 
 
 def wait_until_handed_on(stage: Stage, name: str) -> None:
@@ -160,7 +164,7 @@ def everything() -> bytes:
 @pytest.fixture(scope="module")
 def journal() -> tuple[set[Use], set[Use], set[Use]]:
     """What the roles may do, what they did, and what they were refused: (role, action, resource)."""
-    with running(policy=everything(), parameters={"CriticalAlerts": "fallback", "SecurityHubFindings": "true"}) as aws:
+    with running(policy=everything(), parameters=CHANNELS) as aws:
         stage = Stage(aws)
         stage.client("ecr").create_repository_creation_template(prefix="payments", appliedFor=["CREATE_ON_PUSH"])
         everything_happens(stage)

@@ -51,6 +51,19 @@ class Topic:
         self.sent.append((subject, text))
 
 
+class Hook:
+    """Keeps what it is sent, and refuses as long as `refusals` last."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, Any]] = []
+        self.refusals: list[Undeliverable | None] = []
+
+    def post(self, identity: str, document: Any, now: Any) -> None:
+        if self.refusals and (refusal := self.refusals.pop(0)):
+            raise refusal
+        self.taken.append((identity, document))
+
+
 class Queue:
     """Keeps what is put there."""
 
@@ -69,9 +82,11 @@ class World:
 
     def __init__(self, channels: frozenset[Channel] = frozenset({Channel.ALERTS}), *, slack_first: bool = False) -> None:
         self.ledger, self.topic, self.queue, self.bus = InMemoryLedger(), Topic(), Queue(), FakeBus()
-        self.hub, self.now = FakeSecurityHub(), T0
+        self.hub, self.hook, self.now = FakeSecurityHub(), Hook(), T0
         self.outlets = Outlets(self.queue, channels, 900 if slack_first else 0)
-        self.services = Services(self.ledger, ACCOUNT, REGION, self.bus, self.topic, slack_first=slack_first, security_hub=self.hub)
+        self.services = Services(
+            self.ledger, ACCOUNT, REGION, self.bus, self.topic, slack_first=slack_first, security_hub=self.hub, webhook=self.hook
+        )
 
     def write(self, kind: str, body: dict[str, Any], name: str = NAME, **record: Any) -> Told:
         before = self.ledger.read(name) or RepositoryRecord(name)
@@ -322,3 +337,53 @@ def test_whatever_a_finding_says_security_hub_takes_it(reason: str, resolution: 
     assert len(made["Id"]) <= 512
     assert (made["RecordState"] == "ACTIVE") is (state is FindingState.OPEN)
     assert not made.keys() & {"Workflow", "Note", "UserDefinedFields", "VerificationState", "Severity", "Types"}
+
+
+# --- webhook ----------------------------------------------------------------------------------------------------------------------------
+
+HOOK = frozenset({Channel.WEBHOOK})
+
+
+def test_a_webhook_gets_the_events_of_the_bus_once_and_by_a_name_that_stays() -> None:
+    world = World(HOOK)
+    told = [world.write("change", a_change(HIGH)), world.write("retirement", a_step("archived")), world.write("change", a_change())]
+    world.hand_on(*told)
+    for _ in range(2):
+        assert world.deliver() == frozenset()
+    assert [identity for identity, _ in world.hook.taken] == [f"{ACCOUNT}/{REGION}/{NAME}#1", f"{ACCOUNT}/{REGION}/{NAME}#2"]
+    sent = [(each["detail-type"], each["detail"]) for _, document in world.hook.taken for each in document["events"]]
+    assert sent == world.bus.events
+
+
+def test_once_the_receiver_does_not_answer_the_rest_waits() -> None:
+    world = World(HOOK)
+    world.hand_on(*(world.write("change", a_change(HIGH)) for _ in range(4)))
+    world.hook.refusals = [None, Undeliverable("the webhook answered 503")]
+    assert {errand.number for errand in world.deliver()} == {2, 3, 4}
+    assert len(world.hook.taken) == 1
+    assert world.deliver() == frozenset()
+    assert len(world.hook.taken) == 4
+
+
+def test_one_that_is_refused_for_itself_keeps_no_other_waiting() -> None:
+    world = World(HOOK)
+    world.hand_on(*(world.write("change", a_change(HIGH)) for _ in range(3)))
+    world.hook.refusals = [Undeliverable("the webhook answered 422", only_this_one=True)]
+    assert {errand.number for errand in world.deliver()} == {1}
+    assert [identity.rpartition("#")[2] for identity, _ in world.hook.taken] == ["2", "3"]
+
+
+def test_without_time_nothing_more_is_begun() -> None:
+    world = World(HOOK)
+    world.hand_on(*(world.write("change", a_change(HIGH)) for _ in range(3)))
+    world.services = replace(world.services, may_go_on=lambda: not world.hook.taken)
+    assert {errand.number for errand in world.deliver()} == {2, 3}
+
+
+def test_what_was_switched_off_since_is_told_nowhere_and_does_not_come_again() -> None:
+    world = World(frozenset(Channel))
+    world.hand_on(world.write("change", a_change(CRITICAL), findings=(CRITICAL,)))
+    assert {errand.channel for errand, _ in world.queue.put_there} == set(Channel) - {Channel.EVENT_BUS}
+    world.services = replace(world.services, alerts=None, security_hub=None, webhook=None)
+    assert world.deliver() == frozenset()
+    assert (world.topic.sent, world.hub.findings, world.hook.taken) == ([], {}, [])

@@ -71,9 +71,9 @@ class PublishSettings(Settings):
 
 
 class ChannelsSettings(Settings):
-    """What `channels` is told: the bus; the topic of alerts, and whether one that Slack has taken needs no e-mail; Security Hub's product.
+    """What `channels` is told: the bus, and which other channels are deployed; "" for one that is not.
 
-    What is "" is not deployed.
+    These are the topic of alerts, and whether one that Slack has taken needs no e-mail; Security Hub's product; the name of the webhook's secret.
     """
 
     event_bus: str = Field(alias="EVENT_BUS", min_length=1)
@@ -82,6 +82,7 @@ class ChannelsSettings(Settings):
     security_hub: str = Field(
         "", alias="SECURITY_HUB_PRODUCT", pattern=r"^(|arn:[a-z-]+:securityhub:[a-z0-9-]+:\d{12}:product/\d{12}/default)$"
     )
+    webhook_secret: str = Field("", alias="WEBHOOK_SECRET")
 
 
 class SweepSettings(JudgingSettings):

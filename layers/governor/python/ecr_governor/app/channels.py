@@ -1,16 +1,16 @@
 """Tell the channels that are told from a queue: each entry once, and by what is true by then."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ecr_governor.app.errors import GovernorError, Undeliverable, Unintelligible
 from ecr_governor.app.notify import CHAT
-from ecr_governor.app.ports import AlertTopic, EventBus, Ledger, SecurityHub
+from ecr_governor.app.ports import AlertTopic, EventBus, Ledger, SecurityHub, Webhook
 from ecr_governor.core.alert import Alert, alert_of
-from ecr_governor.core.announcement import Told, bus_events
+from ecr_governor.core.announcement import Told, bus_events, webhook_document
 from ecr_governor.core.errand import Channel, Errand
 from ecr_governor.core.messages.mail import AT_ONCE, mail
 from ecr_governor.core.record import RepositoryRecord
@@ -24,7 +24,10 @@ Failed = frozenset[Errand]
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The ledger, and the channels that are deployed. `slack_first`: an alert that Slack has taken by now needs no e-mail."""
+    """The ledger, and the channels that are deployed. `slack_first`: an alert that Slack has taken by now needs no e-mail.
+
+    `may_go_on`: whether there is time for one more request of somebody else's server.
+    """
 
     ledger: Ledger
     account: str
@@ -33,13 +36,24 @@ class Services:
     alerts: AlertTopic | None = None
     slack_first: bool = False
     security_hub: SecurityHub | None = None
+    webhook: Webhook | None = None
+    may_go_on: Callable[[], bool] = lambda: True
 
 
 def tell(errands: Sequence[Errand], services: Services, now: datetime) -> Failed:
     """Do errands, each channel for itself; what was done is not done again when an errand comes again."""
     of = {channel: [errand for errand in dict.fromkeys(errands) if errand.channel is channel] for channel in Channel}
-    alerted = _send_alerts(of[Channel.ALERTS], services, now)
-    return _put_events(of[Channel.EVENT_BUS], services, now) | alerted | _put_findings(of[Channel.SECURITY_HUB], services, now)
+    # Last comes who may be slow: what the others have taken is noted by then.
+    ways = {
+        Channel.ALERTS: _send_alerts,
+        Channel.EVENT_BUS: _put_events,
+        Channel.SECURITY_HUB: _put_findings,
+        Channel.WEBHOOK: _post,
+    }
+    failed: set[Errand] = set()
+    for channel, way in ways.items():
+        failed |= way(of[channel], services, now)
+    return frozenset(failed)
 
 
 def _put_events(errands: Sequence[Errand], services: Services, now: datetime) -> Failed:
@@ -115,6 +129,24 @@ def _put_findings(errands: Sequence[Errand], services: Services, now: datetime) 
         except GovernorError as trouble:
             failed |= _put_back([errand], trouble)
     return frozenset(failed)
+
+
+def _post(errands: Sequence[Errand], services: Services, now: datetime) -> Failed:
+    """Send each entry's events in a request of its own; once the receiver does not answer, the rest is not tried."""
+    for position, errand in enumerate(errands if services.webhook else ()):
+        try:
+            entry = None if _told(errand, services) else _entry(errand, services)
+            if entry is None or services.webhook is None:
+                continue
+            if not services.may_go_on():
+                return _put_back(errands[position:], Undeliverable("there is no time left for another request"))
+            services.webhook.post(*webhook_document(entry, services.account, services.region), now)
+            _note([errand], services, now)
+        except GovernorError as trouble:
+            if isinstance(trouble, Undeliverable) and trouble.only_this_one:
+                return _put_back([errand], trouble) | _post(errands[position + 1 :], services, now)
+            return _put_back(errands[position:], trouble)
+    return frozenset()
 
 
 def _told(errand: Errand, services: Services) -> bool:

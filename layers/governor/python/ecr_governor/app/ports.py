@@ -190,3 +190,10 @@ class SecurityHub(Protocol):
 
     def put(self, findings: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         """Bring findings up to date; give those that were not taken, by id, with the reason. Raises Undeliverable if none was."""
+
+
+class Webhook(Protocol):
+    """An address of somebody's own, at which programs are told."""
+
+    def post(self, identity: str, document: Mapping[str, Any], now: datetime) -> None:
+        """Send a document; `identity` is the same whenever it is sent again. Raises Undeliverable if it was not taken."""

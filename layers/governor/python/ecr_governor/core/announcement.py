@@ -158,3 +158,10 @@ def bus_events(entry: Told, account: str, region: str) -> tuple[tuple[str, dict[
     ]
     events += [("Finding Resolved", {**common, "finding": finding}) for finding in body["resolved"]]
     return tuple(events)
+
+
+def webhook_document(entry: Told, account: str, region: str) -> tuple[str, dict[str, Any]]:
+    """Give what a webhook is sent of an entry, and by what it is known when it is sent again: the events that the bus gets."""
+    identity = f"{account}/{region}/{entry.repository}#{entry.number}"
+    events = [{"detail-type": kind, "detail": detail} for kind, detail in bus_events(entry, account, region)]
+    return identity, {"version": 1, "id": identity, "source": "ecr-governor", "events": events}

@@ -1,10 +1,12 @@
 """What a channel is asked to tell: one entry of the ledger. It names the entry and says nothing itself, so that nothing can be put into it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from ecr_governor.core.alert import is_critical
-from ecr_governor.core.announcement import Told
+from ecr_governor.core.announcement import Told, bus_events
 from ecr_governor.core.security_finding import is_for_security_hub
 
 
@@ -17,6 +19,7 @@ class Channel(StrEnum):
     ALERTS = "alerts"
     EVENT_BUS = "event-bus"
     SECURITY_HUB = "security-hub"
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +33,15 @@ class Errand:
 
 def wanted_by(entry: Told) -> frozenset[Channel]:
     """Say which channels an entry is something for."""
-    kinds = {Channel.ALERTS: is_critical, Channel.SECURITY_HUB: is_for_security_hub}
-    return frozenset(channel for channel, is_for in kinds.items() if is_for(entry))
+    return frozenset(channel for channel, is_for in _KINDS.items() if is_for(entry))
+
+
+def _is_for_programs(entry: Told) -> bool:
+    return bool(bus_events(entry, account="", region=""))
+
+
+_KINDS: Final[Mapping[Channel, Callable[[Told], bool]]] = {
+    Channel.ALERTS: is_critical,
+    Channel.SECURITY_HUB: is_for_security_hub,
+    Channel.WEBHOOK: _is_for_programs,
+}

@@ -1,0 +1,117 @@
+"""A signed POST to an address of somebody's own.
+
+The address is taken from a secret, and from nowhere else. It is asked by https alone, follows nobody elsewhere, and of its answer nothing
+but the status is read.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ecr_governor.adapters.aws import code_of
+from ecr_governor.app.errors import Undeliverable
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+TIMEOUT: Final = urllib3.Timeout(connect=3, read=7)
+LEAST_SECRET: Final = 16
+"""Characters of a signing secret that are not to be guessed."""
+LOOPBACK: Final = "http://127.0.0.1:"
+"""The one address without TLS that is taken: a receiver on this machine."""
+REPLACED: Final = frozenset({401, 403, 404, 410})
+"""Answers after which the secret is read again: address or signing secret may have been replaced."""
+UNFIT: Final = frozenset({400, 413, 415, 422})
+"""Answers that speak of this request, and not of the receiver's health."""
+_SHAPE: Final = 'not {"url": "https://...", "signing_secret": "..."} with at least 16 characters to sign with'
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where to send, and what to sign with."""
+
+    url: str
+    signing_secret: str
+
+    def __repr__(self) -> str:
+        return "Receiver(…)"
+
+
+class SignedWebhook:
+    """One receiver. Its address and its secret are in no log and no error."""
+
+    def __init__(self, secrets: "SecretsManagerClient", name: str, *, pool: urllib3.PoolManager | None = None) -> None:
+        self._secrets = secrets
+        self._name = name
+        self._pool = pool or urllib3.PoolManager(retries=False, timeout=TIMEOUT)
+        self._read: Receiver | None = None
+
+    def post(self, identity: str, document: Mapping[str, Any], now: datetime) -> None:
+        """Send a document, signed with the time of sending. Raises Undeliverable unless the answer's status is 2xx."""
+        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        status = self._send(self._receiver(), identity, body, now)
+        if status in REPLACED:
+            before, self._read = self._read, None
+            if (receiver := self._receiver()) != before:
+                status = self._send(receiver, identity, body, now)
+        if not 200 <= status < 300:  # noqa: PLR2004
+            what = "answered {}, and nobody is followed elsewhere" if 300 <= status < 400 else "answered {}"  # noqa: PLR2004
+            raise Undeliverable(f"the webhook {what.format(status)}", only_this_one=status in UNFIT)
+
+    def _send(self, receiver: Receiver, identity: str, body: bytes, now: datetime) -> int:
+        timestamp = str(int(now.timestamp()))
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": "ecr-governor",
+            "X-Ecr-Governor-Id": identity,
+            "X-Ecr-Governor-Timestamp": timestamp,
+            "X-Ecr-Governor-Signature": signature(receiver.signing_secret, timestamp, body),
+        }
+        try:
+            answer = self._pool.request("POST", receiver.url, body=body, headers=headers, redirect=False, preload_content=False)
+            status = answer.status
+            # What else it has to say is not read, however much it is.
+            answer.close()
+        except (urllib3.exceptions.HTTPError, UnicodeError) as error:
+            # The error's text may hold the address.
+            raise Undeliverable(f"the webhook could not be reached: {type(error).__name__}") from None
+        return status
+
+    def _receiver(self) -> Receiver:
+        if self._read is None:
+            try:
+                value = self._secrets.get_secret_value(SecretId=self._name).get("SecretString", "")
+            except ClientError as error:
+                raise Undeliverable(f"secret {self._name} cannot be read: {code_of(error)}") from error
+            except BotoCoreError as error:
+                raise Undeliverable(f"secret {self._name} cannot be read: {type(error).__name__}") from error
+            self._read = _receiver_of(value)
+            if self._read is None:
+                # Whatever it holds instead may be a secret too.
+                raise Undeliverable(f"secret {self._name} is {_SHAPE}")
+        return self._read
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """Sign a body with the time of sending, so that neither can be changed, and an old request cannot be sent anew."""
+    return "v1=" + hmac.new(secret.encode(), b":".join((b"v1", timestamp.encode(), body)), hashlib.sha256).hexdigest()
+
+
+def _receiver_of(text: str) -> Receiver | None:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return None
+    values = [document.get(key) for key in ("url", "signing_secret")] if isinstance(document, dict) else [None, None]
+    if not all(isinstance(value, str) for value in values):
+        return None
+    url, secret = (str(value) for value in values)
+    fit = url.startswith(("https://", LOOPBACK)) and url.isascii() and url.isprintable() and " " not in url
+    return Receiver(url, secret) if fit and len(secret) >= LEAST_SECRET else None
