@@ -236,9 +236,12 @@ def test_steps_of_retirements_are_told_to_programs() -> None:
     reasons = [{"check": "unused", "seen": "no pull for 94 days", "weight": "for"}]
     marked = {"at": T0.isoformat(), "to": "marked", "intended": None, "delete_after": "2026-12-07", "reasons": reasons, "owner": "payments"}
     soon = {"at": T0.isoformat(), "to": "quarantined", "working_days": 1, "delete_after": "2026-12-07", "owner": None, "policy_hash": "abc"}
-    entries = [Told("payments/api", 3, "retirement", marked), Told("payments/api", 4, "reminder", soon)]
+    entries, why = (
+        [Told("payments/api", 3, "retirement", marked), Told("payments/api", 4, "reminder", soon)],
+        ["unused: no pull for 94 days"],
+    )
     tell_programs(entries, world.bus, world.ledger, ACCOUNT, REGION, T0)
     assert [(kind, detail["retirement"]) for kind, detail in world.bus.events] == [
-        ("Retirement Step", {"step": "marked", "why": ["unused: no pull for 94 days"], "owner": "payments", "delete_after": "2026-12-07"}),
-        ("Retirement Step", {"step": "reminder", "why": [], "owner": None, "delete_after": "2026-12-07"}),
+        ("Retirement Step", {"step": "marked", "reason": why[0], "why": why, "owner": "payments", "delete_after": "2026-12-07"}),
+        ("Retirement Step", {"step": "reminder", "reason": "1 working days left", "why": [], "owner": None, "delete_after": "2026-12-07"}),
     ]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ecr_governor.core.retirement.reported import REMINDER, STEPS_OF, step, why
+from ecr_governor.core.retirement.reported import REMINDER, STEPS_OF, reason, step, why
 
 REASONS = [{"check": "unused", "seen": "no pull for 94 days", "weight": "for"}, {"check": "users", "seen": "nobody", "weight": "wait"}]
 
@@ -43,3 +43,9 @@ def test_what_stands_against_it_counts_before_what_speaks_for_it() -> None:
 def test_otherwise_each_reason_is_told_with_what_was_asked() -> None:
     assert why({"reasons": REASONS}) == ["unused: no pull for 94 days", "users: nobody"]
     assert why({"reasons": []}) == why({}) == []
+
+
+def test_a_reason_is_one_line_and_never_empty() -> None:
+    assert reason({"to": "marked", "reasons": REASONS}) == "unused: no pull for 94 days; users: nobody"
+    assert reason({"to": "quarantined", "working_days": 7, "reasons": REASONS}) == "7 working days left"
+    assert reason({"to": "archived"}) == "archived"

@@ -9,7 +9,7 @@ from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.remedy import OutcomeStatus
-from ecr_governor.core.retirement.reported import STEPS_OF, step, why
+from ecr_governor.core.retirement.reported import STEPS_OF, reason, step, why
 from ecr_governor.core.severity import Severity
 
 ORDER = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
@@ -145,7 +145,8 @@ def bus_events(entry: Told, account: str, region: str) -> tuple[tuple[str, dict[
         "policy_hash": body.get("policy_hash", ""),
     }
     if entry.kind in STEPS_OF:
-        told = {"step": step(body), "why": why(body), "owner": body.get("owner"), "delete_after": body.get("delete_after") or None}
+        told: dict[str, Any] = {"step": step(body), "reason": reason(body), "why": why(body)}
+        told |= {"owner": body.get("owner"), "delete_after": body.get("delete_after") or None}
         return (("Retirement Step", {**common, "retirement": told}),)
     events: list[tuple[str, dict[str, Any]]] = []
     if body["discovered"]:

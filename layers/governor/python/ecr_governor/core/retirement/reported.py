@@ -25,3 +25,10 @@ def why(body: Mapping[str, Any]) -> list[str]:
     reasons = body.get("reasons", ())
     against = [reason["seen"] for reason in reasons if reason["weight"] == "contrary"]
     return against or [f"{reason['check']}: {reason['seen']}" for reason in reasons]
+
+
+def reason(body: Mapping[str, Any]) -> str:
+    """Say in one line why, or how much time is left; never empty."""
+    if "working_days" in body:
+        return f"{body['working_days']} working days left"
+    return "; ".join(why(body)) or step(body)
