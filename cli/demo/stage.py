@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -121,6 +122,24 @@ class Stage:
         self.aws.advance(timedelta(minutes=20))
         self.settle()
 
+    def night_without_slack(self, days: int, done: Callable[[], bool]) -> None:
+        """The same, and Slack cannot be reached from then on for 22 hours, an hour less than what waits for it is kept; the night's work must be done."""
+        self.aws.slack.behave("down")
+        later = self.aws.clock.now() + timedelta(days=days)
+        self.aws.clock.move_to(later.replace(hour=1, minute=55))
+        # Who has something to say tries again and again, so that nothing comes to rest.
+        self.aws.advance(timedelta(minutes=20), timeout=3)
+        end = time.monotonic() + 60
+        while not done():
+            if time.monotonic() > end:
+                raise TimeoutError("the night's work is not done")
+            time.sleep(0.2)
+        self.aws.clock.move_to(self.aws.clock.now() + timedelta(hours=22))
+        self.aws.slack.behave("ok")
+        # A process that was refused often leaves Slack alone for a minute; after a day Lambda has others.
+        self.aws.lambdas.recycle()
+        self.settle()
+
     @cached_property
     def names(self) -> dict[str, str]:
         """Where the deployment keeps things."""
@@ -198,6 +217,11 @@ class Stage:
             if header.endswith(f": {repository}"):
                 return dict(message)
         raise LookupError(f"Slack has no message of {repository}")
+
+    def said_of(self, repository: str) -> list[str]:
+        """All that Slack has of a repository in words: its message as it stands, then what was answered to it. Raises LookupError."""
+        message = self.message_of(repository)
+        return [message["payload"]["text"], *(reply["payload"]["text"] for reply in self.aws.slack.replies_to(message))]
 
     def dead_letters(self) -> Iterable[tuple[str, str]]:
         """Give queue and reason of each message that could not be decided."""

@@ -20,6 +20,7 @@ from cli.demo.stage import Refused, Stage
 from cli.deployment import Deployment
 from cli.embedded import ACCOUNT, REGION, STACK, running, upload_policy
 from cli.trouble import Exit, Trouble
+from ecr_governor.app.notify import CHAT
 from ecr_governor.core.record import break_in
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER
 from ecr_governor.core.retirement.state import Stage as Retired
@@ -400,29 +401,35 @@ def marked(stage: Stage) -> Iterator[str]:
         stage.client("ecr", "terraform").create_repository(repositoryName=name)
         stage.push(f"{name}:v1.0.0", "ci-platform/build-7")
     stage.settle()
-    stage.night(62)
-    retired = [name for name in RETIRING if stage.retired(name) is Retired.MARKED]
+    stage.night_without_slack(62, lambda: all(stage.retired(name) is Retired.MARKED for name in RETIRING))
+    marks = [stage.record(name).retirement for name in RETIRING]
     day = stage.tags(RETIRING[0]).get(DELETE_AFTER, "")
+    yield _expect(all(marks), f"two months without a push or a pull: {len(marks)} repositories are marked, to go not before {day}")
+    told = [stage.ledger.told_at(name, mark.notice, CHAT) for name, mark in zip(RETIRING, marks, strict=True) if mark]
+    late = [at - mark.since for at, mark in zip(told, marks, strict=True) if at and mark]
     yield _expect(
-        len(retired) == len(RETIRING),
-        f"two months without a push or a pull: {len(retired)} repositories are marked, to go not before {day}",
+        len(late) == len(RETIRING) and min(late, default=timedelta()) > timedelta(hours=20),
+        f"Slack cannot be reached all day: their owners hear of it {min(late, default=timedelta()).seconds // 3600} hours late",
     )
-    yield _expect(
-        all(any(name in message.get("text", "") or name in json.dumps(message) for message in stage.messages()) for name in RETIRING),
-        "Slack names each of them, with its reasons and what saves it",
-    )
+    said = [[text for text in stage.said_of(name) if "Marked" in text] for name in RETIRING]
+    yield _expect(all(len(each) == 1 for each in said), "each of them once, with its reasons and what saves it")
     stage.client("ecr", "alice").untag_resource(resourceArn=stage.arn(VETOED), tagKeys=[DELETE_AFTER])
-    stage.night(8)
+    stage.night(7)
     yield _expect(
         stage.retired(VETOED) is Retired.OBSERVED, f"alice removes the mark of {VETOED}: it stays, and is let alone for two months"
     )
+    yield _expect(
+        all(stage.retired(name) is Retired.MARKED for name in RETIRING if name != VETOED),
+        f"on {day} nothing happens to the others: the seven days of grace began when their owners heard of it",
+    )
+    stage.night(1)
 
 
 def quarantined(stage: Stage) -> Iterator[str]:
     policies = [stage.policy(name) or "" for name in (WANTED, UNWANTED, RESTORED)]
     yield _expect(
         all("EcrGovernorQuarantine" in policy for policy in policies),
-        "a week after the owners were told, the other three are in quarantine: push and pull are refused",
+        "a week after their owners were told, the other three are in quarantine: push and pull are refused",
     )
     try:
         stage.pull(f"{WANTED}:v1.0.0", "ci-platform/deploy-1")
@@ -471,11 +478,10 @@ def deleted(stage: Stage) -> Iterator[str]:
         stages == ["marked", "quarantined", "archived", "deleted"] and not broken,
         f"its ledger tells it all: {', '.join(stages)}, each with its reasons",
     )
-    message = stage.message_of(UNWANTED)
-    said = [reply["payload"]["text"] for reply in stage.aws.slack.replies_to(message)]
+    newest, *before = stage.said_of(UNWANTED)
     yield _expect(
-        "Deleted for good" in message["payload"]["text"] and any("In quarantine" in text for text in said),
-        f"so does its message in Slack: edited {message['edits']} times, with {len(said)} words in its thread",
+        "Deleted for good" in newest and any("In quarantine" in text for text in before),
+        f"so does its message in Slack: edited {stage.message_of(UNWANTED)['edits']} times, with {len(before)} words in its thread",
     )
 
 
