@@ -55,7 +55,7 @@ POLICIES = (
 LAG = timedelta(hours=24)
 SKEW = timedelta(minutes=5)
 """How wrong a clock of ours can be: AWS refuses requests that are signed with a time farther from its own."""
-NIGHTS = (3, 4, 5, 6, 7, 8)
+NIGHTS = (3, 4, 5, 6)
 ALL = (Stage.OBSERVED, Stage.MARKED, Stage.QUARANTINED, Stage.ARCHIVED, Stage.DELETED)
 
 
@@ -195,7 +195,7 @@ class World:
         for part in (self.registry, self.ledger, self.witnesses):
             part.world = self
         # In some accounts nobody may ask ECS.
-        self.silent = self.rng.random() < 0.1
+        self.silent = self.rng.random() < 0.15
         self.policies = SimPolicies(self)
         self.tombstones = MemoryTombstones()
         self.book = MemoryRunBook()
