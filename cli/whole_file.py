@@ -1,5 +1,6 @@
 """Files that are written whole or not at all: half of what was meant is worse than what was there before."""
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,9 @@ def write_whole(path: Path, text: str, do: str = "name another file with --out")
     draft = target.with_name(f".{target.name}.draft")
     try:
         draft.write_text(text, encoding="utf-8", newline="")
+        if target.exists():
+            # Whoever may read it and who may not stays as it was.
+            shutil.copymode(target, draft)
         draft.replace(target)
     except OSError as error:
         with suppress(OSError):

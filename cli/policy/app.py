@@ -84,7 +84,7 @@ def bundle(
 ) -> None:
     """Put the documents that a policy file leaves to files into it: one file, as a deployment reads it, with the same hash.
 
-    Example: ecr-governor policy bundle policy.yaml --into out/policy.yaml
+    Example: ecr-governor policy bundle policy.yaml --into whole.yaml
     """
     from cli.policy import bundling  # noqa: PLC0415 - pydantic is heavy
 

@@ -12,7 +12,7 @@ from cli.policy import files
 from cli.policy.editing import end_of, value_of
 from cli.trouble import Trouble
 from cli.whole_file import write_whole
-from ecr_governor.core.policy.document_files import references
+from ecr_governor.core.policy.document_files import FILE, references
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.yaml_text import PolicyInvalid, compose, node_at
 
@@ -21,12 +21,14 @@ _ANCHOR = re.compile(r"&\S+\s+")
 
 def run(file: Path, into: Path | None) -> None:
     """Print the policy as one file, or write it. Raises Trouble if it is not valid."""
-    text, read, count = _bundled(file)
+    text, read, count, taken = _bundled(file)
     if into is None:
         sys.stdout.write(text)
     else:
         if into.resolve() == file.resolve():
             raise Trouble(f"{into} is the policy file itself", "what it leaves to files would be lost", "name another file with --into")
+        if into.resolve() in taken:
+            raise Trouble(f"{into} is a document that the policy takes from there", "it would be lost", "name another file with --into")
         write_whole(into, text, "name another file with --into")
     told = "1 document" if count == 1 else f"{count} documents"
     sys.stderr.write(f"{file}: {told} put in, policy hash {read.policy.hash}\n")
@@ -37,13 +39,15 @@ def text_of(file: Path) -> str:
     return _bundled(file)[0]
 
 
-def _bundled(file: Path) -> tuple[str, Reading, int]:
+def _bundled(file: Path) -> tuple[str, Reading, int, frozenset[Path]]:
+    """Give the policy as one text, as it was read, how many places were filled, and the files that they were filled from."""
     try:
         text = files.text_of(file)
         read = files.understood(text, file)
         # What stands where was put in by now; the text says where it was to be put.
         written, _ = compose(text, str(file))
-        left = {at: node_at(read.root, at) for at, _ in references(written)}
+        named = {at: str(settings.items[str(at[-1])].value[FILE]) for at, settings in references(written)}
+        left = {at: node_at(read.root, at) for at in named}
         whole, count = _put_in(text, {at: document.value for at, document in left.items()})
         again = files.alone(whole, file)
     except PolicyInvalid as invalid:
@@ -52,7 +56,7 @@ def _bundled(file: Path) -> tuple[str, Reading, int]:
     if again.policy.hash != read.policy.hash:
         why = "the text would say something else: what is left to files is written in an unusual way"
         raise Trouble("no one file can be made here", why, f"put the documents into {file} by hand")
-    return whole, read, count
+    return whole, read, count, frozenset((file.parent / path).resolve() for path in named.values())
 
 
 def _put_in(text: str, documents: dict[tuple[str | int, ...], Any]) -> tuple[str, int]:

@@ -51,6 +51,9 @@ def run(old: Path, new: Path, against: Path, output: str, max_new: int | None, o
     before, after = files.read(old), files.read(new)
     diff = Diff(before, after, compare(inventory.read(against), before, after, now), max_new)
     sys.stdout.write(OUTPUTS[output](diff))
+    missing = inventory.gap(against)
+    if missing:
+        sys.stderr.write(f"{against} may lack repositories: {missing}\n")
     if diff.over:
         sys.stderr.write(f"{len(diff.comparison.violating)} repositories would be newly violating, --max-new is {max_new}\n")
         return Exit.VIOLATIONS
@@ -60,7 +63,8 @@ def run(old: Path, new: Path, against: Path, output: str, max_new: int | None, o
             f"--policy {new} --facts --output jsonl\n"
         )
         return Exit.INCOMPLETE
-    return Exit.CLEAN
+    # A limit cannot rest on what may be a part.
+    return Exit.INCOMPLETE if missing and max_new is not None else Exit.CLEAN
 
 
 # --- words ----------------------------------------------------------------------------------------------------------------------------

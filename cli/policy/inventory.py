@@ -56,6 +56,28 @@ def read(path: Path) -> Iterator[Line]:
         yield line
 
 
+def gap(path: Path) -> str:
+    """Why an inventory may lack repositories; "" if nothing says so. What a sweep wrote has no summary, and a line says by what it was judged.
+
+    Raises Trouble.
+    """
+    complete: dict[tuple[str, str], bool] = {}
+    audited: set[tuple[str, str]] = set()
+    lines = 0
+    for _, data in _objects(path):
+        if isinstance(summary := data.get("summary"), dict):
+            complete[str(summary.get("account", "")), str(summary.get("region", ""))] = summary.get("complete") is True
+            continue
+        lines += 1
+        if "judged_by" not in data:
+            audited.add((str(data.get("account", "")), str(data.get("region", ""))))
+    if not (lines or complete):
+        return "it is empty"
+    if audited - complete.keys():
+        return "its summary, the last line, is missing"
+    return "" if all(complete.values()) else "the audit that made it was not complete"
+
+
 def _summaries(path: Path) -> Iterator[tuple[tuple[str, str], str]]:
     """Read by which policy each Region was audited: that is told last."""
     for number, data in _objects(path):

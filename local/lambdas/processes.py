@@ -129,6 +129,13 @@ class Zygotes:
             self._zygotes.clear()
 
 
+def _is_readable(connection: socket.socket, seconds: float) -> bool:
+    """Wait so long for something to be read. `select` takes no descriptor above a thousand."""
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    return bool(waiting.poll(1000 * seconds))
+
+
 class _SplitOff:
     def __init__(self, status: socket.socket, output: int) -> None:
         self._status = status
@@ -143,7 +150,7 @@ class _SplitOff:
 
     def poll(self) -> int | None:
         with self._lock:
-            if self._code is None and select.select([self._status], [], [], 0)[0]:
+            if self._code is None and _is_readable(self._status, 0):
                 # A keeper that was killed tells no code: then its child is the system's to wait for.
                 self._code = int(self._status.recv(MESSAGE) or -signal.SIGKILL)
                 self._status.close()
@@ -153,7 +160,7 @@ class _SplitOff:
         while (code := self.poll()) is None:
             # Somebody else may hear of its end meanwhile and close the socket, which does not end this wait.
             with suppress(ValueError, OSError):
-                select.select([self._status], [], [], LOOK_AGAIN)
+                _is_readable(self._status, LOOK_AGAIN)
         return code
 
     def kill(self) -> None:

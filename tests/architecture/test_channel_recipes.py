@@ -145,7 +145,7 @@ def test_pagerduty_opens_one_incident_for_a_finding_and_resolves_it() -> None:
         "opened critical": "trigger",
         "resolved": "resolve",
     }
-    assert {body["dedup_key"] for body in said.values()} == {"payments/api/naming"}
+    assert {body["dedup_key"] for body in said.values()} == {f"{ACCOUNT}/{REGION}/payments/api/naming"}
     assert {event: body["payload"]["severity"] for event, body in said.items() if "payload" in body} == {
         "opened high": "error",
         "opened critical": "critical",

@@ -243,5 +243,5 @@ def test_steps_of_retirements_are_told_to_programs() -> None:
     tell_programs(entries, world.bus, world.ledger, ACCOUNT, REGION, T0)
     assert [(kind, detail["retirement"]) for kind, detail in world.bus.events] == [
         ("Retirement Step", {"step": "marked", "reason": why[0], "why": why, "owner": "payments", "delete_after": "2026-12-07"}),
-        ("Retirement Step", {"step": "reminder", "reason": "1 working days left", "why": [], "owner": None, "delete_after": "2026-12-07"}),
+        ("Retirement Step", {"step": "reminder", "reason": "1 working day left", "why": [], "owner": None, "delete_after": "2026-12-07"}),
     ]

@@ -62,6 +62,11 @@ def test_one_file_is_made_that_says_the_same_and_keeps_its_lines(command: Comman
     assert command(VALID, "bundle", "policy.yaml", "--into", "one.yaml").out == ""
     assert (tmp_path / "one.yaml").read_text() == ended.out
     assert command(VALID, "bundle", "policy.yaml", "--into", "documents/../policy.yaml").code == 2
+    assert command(VALID, "bundle", "policy.yaml", "--into", "documents/pull.yaml").err.splitlines() == [
+        "error: documents/pull.yaml is a document that the policy takes from there",
+        "  why: it would be lost",
+        "  do:  name another file with --into",
+    ]
     assert (tmp_path / "policy.yaml").read_text() == VALID
     assert command(ended.out, "bundle", "policy.yaml").out == ended.out
 

@@ -153,7 +153,7 @@ def lines(repositories: Iterable[Repository], policy: Policy, *, facts: bool = T
         )
         more = {"facts": facts_as_data(each)} if facts else {}
         rows.append(as_json({"account": ACCOUNT, "region": REGION, **repository_as_data(judged), **more}))
-    rows.append(as_json({"summary": {"account": ACCOUNT, "region": REGION, "policy_hash": policy.hash}}))
+    rows.append(as_json({"summary": {"account": ACCOUNT, "region": REGION, "policy_hash": policy.hash, "complete": True}}))
     return "\n".join(rows) + "\n"
 
 
@@ -241,6 +241,22 @@ def test_more_than_may_be_ends_with_1(diff: Command) -> None:
     assert json.loads(diff(INVENTORY, "--max-new", "1", "--output", "json").out)["over"] is True
     assert "**more than the 1 that may be.**" in diff(INVENTORY, "--max-new", "1", "--output", "markdown").out
     assert diff(INVENTORY, "--max-new", "-1").code == 2
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [
+        ("", "it is empty"),
+        (INVENTORY[: INVENTORY.rstrip().rindex("\n") + 1], "its summary, the last line, is missing"),
+        (INVENTORY.replace('"complete": true', '"complete": false'), "the audit that made it was not complete"),
+    ],
+    ids=["empty", "cut short", "incomplete"],
+)
+def test_no_limit_can_rest_on_what_may_be_a_part(diff: Command, part: str, why: str) -> None:
+    assert part != INVENTORY
+    ended = diff(part, "--max-new", "5")
+    assert (ended.code, ended.err) == (3, f"inventory.jsonl may lack repositories: {why}\n")
+    assert diff(part).code == 0
 
 
 def test_programs_get_every_repository(diff: Command) -> None:

@@ -82,6 +82,23 @@ def test_a_name_is_judged_by_the_policy_in_force() -> None:
     assert not misnamed(WRONG, the_policy(), Provenance(evidence=(in_doubt,)))
 
 
+def test_where_the_rule_is_off_nothing_is_retired_and_where_it_audits_nothing_goes_further() -> None:
+    def case(rules: str) -> Case:
+        account = Account(the_policy(rules))
+        account.registry.hold(NAME, an_image(1))
+        return account.case(watched(NAME, T0, T0))
+
+    assert (case("").exempt, case("").audited) == ("", False)
+    assert case("\nrules: {unused: off}\n").exempt == "the rule unused is off here"
+    assert (case("\nrules: {unused: audit}\n").exempt, case("\nrules: {unused: audit}\n").audited) == ("", True)
+    assert not case("\nrules: {unused: enforce}\n").audited
+
+
+@pytest.mark.parametrize(("rule", "looked_at"), [("off", 0), ("audit", 1), ("enforce", 1)])
+def test_what_is_empty_is_no_candidate_where_the_rule_is_off(rule: str, looked_at: int) -> None:
+    assert _looked_at(the_policy(f"\nrules: {{unused: {rule}}}\n"), line(NAME, images=0))["looked_at"] == looked_at
+
+
 def line(name: str, *, unused: bool | None = False, images: int | None = 1, rules: tuple[str, ...] = (), state: str = "open") -> bytes:
     found = [{"rule": rule, "severity": "medium", "reason": "", "state": state} for rule in rules]
     keys = ["origin", "owner", "size_bytes", "due_at", "listed", "read", "last_push", "last_pull"]
@@ -105,12 +122,18 @@ def line(name: str, *, unused: bool | None = False, images: int | None = 1, rule
     ],
 )
 def test_what_the_last_sweep_found_is_looked_at_where_the_policy_asks_for_it(found: bytes, terms: str, looked_at: int) -> None:
-    account = Account(the_policy(terms=terms))
+    done = _looked_at(the_policy(terms=terms), found)
+    assert done["looked_at"] == looked_at
+    assert [item["kind"] for item in done["plan"]["items"]] == ["unused"] * looked_at
+
+
+def _looked_at(policy: Policy, found: bytes) -> dict[str, Any]:
+    """What a night makes of a line of the last sweep, and its plan."""
+    account = Account(policy)
     account.registry.hold(NAME, an_image(1))
     account.ledger.records_by_name[NAME] = watched(NAME, T0, T0)
     book, runs = MemoryBook(), MemoryRunStore()
     book.ended = EndedSweep("run", T0, T0, "inventory", complete=True, registry="", repositories=1)
     runs.files["inventory"] = [found]
     done = retire("night", RunServices(account.steps, book, runs, ACCOUNT, REGION), account.now)
-    assert done["looked_at"] == looked_at
-    assert [item["kind"] for item in runs.documents[PLAN]["items"]] == ["unused"] * looked_at
+    return {**done, "plan": runs.documents[PLAN]}

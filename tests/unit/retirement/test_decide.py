@@ -186,6 +186,13 @@ def test_an_observed_one_is_told_with_all_that_was_looked_at() -> None:
     )
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_where_the_rule_only_audits_nothing_is_taken_further(stage: Stage) -> None:
+    decision = decide(replace(going_on(stage), audited=True), NOW)
+    assert (decision.to, decision.next_at) == (None, None)
+    assert decision.against == (Reason("the rule is enforced", "here it audits: nothing is taken further", Weight.WAIT),)
+
+
 def test_where_nobody_is_asked_the_reasons_say_so() -> None:
     decision = decide(replace(going_on(Stage.OBSERVED), sources=(), evidence=()), NOW)
     assert decision.to is Stage.MARKED

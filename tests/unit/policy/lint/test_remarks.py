@@ -241,9 +241,9 @@ CASES: dict[str, tuple[str, list[str]]] = {
           - {match: "?/*", rules: [unused], reason: because of a test, owner: us, expires: 2026-12-31}
         """,
         [
-            "4:26: warning [retirement-unused-off] namespaces.ROOT.rules.unused: the rule unused is off, and ROOT is to be retired → turn the rule on, at least to audit, or remove retirement",
+            "4:26: warning [retirement-unused-off] namespaces.ROOT.rules.unused: the rule unused is off, and ROOT is to be retired → turn the rule on, or remove retirement",
             "5:30: warning [rule-held-back] namespaces.a.rules.required-tags.mode: required-tags goes no farther than mode, which is audit → write mode: enforce at the top, and hold other rules back by audit",
-            "6:23: warning [retirement-unused-off] namespaces.b.rules.unused: the rule unused is off, and b is to be retired → turn the rule on, at least to audit, or remove retirement",
+            "6:23: warning [retirement-unused-off] namespaces.b.rules.unused: the rule unused is off, and b is to be retired → turn the rule on, or remove retirement",
             "6:23: warning [rule-without-effect] namespaces.b.rules.unused.mode: unused is off in b anyway → remove it, or write what is to be otherwise",
             "7:41: warning [retirement-key-unused] namespaces.c.retirement.misnamed_after_days: has no effect: no name is judged → write a naming convention and turn the rule naming on, or remove it",
             "10:28: warning [exemption-of-nothing] exemptions[0].rules[0]: the rule unused is off in b → remove it from the exemption",
@@ -435,7 +435,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
           - {match: "sand*", rules: "*", reason: nobody may touch these, owner: me, expires: 2099-12-31}
         """,
         [
-            "3:17: warning [retirement-unused-off] rules.unused: the rule unused is off, and sandbox and payments are to be retired → turn the rule on, at least to audit, or remove retirement",
+            "3:17: warning [retirement-unused-off] rules.unused: the rule unused is off, and sandbox and payments are to be retired → turn the rule on, or remove retirement",
             "11:19: warning [retirement-capped] retirement.caps.per_run: per_run is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",
             "11:31: warning [retirement-capped] retirement.caps.percent: percent is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",
             "11:45: warning [retirement-capped] retirement.caps.per_owner: per_owner is 0, so nothing goes beyond the mark → write how many, or stop: true if nothing is to go",

@@ -113,8 +113,9 @@ class DynamoDbLedger(LedgerTable):
             self._dynamodb.update_item(
                 TableName=self._table,
                 Key=key_of(repository, _told(number)),
-                # A time for each: an owner's grace must not begin anew because somebody else was told later.
-                UpdateExpression="ADD channels :channel SET #told_at = :at",
+                # A time for each: an owner's grace must not begin anew because somebody else was told later. The time of the last one
+                # is for a former release, should somebody go back to it.
+                UpdateExpression="ADD channels :channel SET #told_at = :at, told_at = :at",
                 ExpressionAttributeNames={"#told_at": f"told_at_{channel}"},
                 ExpressionAttributeValues={":channel": {"SS": [channel]}, ":at": {"S": at.isoformat()}},
             )
@@ -127,8 +128,8 @@ class DynamoDbLedger(LedgerTable):
         if item is None or channel not in item["channels"]["SS"]:
             return None
         # Of what was told before each channel had a time of its own, there is the time of the last.
-        at = item.get(f"told_at_{channel}") or item["told_at"]
-        return datetime.fromisoformat(at["S"])
+        at = item.get(f"told_at_{channel}") or item.get("told_at")
+        return datetime.fromisoformat(at["S"]) if at else None
 
     def retiring(self) -> Iterator[str]:
         """Names of repositories whose retirement is under way, the longest first. Raises Throttled, Denied.

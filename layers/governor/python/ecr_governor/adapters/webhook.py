@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 TIMEOUT: Final = urllib3.Timeout(connect=3, read=7)
 LEAST_SECRET: Final = 16
 """Characters of a signing secret that are not to be guessed."""
-LOOPBACK: Final = "http://127.0.0.1:"
-"""The one address without TLS that is taken: a receiver on this machine."""
+LOOPBACK: Final = "127.0.0.1"
+"""The one host that is taken without TLS: this machine."""
 REPLACED: Final = frozenset({401, 403, 404, 410})
 """Answers after which the secret is read again: address or signing secret may have been replaced."""
 UNFIT: Final = frozenset({400, 413, 415, 422})
@@ -113,5 +114,15 @@ def _receiver_of(text: str) -> Receiver | None:
     if not all(isinstance(value, str) for value in values):
         return None
     url, secret = (str(value) for value in values)
-    fit = url.startswith(("https://", LOOPBACK)) and url.isascii() and url.isprintable() and " " not in url
-    return Receiver(url, secret) if fit and len(secret) >= LEAST_SECRET else None
+    fit = url.isascii() and url.isprintable() and " " not in url and _is_safe(url)
+    return Receiver(url, secret) if fit and secret.isprintable() and len(secret) >= LEAST_SECRET else None
+
+
+def _is_safe(url: str) -> bool:
+    """Whether nobody on the way can read along: https, or this machine and nothing that only looks like it."""
+    try:
+        parts = urlsplit(url)
+        own = parts.hostname == LOOPBACK and parts.port is not None
+    except ValueError:
+        return False
+    return parts.username is None and bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and own))

@@ -18,23 +18,21 @@ from ecr_governor.core.rules import RULES
 TITLE_LIMIT: Final = 256
 DESCRIPTION_LIMIT: Final = 1024
 RECOMMENDATION_LIMIT: Final = 512
-_NAMED_BY: Final = ("opened", "changed", "resolved")
+_TELL_BY: Final = ("opened", "changed", "resolved", "gone")
 
 
 def is_for_security_hub(entry: Told) -> bool:
     """Whether an entry changes anything about findings."""
-    return entry.kind in {"change", "swept"} and any(entry.body.get(key) for key in _NAMED_BY)
+    return entry.kind in {"change", "swept"} and any(entry.body.get(key) for key in _TELL_BY)
 
 
-def security_findings(entry: Told, record: RepositoryRecord, product: str, now: datetime) -> Iterator[dict[str, Any]]:
+def security_findings(record: RepositoryRecord, product: str, now: datetime) -> Iterator[dict[str, Any]]:
     """Give what Security Hub is to hold of a repository: its open findings as active, what is exempt or resolved by now as archived.
 
-    `product` is the ARN of the product that the account sends its own findings as.
+    All that the record has, and not only what an entry names: what is resolved while it is exempt is named by none. `product` is the ARN
+    of the product that the account sends its own findings as.
     """
-    named = {data["rule"] for key in _NAMED_BY for data in entry.body.get(key, ())}
-    for finding in record.findings:
-        if finding.state is not FindingState.RESOLVED or finding.rule in named:
-            yield security_finding(finding, product, now)
+    return (security_finding(finding, product, now) for finding in record.findings)
 
 
 def security_finding(finding: Finding, product: str, now: datetime) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ecr_governor.app.notify import CHAT
 from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
 from ecr_governor.app.retirement.ports import RetiringRegistry, RunBook, Tombstones, Witnesses
 from ecr_governor.core.granted import with_granted
-from ecr_governor.core.policy.model import Expectation, Mode, Policy
+from ecr_governor.core.policy.model import Exemption, Expectation, Mode, Policy
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.decide import Case
 from ecr_governor.core.retirement.evidence import Evidence
@@ -89,6 +89,7 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
     retirement = record.retirement if record is not None and record.gone_at is None else None
     exemption, expected = policy.exemption_for(name, unused.RULE.id, now), policy.expectation_for(name)
     noted = services.ledger.noted_push(name)
+    mode = policy.setting_of(unused.RULE.id, expected.namespace).mode
     return Case(
         snapshot=snapshot,
         retirement=retirement,
@@ -96,7 +97,8 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         watched_since=record.watched_since if record is not None and same else None,
         evidence=hearing.evidence,
         sources=hearing.sources,
-        exempt=f"the policy exempts it until {exemption.expires:%Y-%m-%d}: {exemption.reason}" if exemption else "",
+        exempt=_kept_by_policy(mode, exemption),
+        audited=mode is Mode.AUDIT,
         owner=snapshot.tag(policy.owner_tag) or (record.claimed_by if record is not None and same else "") or None,
         delivered_at=services.ledger.told_at(name, retirement.notice, PEOPLE) if retirement and retirement.notice else None,
         trusted_pulls=hearing.trusted_pulls,
@@ -106,6 +108,13 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         never_pushed=record is not None and same and noted is None and _never_pushed(record),
         misnamed=record is not None and same and _misnamed(record, policy, expected, now),
     )
+
+
+def _kept_by_policy(mode: Mode | None, exemption: Exemption | None) -> str:
+    """Why the policy keeps it whatever its retirement's terms say; "" if it does not. Where the rule is off, nothing is retired."""
+    if mode is Mode.OFF:
+        return f"the rule {unused.RULE.id} is off here"
+    return f"the policy exempts it until {exemption.expires:%Y-%m-%d}: {exemption.reason}" if exemption else ""
 
 
 def _never_pushed(record: RepositoryRecord) -> bool:

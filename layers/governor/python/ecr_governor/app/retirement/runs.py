@@ -12,10 +12,10 @@ from ecr_governor.app.retirement.recording import Done
 from ecr_governor.app.retirement.reminding import remind
 from ecr_governor.app.sweep.ports import RunStore, SweepBook
 from ecr_governor.core import standing as standings
-from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.policy.model import Mode, Policy
 from ecr_governor.core.retirement.approval import Approval, ApprovedStep, Finds, LastPlan, objections
 from ecr_governor.core.retirement.state import Stage
-from ecr_governor.core.rules import naming
+from ecr_governor.core.rules import naming, unused
 from ecr_governor.core.sweep import EndedSweep
 
 LEASE: Final = timedelta(minutes=20)
@@ -128,7 +128,9 @@ def _unused(ended: EndedSweep | None, policy: Policy, runs: RunStore) -> Iterato
     misnamed_ones: list[str] = []
     for line in runs.lines(ended.inventory) if ended else ():
         stood = standings.from_line(line)
-        terms = policy.expectation_for(stood.name).settings.retirement
+        expected = policy.expectation_for(stood.name)
+        off = policy.setting_of(unused.RULE.id, expected.namespace).mode is Mode.OFF
+        terms = None if off else expected.settings.retirement
         misnamed = terms is not None and terms.misnamed_after_days is not None and naming.RULE.id in stood.open_rules
         if terms and (stood.unused or stood.data["images"] == 0):
             yield stood.name

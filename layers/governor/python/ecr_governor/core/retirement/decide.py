@@ -75,6 +75,7 @@ class Case:
     used_at: datetime | None = None
     never_pushed: bool = False
     misnamed: bool = False
+    audited: bool = False
 
     @property
     def empty(self) -> bool:
@@ -209,6 +210,11 @@ def _policy_asks(case: Case, _now: datetime) -> Iterator[Reason]:
         yield Reason("the policy asks for it", "it lets repositories without images alone", Weight.CONTRARY)
     else:
         yield Reason("the policy asks for it", f"up to {case.terms.then.value}, as {_AS[case.kind]}")
+
+
+def _enforced(case: Case, _now: datetime) -> Iterator[Reason]:
+    if case.audited:
+        yield Reason("the rule is enforced", "here it audits: nothing is taken further", Weight.WAIT)
 
 
 def _not_exempt(case: Case, _now: datetime) -> Iterator[Reason]:
@@ -376,6 +382,7 @@ def _named_day(retirement: Retirement) -> datetime:
 
 CHECKS: Final[Sequence[Callable[[Case, datetime], Iterator[Reason]]]] = (
     _policy_asks,
+    _enforced,
     _not_exempt,
     _readable,
     _clock,

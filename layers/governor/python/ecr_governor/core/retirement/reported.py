@@ -30,5 +30,6 @@ def why(body: Mapping[str, Any]) -> list[str]:
 def reason(body: Mapping[str, Any]) -> str:
     """Say in one line why, or how much time is left; never empty."""
     if "working_days" in body:
-        return f"{body['working_days']} working days left"
+        days = int(body["working_days"])
+        return f"{days} working {'day' if days == 1 else 'days'} left"
     return "; ".join(why(body)) or step(body)

@@ -151,7 +151,7 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         # Retirement.
         "retirement-nowhere": Check(_W, "A section `retirement` while no namespace has any", "nothing is retired"),
         "retirement-unused-off": Check(
-            _W, "`retirement` while the rule `unused` is off", "only what the rule finds unused is ever retired, so nothing is"
+            _W, "`retirement` while the rule `unused` is off", "where it is off nothing is retired, and what was begun is taken back"
         ),
         "retirement-unused-exempt": Check(
             _W, "`retirement` of a namespace that is exempt from the rule `unused` for years", "what is exempt from it is never retired"

@@ -55,7 +55,7 @@ def _never(reading: Reading, retiring: dict[str, RetirementTerms]) -> Iterator[F
         if policy.mode is not Mode.OFF and policy.mode_of(unused.RULE.id, prefix) is Mode.OFF:
             off.setdefault(_where_off(reading, prefix), []).append(prefix)
     for at, prefixes in off.items():
-        do = "turn the rule on, at least to audit, or remove retirement"
+        do = "turn the rule on, or remove retirement"
         yield Found("retirement-unused-off", at, f"the rule unused is off, and {_retired(prefixes)}", do)
     if not policy.notifications.slack.enabled:
         at = ("notifications", "slack", "enabled")
