@@ -89,7 +89,9 @@ class SimRegistry(MemoryRegistry):
     world: "World"
 
     def seen_images(self, held: HeldRepository) -> tuple[HeldImage, ...]:
-        recorded, at = self.world.recorded, held.created_at
+        if not (recorded := self.world.recorded):
+            return tuple(held.images.values())
+        at = held.created_at
         return tuple([self._as_recorded(image, recorded.get((at, image.digest))) for image in held.images.values()])
 
     def _as_recorded(self, image: HeldImage, pulled: Mapping[str, Any] | None) -> HeldImage:

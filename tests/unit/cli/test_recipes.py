@@ -43,7 +43,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     repository = a_repository("payments/api")
     judged = AuditedRepository("payments/api", "unknown", "ann", (), {}, 0, 0, None, None, unused=False)
     line = {"account": ACCOUNT, "region": REGION, **repository_as_data(judged), "facts": facts_as_data(repository)}
-    (tmp_path / "inventory.jsonl").write_text(as_json(line) + "\n")
+    summary = {"summary": {"account": ACCOUNT, "region": REGION, "policy_hash": "", "complete": True}}
+    (tmp_path / "inventory.jsonl").write_text(f"{as_json(line)}\n{as_json(summary)}\n")
     return tmp_path
 
 

@@ -9,7 +9,7 @@ from ecr_governor.app.errors import Contended, Overtaken
 from ecr_governor.app.retirement.cases import Services
 from ecr_governor.core.record import RepositoryRecord, append
 from ecr_governor.core.retirement import history
-from ecr_governor.core.retirement.decide import Decision
+from ecr_governor.core.retirement.decide import Decision, Reason
 from ecr_governor.core.retirement.history import INTENT, OUTCOME
 from ecr_governor.core.retirement.state import Retirement, Stage, as_data
 
@@ -126,12 +126,11 @@ def tampered(record: RepositoryRecord, services: Services) -> str:
 
 def reasons_as_data(decision: Decision) -> list[dict[str, Any]]:
     """Give every reason of a decision as a JSON object: the form that ledger, plan and command line share."""
-    return [
-        {
-            "check": reason.check,
-            "seen": reason.seen,
-            "weight": reason.weight.value,
-            **({"until": reason.until.isoformat()} if reason.until else {}),
-        }
-        for reason in decision.reasons
-    ]
+    return [_reason_as_data(reason) for reason in decision.reasons]
+
+
+def _reason_as_data(reason: Reason) -> dict[str, Any]:
+    data = {"check": reason.check, "seen": reason.seen, "weight": reason.weight.value}
+    if reason.until:
+        data["until"] = reason.until.isoformat()
+    return data
