@@ -122,6 +122,15 @@ def test_what_the_terminal_cannot_show_is_spelt_out() -> None:
     assert "\\u2192" in ended.stdout
 
 
+def test_who_may_read_a_file_stays_as_it_was(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\n")
+    policy.chmod(0o600)
+    write_whole(policy, "version: 1\nmode: audit\n")
+
+    assert (policy.stat().st_mode & 0o777, policy.read_text()) == (0o600, "version: 1\nmode: audit\n")
+
+
 def test_a_file_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(Trouble) as trouble:
         write_whole(tmp_path / "none" / "file", "text", "make it writable")
