@@ -149,7 +149,7 @@ def test_a_receiver_out_of_reach_is_undeliverable_and_its_address_is_not_shown()
     hook = SignedWebhook(Secrets(secret), "n", pool=pool)  # type: ignore[arg-type]
     with pytest.raises(Undeliverable, match=r"^the webhook could not be reached: NewConnectionError$") as refused:
         hook.post("a#1", DOCUMENT, NOW)
-    shown = "".join(traceback.format_exception(refused.value)) + repr(hook._read)
+    shown = "".join(traceback.format_exception(refused.value)) + repr(hook._secret.current())
     assert "example.com" not in shown
     assert "sixteen characters" not in shown
     assert (pool.asked["redirect"], pool.asked["preload_content"]) == (False, False)

@@ -2,16 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError
 from pydantic import TypeAdapter, ValidationError
 
-from ecr_governor.adapters.aws import raise_translated
 from ecr_governor.adapters.invalid import first_problem
-from ecr_governor.adapters.queues import BATCH
-from ecr_governor.app.errors import Rejected, Throttled
+from ecr_governor.adapters.queues import send_all
+from ecr_governor.app.errors import Rejected
 from ecr_governor.core.errand import Errand
 
 if TYPE_CHECKING:
@@ -29,18 +26,7 @@ class SqsErrands:
 
     def put(self, errands: Sequence[tuple[Errand, int]]) -> None:
         """Put errands there, each to come out after so many seconds, at most 900. Raises Throttled, Denied."""
-        left = iter(errands)
-        while batch := tuple(islice(left, BATCH)):
-            entries: Any = [
-                {"Id": str(number), "MessageBody": as_message(errand), "DelaySeconds": delay}
-                for number, (errand, delay) in enumerate(batch)
-            ]
-            try:
-                answer = self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
-            except ClientError as error:
-                raise_translated(error, "sqs:SendMessage")
-            if failed := answer.get("Failed"):
-                raise Throttled(f"sqs:SendMessage: {failed[0].get('Code', 'not taken')}")
+        send_all(self._sqs, self._queue_url, ({"MessageBody": as_message(errand), "DelaySeconds": delay} for errand, delay in errands))
 
 
 def as_message(errand: Errand) -> str:

@@ -1,7 +1,7 @@
 """SQS: the queue of what must be looked at, and the queues for messages that can never be decided."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -86,6 +86,19 @@ class Releases:
             raise_translated(error, "sqs:SendMessage")
 
 
+def send_all(sqs: "SQSClient", queue_url: str, messages: Iterable[Mapping[str, Any]]) -> None:
+    """Put messages into a queue, as many at once as SQS takes. Raises Throttled, Denied."""
+    left = iter(messages)
+    while batch := tuple(islice(left, BATCH)):
+        entries: Any = [{"Id": str(number), **message} for number, message in enumerate(batch)]
+        try:
+            answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
+        except ClientError as error:
+            raise_translated(error, "sqs:SendMessage")
+        if failed := answer.get("Failed"):
+            raise Throttled(f"sqs:SendMessage: {failed[0].get('Code', 'not taken')}")
+
+
 class Looks:
     """The queue behind which repositories are looked at."""
 
@@ -102,15 +115,7 @@ class Looks:
 
     def ask(self, repositories: Iterable[str], at: datetime) -> None:
         """Ask for a look at repositories to which nothing happened. Raises Throttled, Denied."""
-        names = iter(repositories)
-        while batch := tuple(islice(names, BATCH)):
-            entries: Any = [{"Id": str(number), "MessageBody": json.dumps(self._asking(name, at))} for number, name in enumerate(batch)]
-            try:
-                answer = self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
-            except ClientError as error:
-                raise_translated(error, "sqs:SendMessage")
-            if failed := answer.get("Failed"):
-                raise Throttled(f"sqs:SendMessage: {failed[0].get('Code', 'not taken')}")
+        send_all(self._sqs, self._queue_url, ({"MessageBody": json.dumps(self._asking(name, at))} for name in repositories))
 
     def _asking(self, name: str, at: datetime) -> dict[str, Any]:
         return {

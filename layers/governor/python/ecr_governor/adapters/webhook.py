@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from ecr_governor.adapters.aws import code_of
+from ecr_governor.adapters.secret import KeptSecret
 from ecr_governor.app.errors import Undeliverable
 
 if TYPE_CHECKING:
@@ -49,19 +48,18 @@ class SignedWebhook:
     """One receiver. Its address and its secret are in no log and no error."""
 
     def __init__(self, secrets: "SecretsManagerClient", name: str, *, pool: urllib3.PoolManager | None = None) -> None:
-        self._secrets = secrets
-        self._name = name
+        self._secret = KeptSecret(secrets, name, _receiver_of, _SHAPE)
         self._pool = pool or urllib3.PoolManager(retries=False, timeout=TIMEOUT)
-        self._read: Receiver | None = None
 
     def post(self, identity: str, document: Mapping[str, Any], now: datetime) -> None:
         """Send a document, signed with the time of sending. Raises Undeliverable unless the answer's status is 2xx."""
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        status = self._send(self._receiver(), identity, body, now)
+        receiver = self._secret.current()
+        status = self._send(receiver, identity, body, now)
         if status in REPLACED:
-            before, self._read = self._read, None
-            if (receiver := self._receiver()) != before:
-                status = self._send(receiver, identity, body, now)
+            self._secret.forget()
+            if (replaced := self._secret.current()) != receiver:
+                status = self._send(replaced, identity, body, now)
         if not 200 <= status < 300:  # noqa: PLR2004
             what = "answered {}, and nobody is followed elsewhere" if 300 <= status < 400 else "answered {}"  # noqa: PLR2004
             raise Undeliverable(f"the webhook {what.format(status)}", only_this_one=status in UNFIT)
@@ -84,20 +82,6 @@ class SignedWebhook:
             # The error's text may hold the address.
             raise Undeliverable(f"the webhook could not be reached: {type(error).__name__}") from None
         return status
-
-    def _receiver(self) -> Receiver:
-        if self._read is None:
-            try:
-                value = self._secrets.get_secret_value(SecretId=self._name).get("SecretString", "")
-            except ClientError as error:
-                raise Undeliverable(f"secret {self._name} cannot be read: {code_of(error)}") from error
-            except BotoCoreError as error:
-                raise Undeliverable(f"secret {self._name} cannot be read: {type(error).__name__}") from error
-            self._read = _receiver_of(value)
-            if self._read is None:
-                # Whatever it holds instead may be a secret too.
-                raise Undeliverable(f"secret {self._name} is {_SHAPE}")
-        return self._read
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

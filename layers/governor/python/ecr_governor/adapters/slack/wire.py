@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from ecr_governor.adapters.aws import code_of
-from ecr_governor.app.errors import Undeliverable
+from ecr_governor.adapters.secret import KeptSecret
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -48,32 +46,11 @@ class Bot:
         return "Bot(…)"
 
 
-class SlackSecret:
-    """The secret in Secrets Manager. What it holds is in no log and no error."""
+class SlackSecret(KeptSecret["Webhook | Bot"]):
+    """What Slack gave us."""
 
     def __init__(self, secrets: "SecretsManagerClient", name: str) -> None:
-        self._secrets = secrets
-        self._name = name
-        self._read: Webhook | Bot | None = None
-
-    def current(self) -> Webhook | Bot:
-        """What the secret holds, as last read. Raises Undeliverable."""
-        if self._read is None:
-            try:
-                value = self._secrets.get_secret_value(SecretId=self._name).get("SecretString", "").strip()
-            except ClientError as error:
-                raise Undeliverable(f"secret {self._name} cannot be read: {code_of(error)}") from error
-            except BotoCoreError as error:
-                raise Undeliverable(f"secret {self._name} cannot be read: {type(error).__name__}") from error
-            self._read = _parse(value)
-            if self._read is None:
-                # Whatever it holds instead may be a secret too.
-                raise Undeliverable(f"secret {self._name} is {_SHAPES}")
-        return self._read
-
-    def forget(self) -> None:
-        """Have it read again: it may have been replaced."""
-        self._read = None
+        super().__init__(secrets, name, lambda text: _parse(text.strip()), _SHAPES)
 
 
 def new_pool() -> urllib3.PoolManager:
