@@ -50,6 +50,7 @@ from ecr_governor.core.verdict import Violation
 POLICY = Path(__file__).with_name("policy.yaml")
 FINDING = re.compile(rb'"rule":"([a-z-]+)","severity":"[a-z]+","reason":"([^"\\\\]*(?:\\\\.[^"\\\\]*)*)"')
 """A finding in an inventory's line: rule and reason."""
+ENDED = TypeAdapter(EndedSweep)
 SOME_LIFECYCLE_POLICY = json.dumps(
     {
         "rules": [
@@ -234,10 +235,10 @@ class SweepHere:
         pass
 
     def last_sweep(self) -> EndedSweep | None:
-        return TypeAdapter(EndedSweep).validate_json(self._last.read_bytes()) if self._last.exists() else None
+        return ENDED.validate_json(self._last.read_bytes()) if self._last.exists() else None
 
     def end_sweep(self, lease: Lease, ended: EndedSweep, entry: Mapping[str, Any]) -> None:
-        self._last.write_bytes(TypeAdapter(EndedSweep).dump_json(ended))
+        self._last.write_bytes(ENDED.dump_json(ended))
 
     # Looks
 
@@ -261,11 +262,19 @@ class SweepHere:
             time_left=lambda: 900.0,
         )
 
-    def announced(self) -> frozenset[str]:
-        """Every fiftieth repository of the inventory, as if events had told of it."""
+    @property
+    def _changed(self) -> Path:
+        return self.directory / "changed.json"
+
+    def foretell(self) -> None:
+        """Note which repositories will have changed by the next sweep, every fiftieth: in a deployment, events tell it."""
         ended = self.last_sweep()
         lines = DirectoryRunStore(self.directory).lines(ended.inventory) if ended else iter(())
-        return frozenset(name_in(line) for number, line in enumerate(lines) if number % rules.CHANGED_EVERY == 0)
+        self._changed.write_text(json.dumps([name_in(line) for number, line in enumerate(lines) if number % rules.CHANGED_EVERY == 0]))
+
+    def announced(self) -> frozenset[str]:
+        """Tell what was foretold."""
+        return frozenset(json.loads(self._changed.read_bytes()))
 
     def run(self, wish: Wish, findings: Findings) -> None:
         """Sweep, and take down what stands afterwards."""
@@ -331,7 +340,9 @@ def main() -> None:
         here = SweepHere(policy, given.incremental, now + (timedelta(days=1) if given.share else timedelta()))
         here.run(Wish(share=given.share, announced=here.announced()), findings)
     elif given.write_state:
-        SweepHere(policy, given.write_state, now).run(Wish(everything=True), findings)
+        here = SweepHere(policy, given.write_state, now)
+        here.run(Wish(everything=True), findings)
+        here.foretell()
     else:
         audit_everything(policy, findings, now)
     findings.write(given.findings)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.runs import DirectoryRunStore, S3RunStore
+from ecr_governor.adapters.runs import CHUNK, DirectoryRunStore, S3RunStore
 from ecr_governor.adapters.shelf import FileShelf
 from ecr_governor.app.sweep.ports import RunStore, Shelf
 from local.server import EmbeddedAws
@@ -49,6 +49,12 @@ def test_lines_come_back_in_order_and_none_where_there_is_no_file(runs: RunStore
     assert list(runs.lines("sweeps/a/lines")) == [b"1"]
     runs.put_lines("sweeps/a/lines", [])
     assert list(runs.lines("sweeps/a/lines")) == []
+
+
+def test_lines_of_any_length_come_back_whole(runs: RunStore) -> None:
+    lines = [bytes([65 + number % 26]) * length for number, length in enumerate([1, CHUNK - 2, 1, CHUNK, 3 * CHUNK + 7, 0, 5])]
+    runs.put_lines("sweeps/a/long", lines)
+    assert list(runs.lines("sweeps/a/long")) == lines
 
 
 def test_files_join_to_one_without_those_that_do_not_exist(runs: RunStore) -> None:
@@ -96,6 +102,15 @@ def test_values_of_any_size_and_names_of_any_letters_come_back(shelf: Shelf, siz
     shelf.put("n" * 1_100, b"y" * size)
     assert shelf.read("ü/\n") == b"x" * size
     assert shelf.read("n" * 1_100) == b"y" * size
+
+
+def test_values_come_back_in_any_order_while_others_are_put(shelf: Shelf) -> None:
+    values = {f"team/service-{number}": bytes([number]) * (number * 37 % 3000) for number in range(200)}
+    for number, (name, value) in enumerate(values.items()):
+        shelf.put(name, value)
+        earlier = f"team/service-{number * 7 % (number + 1)}"
+        assert shelf.read(earlier) == values[earlier]
+    assert [shelf.take(name) for name in reversed(values)] == list(reversed(values.values()))
 
 
 def test_names_of_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ecr_governor.app.errors import Rejected
 from ecr_governor.core.documents.names import is_repository_name
@@ -70,6 +70,9 @@ class Recorded:
 
 
 class _Tolerant(BaseModel):
+    # The parts of a record have no use of their own: they are built with it.
+    model_config = ConfigDict(defer_build=True)
+
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, fields: object) -> object:
@@ -109,6 +112,8 @@ class _Resource(_Tolerant):
 
 class _Record(_Tolerant):
     """A CloudTrail record. `requestParameters` and `responseElements` are left out above 100 KB and null on failure."""
+
+    model_config = ConfigDict(defer_build=False)
 
     event_version: str = Field(alias="eventVersion", pattern=r"^[0-9]{1,9}\.[0-9]{1,9}$")
     event_name: str = Field(alias="eventName")

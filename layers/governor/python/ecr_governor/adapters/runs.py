@@ -15,8 +15,8 @@ from ecr_governor.adapters.aws import code_of, raise_translated
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-LEVEL = 4
-"""Of compression: higher levels take twice the time for a few percent."""
+LEVEL = 3
+"""Of compression: the next one takes twice the time for a tenth less."""
 IN_MEMORY = 1 << 20
 """Bytes of a file of lines that are kept in memory before it goes to a file without a name."""
 CHUNK = 1 << 16
@@ -128,8 +128,12 @@ def _pack(file: Any, lines: Iterable[bytes]) -> None:
 
 def _unpacked(file: Any) -> Iterator[bytes]:
     with gzip.GzipFile(fileobj=file, mode="rb") as packed:
-        for line in packed:
-            yield line.rstrip(b"\n")
+        rest = b""
+        while chunk := packed.read(CHUNK):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from lines
+        if rest:
+            yield rest
 
 
 def _copy(source: Any, target: Any) -> None:

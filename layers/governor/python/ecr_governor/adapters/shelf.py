@@ -5,9 +5,12 @@ import tempfile
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
+from struct import Struct
 
-_LENGTH = 4
-"""Bytes before each name and each value that tell how long it is."""
+_LENGTHS = Struct(">II")
+"""Of name and value, before both."""
+_WINDOW = 8192
+"""Bytes that are read at once."""
 
 
 class FileShelf:
@@ -20,11 +23,13 @@ class FileShelf:
         self._starts = array("Q")
         self._taken = bytearray()
         self._sorted = True
+        self._window = b""
+        self._window_start = 0
 
     def put(self, name: str, value: bytes) -> None:
         """Keep a value; a later one of the same name replaces it."""
         key = name.encode()
-        record = len(key).to_bytes(_LENGTH, "big") + key + len(value).to_bytes(_LENGTH, "big") + value
+        record = _LENGTHS.pack(len(key), len(value)) + key + value
         self._file.write(record)
         self._hashes.append(hash(name))
         self._starts.append(self._end)
@@ -70,6 +75,7 @@ class FileShelf:
         if self._sorted:
             return
         self._file.flush()
+        self._window = b""
         # The later of two equal names first: the sort keeps their order.
         order = sorted(range(len(self._hashes) - 1, -1, -1), key=self._hashes.__getitem__)
         hashes, starts = array("q"), array("Q")
@@ -91,12 +97,17 @@ class FileShelf:
         self._sorted = True
 
     def _read(self, start: int) -> tuple[bytes, bytes]:
-        # Most records are shorter than this: one read is enough for name and value.
-        chunk = os.pread(self._file.fileno(), 1024, start)
-        middle = _LENGTH + int.from_bytes(chunk[:_LENGTH], "big")
-        if len(chunk) < middle + _LENGTH:
-            chunk = os.pread(self._file.fileno(), middle + _LENGTH, start)
-        end = middle + _LENGTH + int.from_bytes(chunk[middle : middle + _LENGTH], "big")
-        if len(chunk) < end:
-            chunk = os.pread(self._file.fileno(), end, start)
-        return chunk[_LENGTH:middle], chunk[middle + _LENGTH : end]
+        begin = start - self._window_start
+        if not 0 <= begin <= len(self._window) - _LENGTHS.size:
+            begin = self._look(start, _LENGTHS.size)
+        of_name, of_value = _LENGTHS.unpack_from(self._window, begin)
+        length = _LENGTHS.size + of_name + of_value
+        if begin + length > len(self._window):
+            begin = self._look(start, length)
+        middle = begin + _LENGTHS.size + of_name
+        return self._window[begin + _LENGTHS.size : middle], self._window[middle : begin + length]
+
+    def _look(self, start: int, length: int) -> int:
+        """Read ahead from there, and give where in the window it is: what is taken next was mostly put next."""
+        self._window, self._window_start = os.pread(self._file.fileno(), max(_WINDOW, length), start), start
+        return 0

@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 from botocore.exceptions import ClientError, NoCredentialsError, ProxyConnectionError, SSLError
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
+from pydantic_core import from_json
 
 from ecr_governor.adapters.aws import THROTTLES
 from ecr_governor.adapters.connection import Answer, Connection
@@ -205,7 +206,7 @@ def _proxy(url: str) -> SplitResult:
 
 def _result(operation: str, answer: Answer) -> dict[str, Any]:
     try:
-        document = json.loads(answer.body or b"{}")
+        document = from_json(answer.body or b"{}")
     except ValueError:
         # Something in between answered, such as a load balancer with a page of HTML.
         document = None

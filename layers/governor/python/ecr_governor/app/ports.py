@@ -1,17 +1,22 @@
 """What the use cases need of the world."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from __future__ import annotations
 
-from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
-from ecr_governor.core.errand import Errand
-from ecr_governor.core.origin import AutomaticCreation, Push
-from ecr_governor.core.policy.model import Policy
-from ecr_governor.core.record import Entry, RepositoryRecord
-from ecr_governor.core.remedy import Outcome, Remedy
-from ecr_governor.core.repository import Fact, Repository, Unreadable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    # Names of types only: a function loads the modules that it uses, not those that another one's ports speak of.
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
+    from ecr_governor.core.errand import Errand
+    from ecr_governor.core.origin import AutomaticCreation, Push
+    from ecr_governor.core.policy.model import Policy
+    from ecr_governor.core.record import Entry, RepositoryRecord
+    from ecr_governor.core.remedy import Outcome, Remedy
+    from ecr_governor.core.repository import Fact, Repository, Unreadable
 
 
 class Registry(Protocol):

@@ -14,9 +14,9 @@ def listed_fingerprint(repository: Repository, tags: Mapping[str, str] | Unreada
     if isinstance(mutability, Unreadable) or isinstance(encryption, Unreadable) or isinstance(tags, Unreadable):
         return ""
     settings = (
-        mutability.mutability.value,
-        ",".join(sorted(mutability.exclusion_filters)),
-        encryption.type.value,
+        mutability.mutability,
+        ",".join(sorted(mutability.exclusion_filters)) if mutability.exclusion_filters else "",
+        encryption.type,
         encryption.kms_key or "",
         "scan on push" if repository.scan_on_push else "",
     )

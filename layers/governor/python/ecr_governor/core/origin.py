@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 PRINCIPAL_FALLBACK = "unknown"
 
@@ -124,6 +125,9 @@ class Provenance:
         if self.origin in {Origin.API, Origin.CREATE_ON_PUSH}:
             return False
         return self.origin is Origin.PULL_THROUGH_CACHE or any(signal.cache_rules for signal in self.evidence)
+
+
+NOTHING_KNOWN: Final = Provenance()
 
 
 @dataclass(frozen=True, slots=True)

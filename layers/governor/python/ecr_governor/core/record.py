@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.granted import Granted
-from ecr_governor.core.origin import Origin, Provenance
+from ecr_governor.core.origin import NOTHING_KNOWN, Origin, Provenance
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.remedy import Outcome, OutcomeStatus, as_data, describe
 from ecr_governor.core.retirement.state import Retirement
@@ -42,7 +42,7 @@ class RepositoryRecord:
     version: int = 0
     created_at: datetime | None = None
     gone_at: datetime | None = None
-    provenance: Provenance = field(default_factory=Provenance)
+    provenance: Provenance = NOTHING_KNOWN
     owner: str | None = None
     findings: tuple[Finding, ...] = ()
     undetermined: Mapping[str, str] = field(default_factory=dict)

@@ -1,13 +1,13 @@
 """What ECR holds under one name, as facts read at one time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import TypeVar
 
-from ecr_governor.core.origin import Provenance
+from ecr_governor.core.origin import NOTHING_KNOWN, Provenance
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
@@ -150,7 +150,7 @@ class Repository:
     holds_image: bool | Unreadable = NOT_FETCHED
     creation_templates: tuple[CreationTemplate, ...] | Unreadable = NOT_FETCHED
     usage: Usage | Unreadable = NOT_FETCHED
-    provenance: Provenance = field(default_factory=Provenance)
+    provenance: Provenance = NOTHING_KNOWN
 
 
 # --- ECR's own values -------------------------------------------------------------------------------------------------------------------

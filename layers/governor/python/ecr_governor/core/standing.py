@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from pydantic_core import from_json
+
 from ecr_governor.core.evaluate import Evaluation
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.fingerprint import listed_fingerprint, read_fingerprint
@@ -275,7 +277,7 @@ def to_line(standing: Standing) -> bytes:
 
 def from_line(line: bytes) -> Standing:
     """Read a line that `to_line` wrote. Raises ValueError for what is no such line."""
-    data = json.loads(line)
+    data = from_json(line)
     if not isinstance(data, dict) or not data.keys() >= _KEYS:
         raise ValueError("not the line of a standing")
     return Standing(data)

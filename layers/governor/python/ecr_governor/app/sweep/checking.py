@@ -1,12 +1,13 @@
 """The second step, once for each shard: read what must be read, judge it, and bring the ledger in line; block by block."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+from pydantic_core import from_json
 
 from ecr_governor.app.errors import Contended, Throttled
 from ecr_governor.app.facts import read_facts, unread
@@ -133,7 +134,7 @@ def _as_data(checked: Checked) -> dict[str, Any]:
 
 
 def _row(line: bytes, sweep: Sweep) -> _Row:
-    data: Mapping[str, Any] = json.loads(line)
+    data: Mapping[str, Any] = from_json(line)
     creation = data.get("creation")
     return _Row(
         repository=replace(listed.from_data(data["repository"]), creation_templates=sweep.rules.creation_templates),
