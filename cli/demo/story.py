@@ -147,6 +147,17 @@ def _template(stage: Stage, prefix: str, **settings: Any) -> None:
     stage.client("ecr", "platform").create_repository_creation_template(prefix=prefix, appliedFor=["CREATE_ON_PUSH"], **settings)
 
 
+def _statement(sid: str, who: Any) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Principal": who, "Action": "ecr:BatchGetImage"}
+
+
+def _let_in(stage: Stage, repository: str, by: str, sid: str, who: Any) -> None:
+    """Add a statement to a repository's policy."""
+    policy = json.loads(stage.policy(repository) or "{}")
+    text = json.dumps({**policy, "Statement": [*policy.get("Statement", ()), _statement(sid, who)]})
+    stage.client("ecr", by).set_repository_policy(repositoryName=repository, policyText=text)
+
+
 # --- scenes ----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -245,10 +256,7 @@ def drift(stage: Stage) -> Iterator[str]:
 
 
 def public(stage: Stage) -> Iterator[str]:
-    everybody = {
-        "Version": "2012-10-17",
-        "Statement": [{"Sid": "Anyone", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}],
-    }
+    everybody = {"Version": "2012-10-17", "Statement": [_statement("Anyone", "*")]}
     stage.client("ecr", "mallory").set_repository_policy(repositoryName="payments/api", policyText=json.dumps(everybody))
     stage.settle()
     finding = stage.open_findings("payments/api").get("repository-policy")
@@ -396,6 +404,33 @@ def lost(stage: Stage) -> Iterator[str]:
     yield _expect(any("Sweep" in message.get("text", "") for message in stage.messages()), "Slack is told once for the whole night")
 
 
+def lived(stage: Stage) -> Iterator[str]:
+    name = "payments/gateway"
+    stage.push(f"{name}:v1.0.0", CI)
+    stage.settle()
+    ours = stage.policy(name) or "{}"
+    before = len(stage.messages())
+    _let_in(stage, name, "alice", "Partner", {"AWS": "arn:aws:iam::444455556666:root"})
+    stage.settle()
+    reasons = [stage.open_findings(name)["repository-policy"].reason]
+    yield _expect("444455556666" in reasons[0], f"alice lets a partner's account in: {reasons[0]}")
+    stage.aws.advance(timedelta(hours=3))
+    _let_in(stage, name, "mallory", "Anyone", "*")
+    stage.settle()
+    reasons.append(stage.open_findings(name)["repository-policy"].reason)
+    yield _expect("everybody" in reasons[1], f"three hours later mallory makes it worse: {reasons[1]}")
+    stage.aws.advance(timedelta(hours=5))
+    stage.client("ecr", "bob").set_repository_policy(repositoryName=name, policyText=ours)
+    stage.settle()
+    yield _expect(not stage.open_findings(name), "in the evening bob takes both statements out: the finding is resolved")
+    newest, *said = stage.said_of(name)
+    called = [text for text in said if "Needs attention" in text and "repository-policy" in text]
+    yield _expect(
+        len(stage.messages()) == before and len(called) == len(reasons) and "In good order" in newest,
+        f"all of it is one message, edited each time; in its thread {name}'s people were called twice, once for each",
+    )
+
+
 def marked(stage: Stage) -> Iterator[str]:
     for name in RETIRING:
         stage.client("ecr", "terraform").create_repository(repositoryName=name)
@@ -517,6 +552,7 @@ SCENES: tuple[tuple[str, Play], ...] = (
     ("A burst", burst),
     ("A push that never finished, and a day passes", blank),
     ("Events are lost, and the night finds what they would have told", lost),
+    ("The life of one violation", lived),
     ("Two months later: what nobody uses is marked, and one owner objects", marked),
     ("Quarantine, and a pull that ends it", quarantined),
     ("The archive, and back", archived),
