@@ -100,7 +100,7 @@ $(DEPLOYED)/.ready: $(READY) layers/dependencies/requirements.txt
 	@touch $@
 
 CHROMIUM := chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --window-size=1000,1100
-pictures: demo ## The pictures of the Slack page, of reports and of terminals, anew; needs Chromium
+pictures: demo ## The pictures of the Slack page, of reports, of the dashboard and of terminals, anew; needs Chromium
 	@for mode in light:1 dark:0; do \
 		$(CHROMIUM) --user-data-dir="$$(mktemp -d)" --blink-settings=preferredColorScheme=$${mode#*:} \
 			--screenshot=docs/images/slack-$${mode%:*}.png "file://$(CURDIR)/out/demo/slack.html" 2>/dev/null; done

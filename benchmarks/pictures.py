@@ -1,4 +1,4 @@
-"""The documentation's pictures of reports, of a made-up registry: `python -m benchmarks.pictures FOLDER`. Needs Chromium."""
+"""The documentation's pictures of reports and of the dashboard's widget, of a made-up registry: `python -m benchmarks.pictures FOLDER`. Needs Chromium."""
 
 import shutil
 import sys
@@ -8,10 +8,16 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.reports import NOW, sources
+from ecr_governor.core.report.asking import Asked, part_of
 from ecr_governor.core.report.build import report_of
+from ecr_governor.core.report.glance import glance_of
 from ecr_governor.rendering.report import rendered
+from ecr_governor.rendering.report.widget import Frame, glance_as_html
 
 WIDTH, HEIGHT = 1240, 1160
+WIDGET_HEIGHT = 660
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:ecr-governor-WidgetFunction"
+CONSOLE = "https://eu-west-1.console.aws.amazon.com"
 
 
 def main() -> None:
@@ -32,11 +38,22 @@ def main() -> None:
         page.mouse.move(0, 0)
         page.locator("h2", has_text="Repositories").focus()
         page.screenshot(path=folder / "report-large.png")
+        for theme, card in (("light", "#ffffff"), ("dark", "#161d26")):
+            _open_widget(page, Path(place) / "widget.html", theme, card)
+            page.locator(".card").screenshot(path=folder / f"widget-{theme}.png")
         browser.close()
 
 
 def _open(page: Page, path: Path, repositories: int) -> None:
     path.write_bytes(rendered(report_of(sources(repositories), NOW), "html"))
+    page.goto(path.as_uri())
+
+
+def _open_widget(page: Page, path: Path, theme: str, card: str) -> None:
+    glance = glance_of(report_of(sources(431), NOW))
+    frame = Frame(ARN, "s3://ecr-governor-reports/reports/latest.html", CONSOLE, dark=theme == "dark", width=WIDTH, height=WIDGET_HEIGHT)
+    html = glance_as_html(glance, Asked(), part_of(glance, Asked()), frame, NOW)
+    path.write_text(f'<!doctype html><body style="margin:0"><div class="card" style="background:{card};padding:16px">{html}</div>')
     page.goto(path.as_uri())
 
 

@@ -15,6 +15,7 @@ from cli import control
 from cli.build import ROOT, architecture, ensure_built
 from cli.policy.bundling import text_of as bundled
 from cli.trouble import Trouble
+from local.dashboard.page import ADDRESS
 from local.queues.mapping import Pace
 from local.server import EmbeddedAws
 
@@ -87,6 +88,7 @@ def ready(aws: EmbeddedAws) -> dict[str, Any]:
         "aws_endpoint": aws.endpoint,
         "registry": aws.registry_address,
         "slack": aws.slack.url,
+        "dashboard": aws.endpoint + ADDRESS,
         "account": ACCOUNT,
         "region": REGION,
         "pid": os.getpid(),

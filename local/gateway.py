@@ -1,4 +1,4 @@
-"""The HTTP door: the control API, then moto's services, with failures made loud."""
+"""The HTTP door: the control API and the page of dashboards, then moto's services, with failures made loud."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
 from local.control import PREFIX, Control
+from local.dashboard.page import ADDRESS, Dashboards
 from local.ecr.errors import EcrError
 from local.lambdas.killing import Killing, Passage
 from local.workloads import OPERATIONS, Workloads
@@ -56,8 +57,9 @@ class Gateway:
     report without a reason. It becomes an error with status 501 or 400 that names the operation.
     """
 
-    def __init__(self, control: Control, killing: Killing, workloads: Workloads) -> None:
+    def __init__(self, control: Control, dashboards: Dashboards, killing: Killing, workloads: Workloads) -> None:
         self._control = control
+        self._dashboards = dashboards
         self._killing = killing
         self._workloads = workloads
         self._moto = _Dispatcher()
@@ -65,6 +67,8 @@ class Gateway:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
+        if environ.get("PATH_INFO", "") == ADDRESS:
+            return self._dashboards(environ, start_response)
         if environ.get("PATH_INFO", "").startswith(PREFIX):
             return self._control(environ, start_response)
         key, service = _credential(environ)

@@ -24,6 +24,7 @@ from local.activity import Activity
 from local.clock.scheduler import Scheduler
 from local.clock.virtual import VirtualClock
 from local.control import Control
+from local.dashboard.page import ADDRESS, Dashboards
 from local.events import responses as events_api
 from local.events.bus import Bus, Ports
 from local.gateway import Gateway, RequestHandler
@@ -163,7 +164,11 @@ class EmbeddedAws:
             trail_api.install(self.trail),
         ]
         self._server = make_server(
-            HOST, self._port, Gateway(Control(self), self.killing, self.workloads), threaded=True, request_handler=RequestHandler
+            HOST,
+            self._port,
+            Gateway(Control(self), Dashboards(self), self.killing, self.workloads),
+            threaded=True,
+            request_handler=RequestHandler,
         )
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         threading.Thread(target=self._server.serve_forever, args=(POLL,), name="aws-endpoint", daemon=True).start()
@@ -359,6 +364,7 @@ class EmbeddedAws:
             "aws_endpoint": self.endpoint,
             "registry": self.registry_address,
             "slack": self.slack.url,
+            "dashboard": self.endpoint + ADDRESS,
             "account": self.account,
             "region": self.region,
             "time": self.clock.now().isoformat(),

@@ -250,7 +250,7 @@ def test_the_example_of_a_cronjob_fits_together_and_calls_a_command_that_there_i
 def granted(template: Mapping[str, Any]) -> set[tuple[str, str, str]]:
     """Function, action and when, for every statement of the functions' roles. Logging is left out."""
     channels = {"Channels": "Channels", "HasAlerts": "Alerts", "HasSecurityHub": "Security Hub", "HasWebhook": "Webhook"}
-    conditions = {"Enforce": "Enforce", "HasSlack": "Slack", **channels}
+    conditions = {"Enforce": "Enforce", "HasSlack": "Slack", "HasDashboard": "Dashboard", **channels}
     found: set[tuple[str, str, str]] = set()
     for resource in template["Resources"].values():
         if resource["Type"] != "AWS::Serverless::Function":
@@ -258,7 +258,7 @@ def granted(template: Mapping[str, Any]) -> set[tuple[str, str, str]]:
         function = resource["Properties"]["CodeUri"].removeprefix("functions/")
         role = template["Resources"][resource["Properties"]["Role"].removesuffix(".Arn")]
         for policy in role["Properties"]["Policies"]:
-            always = role.get("Condition", "always")
+            always = conditions.get(role.get("Condition"), role.get("Condition", "always"))
             when, document = (conditions[policy[0]], policy[1]) if isinstance(policy, list) else (always, policy)
             for statement in document["PolicyDocument"]["Statement"]:
                 actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]

@@ -11,9 +11,11 @@ from cfnlint.api import lint
 
 from ecr_governor import settings
 from ecr_governor.adapters.ecr import ACTION_OF, ACTION_OF_REMEDY
+from ecr_governor.app.reporting import GLANCE
 from ecr_governor.app.sweep.plan import CHECKS_AT_ONCE, LEASE
 from ecr_governor.core.repository import Fact
 from ecr_governor.core.rules import RULES
+from local.stack.intrinsics import Resolver
 from local.stack.transform import transform
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +36,7 @@ SETTINGS = {
     "ReleasesFunction": (settings.SweepSettings, settings.EventSettings),
     "ReapFunction": (settings.SweepSettings,),
     "ReportFunction": (settings.ReportSettings,),
+    "WidgetFunction": (settings.WidgetSettings,),
 }
 OPERATIONS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 FROM_LAMBDA = {"AWS_REGION"}
@@ -169,6 +172,75 @@ def test_the_deleting_role_deletes_only_what_is_marked_and_never_what_is_protect
     assert deny["Resource"] == "*"
 
 
+def statements(role: str) -> list[tuple[str, str]]:
+    """Each action with each resource that a role may use; logging is left out."""
+    found = [
+        statement for policy in of_type("AWS::IAM::Role")[role]["Policies"] for statement in resolved(policy)["PolicyDocument"]["Statement"]
+    ]
+
+    def listed(value: Any) -> list[Any]:
+        return value if isinstance(value, list) else [value]
+
+    return [
+        (action, json.dumps(resource))
+        for statement in found
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if not action.startswith("logs:")
+    ]
+
+
+def resolved(policy: dict[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = policy["Fn::If"][1] if "Fn::If" in policy else policy
+    return document
+
+
+def test_the_widget_reads_one_file_and_no_more_than_a_report_may() -> None:
+    assert statements("WidgetRole") == [
+        ("s3:ListBucket", json.dumps({"Fn::GetAtt": ["ReportsBucket", "Arn"]})),
+        ("s3:GetObject", json.dumps({"Fn::Sub": f"${{ReportsBucket.Arn}}/{GLANCE}.json"})),
+    ]
+    wider = {(action, resource.replace("reports/*", f"{GLANCE}.json")) for action, resource in statements("ReportRole")}
+    assert set(statements("WidgetRole")) <= wider
+    resources = template()["Resources"]
+    ours = {name for name in resources if name.startswith(("Widget", "Overview"))}
+    assert {resources[name].get("Condition") for name in ours} == {"HasDashboard"}
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_the_dashboard_shows_the_widget_metrics_that_there_are_and_every_alarm(everything: bool) -> None:
+    chosen = {"EnableDelete": "true", "Mode": "enforce", "SlackButtons": "true", "SlackSecretName": "s", "SecurityHubFindings": "true"}
+    parameters = chosen if everything else {"SweepSchedule": ""}
+    source, pseudo = template(), {"AWS::StackName": "stack", "AWS::Region": "eu-west-1"}
+    resolver = Resolver(source, parameters, pseudo, lambda name, attribute: f"{name}.{attribute}" if attribute else name)
+    body = json.loads(resolver.resolve(source["Resources"]["Overview"]["Properties"])["DashboardBody"])
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for widget in body["widgets"]:
+        kinds.setdefault(widget["type"], []).append(widget["properties"])
+    assert kinds["custom"][0]["endpoint"] == "WidgetFunction.Arn"
+    alarms = [name for name in of_type("AWS::CloudWatch::Alarm") if everything or not source["Resources"][name].get("Condition")]
+    alarms += [] if everything else ["WidgetErrorsAlarm"]
+    assert sorted(kinds["alarm"][0]["alarms"]) == sorted(f"{name}.Arn" for name in alarms)
+    told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "operations.md").read_text().partition("\n## Metrics\n")[2]))
+    for namespace, metric, dimension, value, *_ in (metric for graph in kinds["metric"] for metric in graph["metrics"]):
+        match namespace:
+            case "EcrGovernor":
+                assert metric in told
+                assert (dimension, value) == ("service", "stack")
+            case "AWS/SQS":
+                assert value.partition(".")[0] in of_type("AWS::SQS::Queue")
+            case _:
+                assert (metric, value) == ("ExecutionTime", "Sweep")
+    # No two lie on one another, and none is wider than the dashboard.
+    places = [(x, y) for each in body["widgets"] for x in span(each, "x", "width") for y in span(each, "y", "height")]
+    assert len(places) == len(set(places))
+    assert max(x for x, _ in places) == 23
+
+
+def span(widget: dict[str, Any], start: str, length: str) -> range:
+    return range(widget[start], widget[start] + widget[length])
+
+
 def test_what_anybody_can_call_exists_only_with_buttons_and_can_only_hand_on() -> None:
     resources = template()["Resources"]
     ours = {name for name in resources if name.startswith(("SlackActions", "Presses"))}
@@ -225,7 +297,7 @@ def test_as_many_shards_are_checked_at_once_as_share_the_rate() -> None:
     tasks = {name: state for name, state in definition["States"].items() if state["Type"] == "Task"}
     tasks["CheckShard"] = definition["States"]["Check"]["ItemProcessor"]["States"]["CheckShard"]
     assert all("Retry" in state for state in tasks.values())
-    assert {name for name, state in tasks.items() if "Catch" in state} == {"List", "CheckShard", "Decide", "Retire"}
+    assert {name for name, state in tasks.items() if "Catch" in state} == {"List", "CheckShard", "Decide", "Retire", "Keep"}
 
 
 @pytest.mark.parametrize("role", ["RepositoryEventsRole", "RetireRole"])

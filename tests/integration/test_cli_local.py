@@ -95,7 +95,7 @@ def _layout(folder: Path) -> None:
 
 
 def test_up_says_where_everything_is(ready: dict[str, Any]) -> None:
-    assert set(ready) == {"aws_endpoint", "registry", "slack", "account", "region", "pid"}
+    assert set(ready) == {"aws_endpoint", "registry", "slack", "dashboard", "account", "region", "pid"}
     assert ready["aws_endpoint"].startswith("http://127.0.0.1:")
     assert run("local", "status")["time"].startswith("2026-01-0")
 

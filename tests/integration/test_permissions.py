@@ -35,6 +35,7 @@ ROLES = (
     "SweepReportRole",
     "ReportRole",
     "ReportScheduleRole",
+    "WidgetRole",
 )
 Use = tuple[str, str, str]
 
@@ -72,7 +73,9 @@ def everything_happens(stage: Stage) -> None:
     aws.advance(timedelta(minutes=1))
     stage.push("payments/check_out:v1.0.0", CI)
     stage.settle()
+    assert "Nothing has been reported yet" in step(stage, "WidgetFunction", {})
     sweep(stage)
+    assert "need somebody" in step(stage, "WidgetFunction", {})
     step(stage, "ReportFunction", {"report": "daily"})
     # The sweep is the first to see the mended one.
     upload_policy(aws, everything())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import html5lib
 import pytest
 
 from cli.demo.stage import Stage
@@ -56,6 +57,24 @@ def test_a_first_sweep_finds_everything_and_changes_nothing_and_can_be_reported(
     assert {each["name"]: each["creator"] for each in document["repositories"] if each["findings"]} == dict.fromkeys(
         (each["name"] for each in document["repositories"] if each["findings"]), "operator"
     )
+    # The sweep's own last step has kept it: the dashboard shows it, and answers a click.
+    assert execution.output["run"] in stage.report().decode()
+    dashboard = f"{stage.aws.endpoint}/_local/dashboard"
+    with urllib.request.urlopen(f"{dashboard}?theme=dark") as answer:
+        page = html5lib.parse(answer.read(), namespaceHTMLElements=False)
+    shown = " ".join("".join(page.itertext()).split())
+    assert document["verdict"].partition(": ")[0] in shown
+    assert "CloudWatch takes out" not in shown
+    action = next(each for each in page.iter("cwdb-action") if "payments/service_0" in each.text)
+    click = {
+        "widget": "ecr-governor-eu-west-1/0",
+        "endpoint": action.get("endpoint"),
+        "event": json.loads(action.text),
+        "forms": {},
+        "theme": "dark",
+    }
+    with urllib.request.urlopen(dashboard, json.dumps(click).encode()) as answer:
+        assert "nearest allowed name: payments/service-0" in answer.read().decode()
     stage.aws.lambdas.invoke(stage.aws.function_name("ReportFunction"), {"report": "weekly"})
     told = stage.messages()[-1]
     link = re.findall(r"<(http[^|]+)\|Read the report>", json.dumps(told))[0].replace("&amp;", "&")

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from benchmarks.reports import NOW, sources
+from ecr_governor.adapters.glance_file import glance_as_data, glance_of_data
 from ecr_governor.app.errors import Undeliverable
-from ecr_governor.app.reporting import LATEST, SWEEPS, Printed, Services, make_report, report_on_schedule
+from ecr_governor.app.reporting import GLANCE, LATEST, SWEEPS, Printed, Services, make_report, report_after_sweep, report_on_schedule
 from ecr_governor.core.audit import AuditedRepository, AuditFinding, AuditSummary
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.report.build import Sources, report_of, report_of_audit, worst
+from ecr_governor.core.report.glance import glance_of
 from ecr_governor.core.report.message import Kept, Kind, message, worth_telling
 from ecr_governor.core.report.model import Report
 from ecr_governor.core.report.saving import GB, saving
@@ -28,6 +30,7 @@ from tests.sweeping import MemoryBook, MemoryRunStore
 
 DAY = timedelta(days=1)
 MADE = sources(60)
+MADE_REPORT = report_of(MADE, NOW)
 SUMMARY = MADE.summary
 
 
@@ -228,6 +231,7 @@ class Held:
                 self.store,
                 FixedPolicy(load(self.policy, "policy.yaml")),
                 lambda report, output: Printed(output, f"text/{output}", report.verdict.encode()),
+                glance_as_data,
                 self.chat,
                 12,
             ),
@@ -282,6 +286,23 @@ def test_a_report_is_kept_under_its_day_and_as_the_latest_and_told_once() -> Non
     assert again["told"] is False
     assert len(held.chat.posted) == 1
     assert report_on_schedule(Kind.WEEKLY, held.services(), NOW + 7 * DAY)["told"] is True
+
+
+def test_after_a_sweep_the_latest_is_kept_with_a_glance_of_it_and_nobody_is_told() -> None:
+    held = Held()
+    assert report_after_sweep(held.services(), NOW) == {
+        "reported": True,
+        "files": [f"s3://reports/{LATEST}"],
+        "needing": MADE_REPORT.needing,
+    }
+    assert (set(held.store.files), held.chat.posted) == ({LATEST}, [])
+    assert glance_of_data(held.runs.documents[GLANCE]) == glance_of(MADE_REPORT)
+    # What is made on schedule is the latest as well, and what people see is of one piece.
+    weekly = Held()
+    report_on_schedule(Kind.WEEKLY, weekly.services(), NOW)
+    assert weekly.runs.documents[GLANCE] == held.runs.documents[GLANCE]
+    held.book.ended = None
+    assert report_after_sweep(held.services(), NOW)["reported"] is False
 
 
 def test_what_slack_refused_is_told_when_it_is_tried_again() -> None:

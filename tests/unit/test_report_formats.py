@@ -21,7 +21,9 @@ from markdown_it import MarkdownIt
 
 from benchmarks.reports import NOW, sources
 from ecr_governor.core.foreign_text import visible
+from ecr_governor.core.report.asking import Asked, Misasked, part_of
 from ecr_governor.core.report.build import Sources, report_of
+from ecr_governor.core.report.glance import glance_of
 from ecr_governor.core.report.message import Kept, Kind, message
 from ecr_governor.core.report.model import Report
 from ecr_governor.core.rules import RULES
@@ -31,6 +33,7 @@ from ecr_governor.rendering.comma_separated import COLUMNS
 from ecr_governor.rendering.report import CONTENT_TYPES, SUFFIXES, rendered
 from ecr_governor.rendering.report.documents import MORE_COLUMNS, schema
 from ecr_governor.rendering.report.html import BRIEF, LARGEST, RESERVED
+from ecr_governor.rendering.report.widget import Frame, glance_as_html, repository_as_html, trouble_as_html
 from local.slack.validation import refusal
 
 ROOT = Path(__file__).parents[2]
@@ -328,6 +331,9 @@ ELEMENTS = frozenset(element.tag.rpartition("}")[2] for element in page_of(SMALL
     "li",
     "ul",
 }
+DASHBOARD = frozenset(
+    ["html", "head", "body", "style", "div", "p", "a", "b", "small", "span", "dl", "dt", "dd", "ul", "li", "code", "cwdb-action"]
+)
 
 
 def unseen(text: str) -> set[str]:
@@ -353,6 +359,31 @@ def test_on_the_page_foreign_text_is_text(report: Report) -> None:
     for repository in report.repositories:
         for text in (repository.name, repository.owner or "", *(finding.reason for finding in repository.findings)):
             assert squeezed(visible(text)) in shown
+
+
+@given(REPORTS)
+def test_on_the_dashboard_it_is_text_too(report: Report) -> None:
+    glance, frame = glance_of(report), Frame("arn:aws:lambda:eu-west-1:123456789012:function:x", "s3://b/reports/latest.html", "https://c")
+    answers = [glance_as_html(glance, wanted, part_of(glance, wanted), frame, NOW) for wanted in (Asked(), Asked(owner=report.account))]
+    answers += [repository_as_html(glance, each, frame) for each in glance.report.repositories]
+    answers.append(trouble_as_html(Misasked(report.account, report.region, report.policy_hash), frame))
+    for answer in answers:
+        page = html5lib.parse(answer)
+        assert not unseen(texts_of(page))
+        for element in page.iter():
+            tag = element.tag.rpartition("}")[2]
+            assert tag in DASHBOARD
+            assert not [name for name in element.attrib if name.startswith("on") or name in {"style", "src"}]
+            assert element.get("href", "https://c/").startswith("https://c/")
+            if tag == "cwdb-action":
+                asked = json.loads(element.text)
+                assert asked.keys() <= {"owner", "unowned", "namespace", "repository"}
+                assert asked.get("repository", "") in {"", *(each.name for each in report.repositories)}
+    shown = squeezed(texts_of(html5lib.parse(answers[0])))
+    for repository in report.repositories:
+        if repository.open_findings:
+            for text in (repository.name, repository.owner or "", repository.open_findings[0].reason):
+                assert squeezed(visible(text)) in shown
 
 
 @given(REPORTS)

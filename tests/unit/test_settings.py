@@ -11,6 +11,7 @@ from ecr_governor.settings import (
     NotifySettings,
     PublishSettings,
     Settings,
+    WidgetSettings,
     from_environment,
 )
 
@@ -23,6 +24,7 @@ MODELS: list[tuple[type[Settings], dict[str, str]]] = [
     (AskingSettings, {**BASE, "REPOSITORY_EVENTS_QUEUE_URL": "https://events"}),
     (NotifySettings, JUDGING),
     (PublishSettings, {**BASE, "EVENT_BUS": "default"}),
+    (WidgetSettings, {**BASE, "REPORTS_BUCKET": "bucket"}),
 ]
 
 

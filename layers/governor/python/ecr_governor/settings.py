@@ -105,6 +105,12 @@ class ReportSettings(SweepSettings):
     link_hours: int = Field(0, alias="LINK_HOURS", ge=0, le=12)
 
 
+class WidgetSettings(Settings):
+    """What `widget` is told: where the report is kept."""
+
+    reports_bucket: str = Field(alias="REPORTS_BUCKET", min_length=1)
+
+
 Model = TypeVar("Model", bound=Settings)
 
 

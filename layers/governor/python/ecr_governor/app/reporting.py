@@ -12,6 +12,7 @@ from ecr_governor.core import standing as standings
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.report import message as messages
 from ecr_governor.core.report.build import Sources, report_of, wants_record
+from ecr_governor.core.report.glance import Glance, glance_of
 from ecr_governor.core.report.message import Kept, Kind
 from ecr_governor.core.report.model import Report
 
@@ -20,8 +21,10 @@ SWEEPS: Final = 30
 
 
 LATEST: Final = "reports/latest.html"
+GLANCE: Final = "reports/glance"
+"""Where the latest report is kept as a dashboard shows it."""
 FORMATS: Final = ("html", "json", "csv", "ics")
-"""In which a report is kept; the first is the one that people are sent to."""
+"""In which a report is kept, each under its own name; the first is the one that people are sent to."""
 
 
 class Records(Protocol):
@@ -52,7 +55,7 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What it takes to report on schedule. `printed` writes a report in a format; without `chat` nobody is told."""
+    """What it takes to report on schedule. `printed` writes a report in a format, `as_data` a glance; without `chat` nobody is told."""
 
     book: SweepBook
     runs: RunStore
@@ -60,6 +63,7 @@ class Services:
     store: ReportStore
     policies: PolicySource
     printed: Callable[[Report, str], Printed]
+    as_data: Callable[[Glance], Mapping[str, Any]]
     chat: Chat | None
     link_hours: int
 
@@ -74,10 +78,23 @@ def report_on_schedule(kind: Kind, services: Services, now: datetime) -> dict[st
         return {"reported": False, "why": "no sweep has ended yet"}
     place = f"reports/{now.astimezone(UTC):%Y-%m-%d}/{kind.value}"
     addresses = [_keep(report, output, place, services) for output in FORMATS]
-    page = services.printed(report, FORMATS[0])
-    latest = services.store.put(LATEST, page.body, page.kind)
-    told = _tell(report, kind, place, f"{place}.{page.suffix}", latest, services, now)
+    latest = _keep_latest(report, services)
+    told = _tell(report, kind, place, f"{place}.{FORMATS[0]}", latest, services, now)
     return {"reported": True, "files": [*addresses, latest], "told": told, "needing": report.needing}
+
+
+def report_after_sweep(services: Services, now: datetime) -> dict[str, Any]:
+    """Make the report and keep it as the latest, for people and for the dashboard; nobody is told. Raises Throttled, Denied."""
+    report = make_report(services.book, services.runs, services.ledger, now)
+    if report is None:
+        return {"reported": False, "why": "no sweep has ended yet"}
+    return {"reported": True, "files": [_keep_latest(report, services)], "needing": report.needing}
+
+
+def _keep_latest(report: Report, services: Services) -> str:
+    page = services.printed(report, FORMATS[0])
+    services.runs.put_document(GLANCE, services.as_data(glance_of(report)))
+    return services.store.put(LATEST, page.body, page.kind)
 
 
 def _keep(report: Report, output: str, place: str, services: Services) -> str:

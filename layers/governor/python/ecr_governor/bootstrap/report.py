@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from botocore.config import Config
 
 from ecr_governor.adapters.aws import CLIENT_CONFIG
+from ecr_governor.adapters.glance_file import glance_as_data
 from ecr_governor.adapters.report_store import S3ReportStore
 from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
-from ecr_governor.app.reporting import Printed, Services, report_on_schedule
+from ecr_governor.app.reporting import Printed, Services, report_after_sweep, report_on_schedule
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ledger, now, policies, session
 from ecr_governor.bootstrap.slack import chat
@@ -19,6 +20,9 @@ from ecr_governor.core.report.model import Report
 from ecr_governor.observability import count
 from ecr_governor.rendering.report import CONTENT_TYPES, SUFFIXES, rendered
 from ecr_governor.settings import ReportSettings, from_environment
+
+AFTER_SWEEP: Final = "latest"
+"""What the sweep's last step asks for."""
 
 
 class Context(Protocol):
@@ -29,8 +33,10 @@ class Context(Protocol):
 
 
 def report(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Report. The event holds `report`, which is `weekly` or `daily`."""
+    """Report. The event holds `report`, which is `weekly` or `daily`, or `latest` after a sweep, of which nobody is told."""
     services = _services(lambda: context.get_remaining_time_in_millis() / 1000)
+    if event["report"] == AFTER_SWEEP:
+        return report_after_sweep(services, now())
     done = report_on_schedule(Kind(event["report"]), services, now())
     count("ReportsMade", int(done["reported"]))
     return done
@@ -47,6 +53,7 @@ def _services(time_left: Callable[[], float]) -> Services:
         store=S3ReportStore(signing, settings.reports_bucket),
         policies=policies(),
         printed=_printed,
+        as_data=glance_as_data,
         chat=chat(settings.slack_secret, time_left) if settings.slack_secret else None,
         link_hours=settings.link_hours,
     )

@@ -126,6 +126,14 @@ def worst(repository: ReportedRepository) -> Severity | None:
     return min((finding.severity for finding in repository.open_findings), key=ORDER.__getitem__, default=None)
 
 
+def age(seen_at: datetime, now: datetime) -> str:
+    """Say how old it is what was seen; "" for what is as new as a nightly sweep can be. It is the last that a verdict says."""
+    if now - seen_at <= STALE:
+        return ""
+    hours = int((now - seen_at) / timedelta(hours=1))
+    return f"This is {hours // 24} day{plural(hours // 24)} old." if hours >= 48 else f"This is {hours} hours old."  # noqa: PLR2004
+
+
 def _assembled(
     found: Sequence[ReportedRepository],
     steps: tuple[Step, ...],
@@ -196,9 +204,8 @@ def _verdict(
         said.append("Not everything could be read.")
     if method.policy_problem:
         said.append("The policy file is invalid: the last good one judged.")
-    if now - method.seen_at > STALE:
-        hours = int((now - method.seen_at) / timedelta(hours=1))
-        said.append(f"This is {hours // 24} day{plural(hours // 24)} old." if hours >= 48 else f"This is {hours} hours old.")  # noqa: PLR2004
+    if old := age(method.seen_at, now):
+        said.append(old)
     return " ".join(said)
 
 

@@ -47,32 +47,34 @@ def page(report: Report) -> bytes:
 
     It is ASCII: wherever it is kept, printed or mailed, no encoding makes anything else of it, and the hashes of its policy hold.
     """
-    templates = _environment()
     rows, brief = _rows(report.repositories)
-    style, script = _text("page.css"), _text("page.js")
+    style, script = text_of("page.css"), text_of("page.js")
     groups = list(by_day(report.steps))
     headline, _, rest = report.verdict.partition(": ")
-    whole = templates.get_template(
-        "page.html"
-    ).render(
-        report=report,
-        headline=headline,
-        rest=rest[:1].upper() + rest[1:],
-        style=Markup(style),  # noqa: S704 - ours
-        script=Markup(script),  # noqa: S704 - ours
-        early=Markup(EARLY),  # noqa: S704 - ours
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(EARLY)}' '{_hash(script)}'; base-uri 'none'; form-action 'none'",
-        rows=Markup("").join(Markup(text) for text in rows),  # noqa: S704 - escaped by its template
-        shown=len(rows),
-        brief=brief,
-        groups=groups[:GROUPS],
-        more_groups=len(groups) - GROUPS,
-        owners=report.owners[:OWNERS],
-        namespaces=report.namespaces[:NAMESPACES],
-        most=max((rule.open for rule in report.rules), default=0),
-        most_below=max((each.violating for each in report.namespaces), default=0),
-        lines=list(_lines(report.trend)),
-        limits={"owners": OWNERS, "namespaces": NAMESPACES, "named": NAMED, "now": NOW},
+    whole = (
+        templates()
+        .get_template("page.html")
+        .render(
+            report=report,
+            headline=headline,
+            rest=rest[:1].upper() + rest[1:],
+            style=Markup(style),  # noqa: S704 - ours
+            script=Markup(script),  # noqa: S704 - ours
+            early=Markup(EARLY),  # noqa: S704 - ours
+            policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(EARLY)}' '{_hash(script)}'; base-uri 'none'; form-action 'none'",
+            rows=Markup("").join(Markup(text) for text in rows),  # noqa: S704 - escaped by its template
+            shown=len(rows),
+            brief=brief,
+            going=len(report.steps),
+            groups=groups[:GROUPS],
+            more_groups=len(groups) - GROUPS,
+            owners=report.owners[:OWNERS],
+            namespaces=report.namespaces[:NAMESPACES],
+            most=max((rule.open for rule in report.rules), default=0),
+            most_below=max((each.violating for each in report.namespaces), default=0),
+            lines=list(_lines(report.trend)),
+            limits={"owners": OWNERS, "namespaces": NAMESPACES, "named": NAMED, "now": NOW},
+        )
     )
     return _ascii(f"{whole}\n")
 
@@ -82,7 +84,7 @@ def _rows(repositories: Sequence[ReportedRepository]) -> tuple[list[str], int]:
 
     Details are given as long as that leaves the others a row each.
     """
-    template = _environment().get_template("row.html")
+    template = templates().get_template("row.html")
     room, rows, brief = LARGEST - RESERVED, list[str](), 0
     for place, repository in enumerate(repositories):
         left = len(repositories) - place - 1
@@ -135,18 +137,19 @@ def _lines(trend: Sequence[Point]) -> Iterator[Line]:
 
 
 @cache
-def _environment() -> Environment:
+def templates() -> Environment:
+    """The templates that pages are made of, and what they can say."""
     # Whatever is put into the page is foreign until proven otherwise: what cannot be seen goes out, the rest is escaped.
-    templates = Environment(
+    made = Environment(
         autoescape=True,
         finalize=_visible,
-        loader=FunctionLoader(_text),
+        loader=FunctionLoader(text_of),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
         auto_reload=False,
     )
-    templates.filters |= {
+    made.filters |= {
         "day": words.day,
         "when": when,
         "size": words.size,
@@ -160,9 +163,10 @@ def _environment() -> Environment:
         "long_day": _long_day,
         "share": _share,
         "facts": _facts,
+        "worst": worst,
     }
-    templates.globals |= {"WEIGHTS": WEIGHTS, "OBSERVED": Stage.OBSERVED, "WIDTH": WIDTH, "HEIGHT": HEIGHT}
-    return templates
+    made.globals |= {"WEIGHTS": WEIGHTS, "OBSERVED": Stage.OBSERVED, "WIDTH": WIDTH, "HEIGHT": HEIGHT}
+    return made
 
 
 def _visible(value: Any) -> Any:
@@ -224,5 +228,6 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
+    """Give a file of this folder."""
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
