@@ -99,12 +99,8 @@ $(DEPLOYED)/.ready: $(READY) layers/dependencies/requirements.txt
 	@$(PIPS_INDEX) $(BIN)/uv pip sync --quiet --python $(DEPLOYED)/bin/python --require-hashes --compile-bytecode layers/dependencies/requirements.txt
 	@touch $@
 
-CHROMIUM := chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --window-size=1000,1100
 pictures: demo ## The pictures of the Slack page, of reports, of the dashboard and of terminals, anew; needs Chromium
-	@for mode in light:1 dark:0; do \
-		$(CHROMIUM) --user-data-dir="$$(mktemp -d)" --blink-settings=preferredColorScheme=$${mode#*:} \
-			--screenshot=docs/images/slack-$${mode%:*}.png "file://$(CURDIR)/out/demo/slack.html" 2>/dev/null; done
-	@$(BIN)/python -m benchmarks.pictures docs/images
+	@$(BIN)/python -m benchmarks.pictures docs/images out/demo/slack.html
 	@$(BIN)/python -m benchmarks.terminals docs/images
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate

@@ -1,4 +1,7 @@
-"""The documentation's pictures of reports and of the dashboard's widget, of a made-up registry: `python -m benchmarks.pictures FOLDER`. Needs Chromium."""
+"""The documentation's pictures of reports and of the dashboard's widget, of a made-up registry, and of the demo's messages in Slack.
+
+Run it with `python -m benchmarks.pictures FOLDER SLACK`, where SLACK is the page that the demo has left. Needs Chromium.
+"""
 
 import shutil
 import sys
@@ -16,6 +19,9 @@ from ecr_governor.rendering.report.widget import Frame, glance_as_html
 
 WIDTH, HEIGHT = 1240, 1160
 WIDGET_HEIGHT = 660
+SLACK_WIDTH, SLACK_HEIGHT = 1000, 1100
+LIFE = ": payments/gateway"
+"""How the title of the message ends whose whole life is shown."""
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:ecr-governor-WidgetFunction"
 CONSOLE = "https://eu-west-1.console.aws.amazon.com"
 
@@ -41,6 +47,13 @@ def main() -> None:
         for theme, card in (("light", "#ffffff"), ("dark", "#161d26")):
             _open_widget(page, Path(place) / "widget.html", theme, card)
             page.locator(".card").screenshot(path=folder / f"widget-{theme}.png")
+        page.set_viewport_size({"width": SLACK_WIDTH, "height": SLACK_HEIGHT})
+        page.goto(Path(sys.argv[2]).resolve().as_uri())
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+            page.evaluate("window.scrollTo(0, 0)")
+            page.screenshot(path=folder / f"slack-{theme}.png")
+            page.locator("article", has=page.locator("h3", has_text=LIFE)).screenshot(path=folder / f"slack-life-{theme}.png")
         browser.close()
 
 
