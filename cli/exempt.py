@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli.days import SHAPE, day_of
 from cli.options import Output
 
 app = typer.Typer(
@@ -26,7 +27,7 @@ def add(
     rules: Annotated[list[str], typer.Option("--rule", help="The rule, or * for every rule; give it again for several.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, in at least 10 characters.")],
     owner: Annotated[str, typer.Option("--owner", help="Who answers for it.")],
-    expires: Annotated[datetime, typer.Option("--expires", formats=["%Y-%m-%d"], help="The last day on which it holds, in UTC.")],
+    expires: Annotated[datetime, typer.Option("--expires", parser=day_of, metavar=SHAPE, help="The last day on which it holds, in UTC.")],
     policy_path: File = Path("policy.yaml"),
     against: Against = None,
     dry_run: DryRun = False,
@@ -48,7 +49,9 @@ def show(
     policy_path: File = Path("policy.yaml"),
     name: Annotated[str | None, typer.Option("--repository", help="Only what speaks of this repository.", show_default=False)] = None,
     output: Output = "table",
-    on: Annotated[datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="As of this day, in UTC; today without it.")] = None,
+    on: Annotated[
+        datetime | None, typer.Option("--on", parser=day_of, metavar=SHAPE, help="As of this day, in UTC; today without it.")
+    ] = None,
 ) -> None:
     """List the exemptions of the policy file: what holds, what ends within 14 days, what has ended.
 

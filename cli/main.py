@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli import asking, exempt
+from cli.days import moment_of
 from cli.explain import explain
 from cli.options import Endpoint, Output, Profile, Region, Stack
 from cli.output import whole_output
@@ -370,7 +371,8 @@ def up(
         Path | None, typer.Option("--policy", help="Policy file to deploy; without one the bundled policy audits.")
     ] = None,
     start_time: Annotated[
-        datetime | None, typer.Option("--start-time", help="What time it is in there, for example 2026-01-01T00:00:00.")
+        datetime | None,
+        typer.Option("--start-time", parser=moment_of, metavar="MOMENT", help="What time it is in there, for example 2026-01-01T00:00:00."),
     ] = None,
     port: Annotated[int, typer.Option("--port", help="Port of the AWS endpoint; 0 takes a free one.")] = 0,
     mode: Annotated[

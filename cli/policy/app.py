@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cli.days import SHAPE, day_of
+
 app = typer.Typer(help="The policy file.", no_args_is_help=True, rich_markup_mode=None)
 
 File = Annotated[Path, typer.Argument(help="The policy file.")]
@@ -21,7 +23,8 @@ def validate(
         list[str] | None, typer.Option("--ignore", help="Say nothing of this check, a warning or a note; give it again for several.")
     ] = None,
     on: Annotated[
-        datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Look at exemptions as of this day, in UTC; today without it.")
+        datetime | None,
+        typer.Option("--on", parser=day_of, metavar=SHAPE, help="Look at exemptions as of this day, in UTC; today without it."),
     ] = None,
 ) -> None:
     """Check a policy file: every fault with its line, why it matters, what to do; and what it says in vain. Exit code 2 if it has errors.
@@ -120,7 +123,9 @@ def diff(
         int | None, typer.Option("--max-new", help="Exit code 1 if more repositories than this would be newly violating.")
     ] = None,
     output: Annotated[str, typer.Option("--output", help="text, json or markdown.")] = "text",
-    on: Annotated[datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Judge as of this day, in UTC; now without it.")] = None,
+    on: Annotated[
+        datetime | None, typer.Option("--on", parser=day_of, metavar=SHAPE, help="Judge as of this day, in UTC; now without it.")
+    ] = None,
 ) -> None:
     """Tell what a change of the policy would do to a registry: who becomes violating, who is freed, what would be retired, who is told.
 
@@ -160,7 +165,8 @@ def backtest(
         datetime | None,
         typer.Option(
             "--watched-since",
-            formats=["%Y-%m-%d"],
+            parser=day_of,
+            metavar=SHAPE,
             help="As if the repositories had been watched since this day; else since the records begin.",
         ),
     ] = None,

@@ -12,8 +12,9 @@ from cli.policy import files
 from cli.policy.editing import end_of, value_of
 from cli.trouble import Trouble
 from cli.whole_file import write_whole
-from ecr_governor.core.policy.document_files import FILE, references
+from ecr_governor.core.policy.document_files import references
 from ecr_governor.core.policy.load import Reading
+from ecr_governor.core.policy.model import FILE
 from ecr_governor.core.policy.yaml_text import PolicyInvalid, compose, node_at
 
 _ANCHOR = re.compile(r"&\S+\s+")

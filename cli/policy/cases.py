@@ -9,11 +9,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictS
 
 from cli.policy.files import text_of
 from ecr_governor.core.documents.names import is_repository_name
-from ecr_governor.core.documents.problem import suggestion
+from ecr_governor.core.documents.problem import DocumentProblem, suggestion
 from ecr_governor.core.origin import Origin
 from ecr_governor.core.policy.load import validated
 from ecr_governor.core.policy.model import EncryptionModel, TagMutabilityModel
-from ecr_governor.core.policy.strict import Strict, fault
+from ecr_governor.core.policy.strict import Strict, fault, problems_error
 from ecr_governor.core.policy.yaml_text import FileKind, Node, compose, place
 from ecr_governor.core.repository import ScanFrequency
 from ecr_governor.core.retirement.state import Stage
@@ -124,7 +124,7 @@ class Happening(Strict):
         kinds = [kind for kind in Kind if getattr(self, kind.value) is not None]
         if len(kinds) != 1:
             what = f"says {' and '.join(kinds)}" if kinds else "says nothing"
-            raise fault(what, f"write exactly one of {', '.join(Kind)}")
+            raise problems_error(DocumentProblem((), what, f"write exactly one of {', '.join(Kind)}", lacks=() if kinds else tuple(Kind)))
         return self
 
     @property
@@ -149,7 +149,8 @@ class Expect(Strict):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise fault("expects nothing", "write what the policy should say, for example findings: []")
+            do = "write what the policy should say, for example findings: []"
+            raise problems_error(DocumentProblem((), "expects nothing", do, lacks=tuple(type(self).model_fields)))
         return self
 
     @property

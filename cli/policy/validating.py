@@ -71,7 +71,8 @@ def _check_ignored(ignored: Iterable[str]) -> None:
 def _summary(checked: Checked) -> str:
     told = ", ".join(_counted(checked.count(level), level) for level in Level if checked.count(level))
     if checked.count(Level.ERROR):
-        return told
+        # What is said in vain shows once it is clear what is said.
+        return told if checked.policy_hash else f"{told}; what the file says in vain is looked for once it can be read"
     return f"valid, policy hash {checked.policy_hash}" + (f"; {told}" if told else "")
 
 

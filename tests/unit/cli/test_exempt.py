@@ -188,6 +188,16 @@ def test_reason_owner_end_and_rule_are_required(command: Command, missing: str) 
     assert f"Missing option '{missing}'" in ended.err
 
 
+@pytest.mark.parametrize("day", ["2027-13-01", "31.1.2027", "20270131", "2027-01-31T00:00:00", "tomorrow"])
+def test_a_day_that_is_none_is_told_how_a_day_is_written(command: Command, day: str) -> None:
+    ended = command("list", "--on", day)
+
+    assert (ended.code, ended.err) == (
+        2,
+        f"error: '{day}' is no day of the calendar\n  why: a day is written YYYY-MM-DD\n  do:  write it as for example 2027-03-31\n",
+    )
+
+
 def test_a_file_that_is_not_valid_is_not_touched(command: Command, tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text("version: 1\nmoed: audit\n")
 

@@ -67,7 +67,7 @@ def test_errors_end_with_2_whoever_finds_them(validate: Validate) -> None:
     unread, impossible = validate(WRONG), validate(IMPOSSIBLE)
 
     assert (unread.code, impossible.code) == (2, 2)
-    assert unread.err == "policy.yaml: 2 errors\n"
+    assert unread.err == "policy.yaml: 2 errors; what the file says in vain is looked for once it can be read\n"
     assert impossible.err == "policy.yaml: 1 error\n"
     assert "policy.yaml:4:1: error: nmaing: unknown key 'nmaing' [unknown-key]" in unread.out
     assert "policy.yaml:2:22: error: naming.convention: no repository name keeps {team}- [naming-impossible]" in impossible.out
@@ -192,7 +192,7 @@ def test_a_file_that_never_ends_is_read_no_further_than_it_could_be_used(
     ended = run(capsys, monkeypatch, "policy", "validate", os.devnull.replace("null", "zero"))
 
     assert ended.code == 2
-    assert "more than 262144 are not read" in ended.out
+    assert "the file is larger than 262144 bytes, the most that is read" in ended.out
 
 
 def test_no_file_and_a_folder_are_told_apart(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

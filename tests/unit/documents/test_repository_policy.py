@@ -363,7 +363,7 @@ def test_wanted_statements_are_not_foreign() -> None:
         (document({**LAMBDA, "Effect": "Deny", "Principal": "*"}), []),
         ([], ["must be an object with the key Statement"]),
         (document(), ["Statement: must be a list of at least one statement"]),
-        ({"Statement": [LAMBDA]}, ["Version: None is no version of the policy language"]),
+        ({"Statement": [LAMBDA]}, ["Version: Version is missing"]),
         ({**WANTED, "Statment": []}, ["Statment: unknown key 'Statment'"]),
         (document(LAMBDA, LAMBDA), ["Statement[1].Sid: the Sid 'LambdaPull' is taken by an earlier statement"]),
         (document({**LAMBDA, "Sid": " "}), ["Statement[0].Sid: every statement needs a Sid"]),
@@ -375,7 +375,7 @@ def test_wanted_statements_are_not_foreign() -> None:
         (document({**LAMBDA, "Principal": {"Amazon": "x"}}), ["Statement[0].Principal.Amazon: unknown key 'Amazon'"]),
         (
             document({**LAMBDA, "Principal": OURS}),
-            ["Statement[0].Principal: must be \"*\" or a mapping such as {AWS: …}, not '123456789012'"],
+            ["Statement[0].Principal: must be \"*\" or a mapping, not '123456789012'"],
         ),
         (document({**LAMBDA, "Condition": {"Bool": "x"}}), ["Statement[0].Condition: must map operators to keys and values"]),
         (

@@ -77,9 +77,9 @@ def test_a_file_that_several_namespaces_name_is_read_once() -> None:
             [
                 "dir/x:4:3: namespaces.a.lifecycle_policy.rules[0].action: must be an object → for example {type: expire}",
                 "dir/x:4:3: namespaces.a.lifecycle_policy.rules[0].selection: must be an object → say tagStatus, countType and countNumber",
-                "dir/x:5:3: namespaces.a.lifecycle_policy.rules[1]: must be an object",
-                "dir/y:1:1: namespaces.a.repository_policy.Statement: must be a list of at least one statement",
-                "dir/y:1:1: namespaces.b.repository_policy.Statement: must be a list of at least one statement",
+                "dir/x:5:3: namespaces.a.lifecycle_policy.rules[1]: must be an object → say rulePriority, selection and action",
+                "dir/y:1:1: namespaces.a.repository_policy.Statement: must be a list of at least one statement → write - before each statement, each with Sid, Effect, Principal and Action",
+                "dir/y:1:1: namespaces.b.repository_policy.Statement: must be a list of at least one statement → write - before each statement, each with Sid, Effect, Principal and Action",
             ],
         ),
         (

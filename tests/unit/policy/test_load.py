@@ -95,7 +95,7 @@ def test_only_version_1_is_read(line: str, told: str) -> None:
         (
             "rules: {naming: !!python/object/apply:os.system [x]}",
             [
-                "2:9: rules.naming: must be a mapping, not a list",
+                "2:9: rules.naming: must be a mapping, not a list → write key: value below it, of mode, severity; or remove it",
                 "2:17: the YAML tag !!python/object/apply:os.system is not supported → write the plain value",
             ],
         ),
@@ -124,7 +124,7 @@ def test_only_version_1_is_read(line: str, told: str) -> None:
             ],
         ),
         ("owner_tag: 7", ["2:12: owner_tag: must be text, not the number 7 → put it in quotes"]),
-        ("exemptions: {}", ["2:13: exemptions: must be a list, not a mapping"]),
+        ("exemptions: {}", ["2:13: exemptions: must be a list, not a mapping → write - before each entry, or the entries in [ ]"]),
         (
             "notifications: {slack: {digest_above: 0}}",
             [
@@ -138,8 +138,16 @@ def test_only_version_1_is_read(line: str, told: str) -> None:
             ],
         ),
         ("limits: {calls_per_second: 0}", ["2:28: limits.calls_per_second: 0 is out of bounds → write a number of at least 1"]),
-        ("limits: {calls_per_second: 1e9}", ["2:28: limits.calls_per_second: must be a whole number, not the number 1000000000.0"]),
-        ("limits: {pull_metrics: yes}", ["2:24: limits.pull_metrics: must be true or false, not the text 'yes'"]),
+        (
+            "limits: {calls_per_second: 1e9}",
+            [
+                "2:28: limits.calls_per_second: must be a whole number, not the number 1000000000.0 → write a whole number in digits, without quotes"
+            ],
+        ),
+        (
+            "limits: {pull_metrics: yes}",
+            ["2:24: limits.pull_metrics: must be true or false, not the text 'yes' → write true or false, without quotes"],
+        ),
         ("limits: {remedies_per_sweep: -1}", ["2:30: limits.remedies_per_sweep: -1 is out of bounds → write a number of at least 0"]),
         (
             "namespaces: {ROOT: {unused: {after: 90}}}",
@@ -159,7 +167,10 @@ def test_only_version_1_is_read(line: str, told: str) -> None:
                 ),
             ],
         ),
-        ("notifications: {slack: {enabled: yes}}", ["2:34: notifications.slack.enabled: must be true or false, not the text 'yes'"]),
+        (
+            "notifications: {slack: {enabled: yes}}",
+            ["2:34: notifications.slack.enabled: must be true or false, not the text 'yes' → write true or false, without quotes"],
+        ),
     ],
 )
 def test_a_fault_is_told_with_its_place_and_what_to_do(body: str, told: list[str]) -> None:
@@ -185,17 +196,17 @@ def test_a_fault_is_told_with_its_place_and_what_to_do(body: str, told: list[str
         (
             '{convention: "{team}", segments: {team: {regex: "a(?!b)"}}}',
             (
-                "naming.segments.team.regex: the expression 'a(?!b)' cannot be used → RE2 has no look-around ((?!): "
+                "naming.segments.team.regex: the expression 'a(?!b)' cannot be used: RE2 has no look-around ((?!) → "
                 "say what the value may be, not what must stand beside it"
             ),
         ),
         (
             '{convention: "{team}", segments: {team: {regex: "(a)\\\\1"}}}',
-            "RE2 has no back-references (\\1): every match must be decidable in one pass",
+            "RE2 has no back-references (\\1) → write it without: every match must be decidable in one pass",
         ),
         ('{convention: "{team}", segments: {team: {regex: "["}}}', "RE2 refuses it: missing ]: ["),
-        ('{convention: "{team}", segments: {team: {glob: a, regex: b}}}', "glob and regex exclude each other; keep one"),
-        ('{convention: "{team}", segments: {team: {}}}', "says nothing: give one of one_of, glob or regex"),
+        ('{convention: "{team}", segments: {team: {glob: a, regex: b}}}', "glob and regex exclude each other → keep one of them"),
+        ('{convention: "{team}", segments: {team: {}}}', "says nothing → give one of one_of, glob or regex"),
         ('{convention: "{team}", segments: {team: []}}', "naming.segments.team.one_of: is empty → write at least one, or remove it"),
         ('{convention: "{team}", segments: {team: [1]}}', "must be text, not the number 1 → put it in quotes"),
     ],
@@ -247,7 +258,7 @@ def test_a_convention_that_cannot_be_used_is_explained(naming: str, told: str) -
         ),
         (
             "tag_mutability: {mode: IMMUTABLE_WITH_EXCLUSION, except: [a, b, c, d, e, f]}",
-            ["4:54: namespaces.ROOT.tag_mutability.except: is too long; at most 5 are allowed"],
+            ["4:54: namespaces.ROOT.tag_mutability.except: is too long; at most 5 are allowed → keep 5 or fewer"],
         ),
         (
             "scan_frequency: DAILY",
@@ -339,7 +350,7 @@ namespaces:
             "9:13: namespaces.payments.lifecycle_policy.rules[0].selection.countTpye: unknown key 'countTpye' → did you mean countType? "
             "write one of tagStatus, tagPatternList, tagPrefixList, storageClass, countType, countUnit, countNumber"
         ),
-        "10:26: namespaces.payments.lifecycle_policy.rules[0].selection.countNumber: must be a whole number above 0",
+        "10:26: namespaces.payments.lifecycle_policy.rules[0].selection.countNumber: must be a whole number above 0 → write for example countNumber: 14",
         (
             "15:11: namespaces.payments.repository_policy.Statement[0].Sid: every statement needs a Sid → statements are merged by it, "
             "so that others stay as they are"
@@ -369,6 +380,7 @@ def test_namespaces_are_prefixes_that_ecr_takes() -> None:
             "2:28: namespaces.a*: 'a*' is neither ROOT nor a prefix of ECR repository names → write whole path parts in lower case, "
             "for example payments or payments/web"
         ),
+        "2:38: namespaces.pay/: pay/ stands there without its slash as well → keep one",
         (
             "2:57: namespaces./x: '/x' is neither ROOT nor a prefix of ECR repository names → write whole path parts in lower case, "
             "for example payments or payments/web"
@@ -394,7 +406,7 @@ exemptions:
     assert problems(text) == [
         f"4:13: exemptions[0].rules[0]: there is no rule 'namig' → did you mean naming? write one of {RULES}",
         "5:13: exemptions[0].reason: a reason of less than 10 characters explains nothing → say why, so that the next reader can judge it",
-        "6:12: exemptions[0].owner: is empty",
+        "6:12: exemptions[0].owner: is empty → name a person or a team",
         "7:14: exemptions[0].expires: '2027-02-30' is no date of the calendar → write it as YEAR-MONTH-DAY, for example 2027-01-31",
         "8:5: exemptions[1].expires: expires is missing → add expires: The last day on which it holds, in UTC.",
         "8:5: exemptions[1].owner: owner is missing → add owner: Who answers for it.",
@@ -435,6 +447,82 @@ exemptions: []
     assert len(lines) == 16
 
 
+def test_what_compares_keys_of_a_section_is_told_beside_faults_of_the_same_section() -> None:
+    text = """\
+version: 1
+namespaces:
+  ROOT:
+    retirement: {after_days: x, quarantine_days: 1, archive_days: 0, then: archive}
+    tag_mutability: {mode: IMMUTABLE, except: [latest], also: 1}
+    required_tags: {owner: {glob: a, regex: b, also: 1}}
+    lifecycle_policy:
+      rules:
+        - {rulePriority: 1, selection: {tagStatus: untagged, countType: imageCountMoreThan, countNumber: 0}, action: {type: expire}}
+        - {rulePriority: 2, selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 5}, action: {type: expire}}
+        - {rulePriority: 3, selection: {tagStatus: untagged, countType: imageCountMoreThan, countNumber: 5}, action: {type: expire}}
+  search/: {}
+  search: {}
+notifications: {slack: {digest_above: 0, routes: [{mention: nobody}, {}]}}
+retirement: {stop: 1, window: {days: [], from_hour: 5, until_hour: 3}, sources: []}
+"""
+    places = [problem.split(": ")[:2] for problem in problems(text)]
+
+    assert [(int(place.split(":")[0]), path.removeprefix("namespaces.ROOT.")) for place, path in places] == [
+        (4, "retirement.after_days"),
+        (4, "retirement.quarantine_days"),
+        (4, "retirement.archive_days"),
+        (5, "tag_mutability.except"),
+        (5, "tag_mutability.also"),
+        (6, "required_tags.owner"),
+        (6, "required_tags.owner.also"),
+        (9, "lifecycle_policy.rules[0].selection.countNumber"),
+        (10, "lifecycle_policy.rules[1].rulePriority"),
+        (12, "namespaces.search/"),
+        (14, "notifications.slack.digest_above"),
+        (14, "notifications.slack.routes[0]"),
+        (14, "notifications.slack.routes[0].mention"),
+        (14, "notifications.slack.routes[1]"),
+        (14, "notifications.slack.routes[1].channel"),
+        (15, "retirement.stop"),
+        (15, "retirement.window.days"),
+        (15, "retirement.window.until_hour"),
+        (15, "retirement.sources"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("notifications: {slack: {routes: [{owner: a, channel: x}]}}", ["notifications.slack.routes[0].channel"]),
+        ("notifications: {slack: {routes: [{owner: 5, channel: C0123456789}]}}", ["notifications.slack.routes[0].owner"]),
+        ("naming: {convention: '{a}', segments: {a: {regex: '['}}}", ["naming.segments.a.regex"]),
+        ("namespaces: {ROOT: {image_tags: {regex: '['}}}", ["namespaces.ROOT.image_tags[0].regex"]),
+        ("namespaces: {ROOT: {image_tags: [{regex: '['}, 5]}}", ["namespaces.ROOT.image_tags[0].regex", "namespaces.ROOT.image_tags[1]"]),
+        (
+            "namespaces: {ROOT: {tag_mutability: {mode: IMMUTABLE_WITH_EXCLUSION, except: ['a b']}}}",
+            ["namespaces.ROOT.tag_mutability.except[0]"],
+        ),
+        (
+            "namespaces: {ROOT: {unused: {after: x}, encryption: {type: x}}}",
+            ["namespaces.ROOT.unused.after", "namespaces.ROOT.encryption.type"],
+        ),
+        ("namespaces: {ROOT: {retirement: {quarantine_days: x, then: delete}}}", ["namespaces.ROOT.retirement.quarantine_days"]),
+    ],
+)
+def test_a_fault_is_not_told_again_by_what_it_leaves_out(body: str, told: list[str]) -> None:
+    assert [problem.split(": ")[1] for problem in problems(f"version: 1\n{body}")] == told
+
+
+@pytest.mark.parametrize("setting", ["lifecycle_policy", "repository_policy"])
+def test_a_misspelt_reference_to_a_file_is_no_document_that_lacks_all(setting: str) -> None:
+    assert problems(f"version: 1\nnamespaces: {{ROOT: {{{setting}: {{fiel: a.json}}}}}}") == [
+        (
+            f"2:{len(setting) + 24}: namespaces.ROOT.{setting}.fiel: unknown key 'fiel' → did you mean file? write {{file: a.json}}, "
+            "or the document itself"
+        )
+    ]
+
+
 def test_bytes_must_be_utf_8() -> None:
     with pytest.raises(PolicyInvalid) as caught:
         load_bytes(b"version: 1\nmode: \xff\xfe", "p.yaml")
@@ -447,7 +535,7 @@ def test_a_byte_order_mark_is_no_obstacle() -> None:
 
 
 def test_a_file_beyond_the_limit_is_not_read() -> None:
-    with pytest.raises(PolicyInvalid, match=f"more than {MAX_BYTES} are not read"):
+    with pytest.raises(PolicyInvalid, match=f"is larger than {MAX_BYTES} bytes"):
         load_bytes(b"#" * (MAX_BYTES + 1), "p.yaml")
     with pytest.raises(PolicyInvalid, match=f"more than {MAX_BYTES} are not read"):
         load("#" * (MAX_BYTES + 1), "p.yaml")
@@ -484,7 +572,7 @@ def told(text: str) -> tuple[Problem, ...]:
 @settings(max_examples=50)
 @given(st.one_of(st.text(), st.binary().map(lambda data: data.decode("latin-1")), st.text(alphabet="{}[]:,-&*!|>'\"%@` \n\tavx1")))
 def test_no_text_does_anything_but_load_or_explain(text: str) -> None:
-    assert all(problem.line >= 1 and problem.column >= 1 and problem.what for problem in told(text))
+    assert all(problem.line >= 1 and problem.column >= 1 and problem.what and problem.do for problem in told(text))
 
 
 ANY_VALUE = st.recursive(
@@ -502,4 +590,4 @@ KEYS = st.sampled_from([
 @settings(max_examples=50)
 @given(st.dictionaries(KEYS, ANY_VALUE, max_size=4))
 def test_no_content_of_a_section_does_anything_but_load_or_explain(sections: dict[str, object]) -> None:
-    assert all(problem.line == 1 and problem.what for problem in told(json.dumps({"version": 1, **sections})))
+    assert all(problem.line == 1 and problem.what and problem.do for problem in told(json.dumps({"version": 1, **sections})))

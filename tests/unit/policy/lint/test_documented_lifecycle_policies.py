@@ -128,7 +128,7 @@ MISTAKES: dict[str, tuple[list[Any], list[str]]] = {
     ),
     "a fifth wildcard": (
         [rule(1, counted(1, **tagged("test*1*2*3*4*5*6")))],
-        [f"6: {AT}.rules[0].selection.tagPatternList[0]: 'test*1*2*3*4*5*6' has more than 4 wildcards"],
+        [f"6: {AT}.rules[0].selection.tagPatternList[0]: 'test*1*2*3*4*5*6' has more than 4 wildcards → write it with 4 * or fewer"],
     ),
     "a wildcard in a prefix": (
         [rule(1, counted(1, **tagged("prod*", by="tagPrefixList")))],
@@ -144,7 +144,7 @@ MISTAKES: dict[str, tuple[list[Any], list[str]]] = {
     ),
     "a number of nothing": (
         [rule(1, counted(0, **ANY))],
-        [f"6: {AT}.rules[0].selection.countNumber: must be a whole number above 0"],
+        [f"6: {AT}.rules[0].selection.countNumber: must be a whole number above 0 → write for example countNumber: 14"],
     ),
     "the untagged twice": (
         [rule(1, counted(1, tagStatus="untagged")), rule(2, counted(1, tagStatus="untagged"))],
@@ -156,11 +156,11 @@ MISTAKES: dict[str, tuple[list[Any], list[str]]] = {
     ),
     "more rules than ECR takes": (
         [rule(number, counted(1, **tagged(f"a{number}-*"))) for number in range(1, 52)],
-        [f"5: {AT}.rules: has 51 rules; ECR takes 50"],
+        [f"5: {AT}.rules: has 51 rules; ECR takes 50 → keep 50 or fewer"],
     ),
     "a document longer than ECR takes": (
         [{**rule(number, counted(1, **tagged(f"a{number}-*"))), "description": "x" * 800} for number in range(1, 41)],
-        [f"4: {AT}: has 38993 characters; ECR takes 30720"],
+        [f"4: {AT}: has 38993 characters; ECR takes 30720 → say it with fewer rules or shorter descriptions"],
     ),
 }
 

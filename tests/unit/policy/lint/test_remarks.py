@@ -515,9 +515,9 @@ CASES: dict[str, tuple[str, list[str]]] = {
                   action: {type: expire}
         """,
         [
-            "3:1: note [undecided] naming: the convention allows too much to be compared with the namespaces",
-            "8:5: note [undecided] namespaces.payments.image_tags: the forms allow too much to be compared",
-            "13:59: note [undecided] namespaces.payments.lifecycle_policy.rules[0].selection.tagPatternList[0]: 'prod*' allows too much to be compared with image_tags",
+            "3:1: note [undecided] naming: the convention allows too much to be compared with the namespaces → write them narrower to have it worked out; nothing else depends on it",
+            "8:5: note [undecided] namespaces.payments.image_tags: the forms allow too much to be compared → write them narrower to have it worked out; nothing else depends on it",
+            "13:59: note [undecided] namespaces.payments.lifecycle_policy.rules[0].selection.tagPatternList[0]: 'prod*' allows too much to be compared with image_tags → write them narrower to have it worked out; nothing else depends on it",
         ],
     ),
 }

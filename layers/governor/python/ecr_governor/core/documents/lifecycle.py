@@ -120,7 +120,7 @@ def parse(document: str | Mapping[str, Any]) -> LifecyclePolicy:
         try:
             document = json_text.read(document)
         except json_text.JsonInvalid as error:
-            raise LifecycleInvalid((DocumentProblem((), str(error)),)) from error
+            raise LifecycleInvalid((DocumentProblem((), str(error), "write the policy as the AWS CLI takes it"),)) from error
     problems = problems_of(document)
     if problems:
         raise LifecycleInvalid(problems)
@@ -237,36 +237,41 @@ def _shortest(pattern: str) -> str:
 def problems_of(document: object) -> tuple[DocumentProblem, ...]:
     """List everything that ECR would not accept in a policy's content."""
     if not isinstance(document, Mapping):
-        return (DocumentProblem((), "must be an object with the key rules"),)
+        return (DocumentProblem((), "must be an object with the key rules", "write the policy as the AWS CLI takes it"),)
     problems = unknown_keys(document, ("rules",), ())
     rules = document.get("rules")
     if not isinstance(rules, list) or not rules:
-        return (*problems, DocumentProblem(("rules",), "must be a list of at least one rule"))
+        do = "write - before each rule, each with rulePriority, selection and action"
+        return (*problems, DocumentProblem(("rules",), "must be a list of at least one rule", do))
     if len(rules) > MAX_RULES:
-        problems.append(DocumentProblem(("rules",), f"has {len(rules)} rules; ECR takes {MAX_RULES}"))
+        problems.append(DocumentProblem(("rules",), f"has {len(rules)} rules; ECR takes {MAX_RULES}", f"keep {MAX_RULES} or fewer"))
+    sound: dict[int, Mapping[str, Any]] = {}
     for index, rule in enumerate(rules):
-        problems += _rule_problems(rule, ("rules", index))
-    if not problems:
-        problems += _set_problems(rules)
+        if own := list(_rule_problems(rule, ("rules", index))):
+            problems += own
+        else:
+            sound[index] = rule
+    # What two rules may not share is told of those that can be read.
+    problems += _set_problems(sound)
     if not problems and (length := len(render(document))) > MAX_LENGTH:
         problems.append(_too_long(length))
     return tuple(problems)
 
 
 def _too_long(length: int) -> DocumentProblem:
-    return DocumentProblem((), f"has {length} characters; ECR takes {MAX_LENGTH}")
+    return DocumentProblem((), f"has {length} characters; ECR takes {MAX_LENGTH}", "say it with fewer rules or shorter descriptions")
 
 
 def _rule_problems(rule: object, at: Path) -> Iterator[DocumentProblem]:
     if not isinstance(rule, Mapping):
-        yield DocumentProblem(at, "must be an object")
+        yield DocumentProblem(at, "must be an object", "say rulePriority, selection and action")
         return
     yield from unknown_keys(rule, ("rulePriority", "description", "selection", "action"), at)
     priority = rule.get("rulePriority")
     if not _is_number(priority):
         yield DocumentProblem((*at, "rulePriority"), "must be a whole number above 0", "lower numbers are applied first")
     if not isinstance(rule.get("description", ""), str):
-        yield DocumentProblem((*at, "description"), "must be text")
+        yield DocumentProblem((*at, "description"), "must be text", "put it in quotes")
     action, selection = rule.get("action"), rule.get("selection")
     kind = None
     if isinstance(action, Mapping):
@@ -299,7 +304,7 @@ def _selection_problems(selection: Mapping[str, Any], action: object, at: Path) 
     yield from _choice_problems(selection, "countType", CountType, at)
     yield from _tag_list_problems(selection, at)
     if not _is_number(selection.get("countNumber")):
-        yield DocumentProblem((*at, "countNumber"), "must be a whole number above 0")
+        yield DocumentProblem((*at, "countNumber"), "must be a whole number above 0", "write for example countNumber: 14")
     yield from _count_problems(selection, action, at)
 
 
@@ -323,15 +328,18 @@ def _tag_list_problems(selection: Mapping[str, Any], at: Path) -> Iterator[Docum
     for key in given:
         entries = selection[key]
         if not isinstance(entries, list) or not entries:
-            yield DocumentProblem((*at, key), "must be a list of at least one text")
+            yield DocumentProblem((*at, key), "must be a list of at least one text", "write for example ['v*']")
             continue
         for index, entry in enumerate(entries):
             if not isinstance(entry, str) or not entry:
-                yield DocumentProblem((*at, key, index), "must be text")
+                yield DocumentProblem(
+                    (*at, key, index), "must be text", "put it in quotes" if isinstance(entry, int | float) else "write a tag"
+                )
             elif key == "tagPrefixList" and "*" in entry:
                 yield DocumentProblem((*at, key, index), f"a prefix has no wildcard: {entry!r}", "use tagPatternList")
             elif entry.count("*") > MAX_WILDCARDS:
-                yield DocumentProblem((*at, key, index), f"{entry!r} has more than {MAX_WILDCARDS} wildcards")
+                what = f"{entry!r} has more than {MAX_WILDCARDS} wildcards"
+                yield DocumentProblem((*at, key, index), what, f"write it with {MAX_WILDCARDS} * or fewer")
 
 
 def _count_problems(selection: Mapping[str, Any], action: object, at: Path) -> Iterator[DocumentProblem]:
@@ -364,12 +372,12 @@ def _count_problems(selection: Mapping[str, Any], action: object, at: Path) -> I
 _BY_AGE: Final = (CountType.SINCE_PUSHED, CountType.SINCE_PULLED, CountType.SINCE_TRANSITIONED)
 
 
-def _set_problems(contents: list[Mapping[str, Any]]) -> Iterator[DocumentProblem]:
-    """Check what no two rules of one policy may share. Rules for different storage classes do not meet."""
-    rules = [_rule(content) for content in contents]
+def _set_problems(contents: Mapping[int, Mapping[str, Any]]) -> Iterator[DocumentProblem]:
+    """Check what no two rules of one policy, by their places in it, may share. Rules for different storage classes do not meet."""
+    rules = [_rule(content) for content in contents.values()]
     last = {storage: max((rule.priority for rule in rules if rule.storage_class is storage), default=0) for storage in StorageClass}
-    for index, rule in enumerate(rules):
-        earlier = rules[:index]
+    for order, (index, rule) in enumerate(zip(contents, rules, strict=True)):
+        earlier = rules[:order]
         at: Path = ("rules", index)
         if any(rule.priority == other.priority for other in earlier):
             yield DocumentProblem(

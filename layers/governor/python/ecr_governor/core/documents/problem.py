@@ -13,11 +13,15 @@ KEY: Final = "[key]"
 
 @dataclass(frozen=True, slots=True)
 class DocumentProblem:
-    """One fault: the path of keys and indices to it, what is wrong, and what to do about it."""
+    """One fault: the path of keys and indices to it, what is wrong, and what to do about it.
+
+    `lacks` are the keys of which one would have to be there. Where one is, and has a fault of its own, this one is none.
+    """
 
     at: Path
     what: str
-    do: str = ""
+    do: str
+    lacks: tuple[str, ...] = ()
 
     @property
     def rule(self) -> int | None:

@@ -261,15 +261,16 @@ def _is_trusted(operator: str, key: str, value: str, trust: Trust) -> bool:
 def problems_of(document: object) -> tuple[DocumentProblem, ...]:
     """List everything that keeps a policy file's document from being merged into repository policies."""
     if not isinstance(document, Mapping):
-        return (DocumentProblem((), "must be an object with the key Statement"),)
+        return (DocumentProblem((), "must be an object with the key Statement", "write the policy as the AWS CLI takes it"),)
     problems = unknown_keys(document, ("Version", "Id", "Statement"), ())
-    if document.get("Version") not in VERSIONS:
-        problems.append(
-            DocumentProblem(("Version",), f"{document.get('Version')!r} is no version of the policy language", f'write "{VERSIONS[0]}"')
-        )
+    version = document.get("Version")
+    if version not in VERSIONS:
+        what = f"{version!r} is no version of the policy language" if "Version" in document else "Version is missing"
+        problems.append(DocumentProblem(("Version",), what, f'write Version: "{VERSIONS[0]}"'))
     statements = document.get("Statement")
     if not isinstance(statements, list) or not statements:
-        return (*problems, DocumentProblem(("Statement",), "must be a list of at least one statement"))
+        do = "write - before each statement, each with Sid, Effect, Principal and Action"
+        return (*problems, DocumentProblem(("Statement",), "must be a list of at least one statement", do))
     sids: list[object] = []
     for index, statement in enumerate(statements):
         at: Path = ("Statement", index)
@@ -281,7 +282,7 @@ def problems_of(document: object) -> tuple[DocumentProblem, ...]:
             )
         sids.append(sid)
     if not problems and (length := len(render(document))) > MAX_LENGTH:
-        problems.append(DocumentProblem((), f"has {length} characters; ECR takes {MAX_LENGTH}"))
+        problems.append(DocumentProblem((), f"has {length} characters; ECR takes {MAX_LENGTH}", "say it with fewer statements"))
     return tuple(problems)
 
 
@@ -290,7 +291,7 @@ _STATEMENT_KEYS: Final = ("Sid", "Effect", "Principal", "NotPrincipal", "Action"
 
 def _statement_problems(statement: object, at: Path) -> Iterator[DocumentProblem]:
     if not isinstance(statement, Mapping):
-        yield DocumentProblem(at, "must be an object")
+        yield DocumentProblem(at, "must be an object", "say Sid, Effect, Principal and Action")
         return
     if "Resource" in statement or "NotResource" in statement:
         key = "Resource" if "Resource" in statement else "NotResource"
@@ -305,7 +306,8 @@ def _statement_problems(statement: object, at: Path) -> Iterator[DocumentProblem
         )
     for pair in (("Principal", "NotPrincipal"), ("Action", "NotAction")):
         if len([key for key in pair if key in statement]) != 1:
-            yield DocumentProblem(at, f"needs either {pair[0]} or {pair[1]}")
+            do = f"keep one of {pair[0]} and {pair[1]}" if pair[0] in statement else f"add {pair[0]}"
+            yield DocumentProblem(at, f"needs either {pair[0]} or {pair[1]}", do)
     yield from _principal_problems(statement, at)
     for key in ("Action", "NotAction"):
         for index, action in enumerate(_listed(statement.get(key, []))):
@@ -327,7 +329,8 @@ def _principal_problems(statement: Mapping[str, Any], at: Path) -> Iterator[Docu
         if named == "*":
             continue
         if not isinstance(named, Mapping) or not named:
-            yield DocumentProblem((*at, key), f'must be "*" or a mapping such as {{AWS: …}}, not {named!r}')
+            do = "name accounts or roles by {AWS: …}, services by {Service: …}"
+            yield DocumentProblem((*at, key), f'must be "*" or a mapping, not {named!r}', do)
             continue
         yield from unknown_keys(named, ("AWS", "Service", "Federated"), (*at, key))
         for kind, values in named.items():

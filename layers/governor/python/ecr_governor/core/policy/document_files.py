@@ -8,6 +8,7 @@ import posixpath
 from typing import Any, Final, Protocol
 
 from ecr_governor.core.documents.problem import KEY, Path, written
+from ecr_governor.core.policy.model import FILE
 from ecr_governor.core.policy.yaml_text import (
     MAX_BYTES,
     MAX_NODES,
@@ -22,7 +23,6 @@ from ecr_governor.core.policy.yaml_text import (
     shown,
 )
 
-FILE: Final = "file"
 DOCUMENT: Final = FileKind("document", "{")
 _SETTINGS: Final = ("lifecycle_policy", "repository_policy")
 _CODE: Final = "file"

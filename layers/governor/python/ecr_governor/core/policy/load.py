@@ -1,5 +1,6 @@
 """Reads a policy file: text in, `Policy` out, or every problem at once with its line."""
 
+import copy
 import types
 import typing
 from collections.abc import Iterator
@@ -66,11 +67,74 @@ def validated(model: type[_Model], value: Any, root: Node, source: str, problems
     try:
         made = model.model_validate(value, context=context)
     except ValidationError as error:
-        problems += (problem for detail in error.errors(include_url=False) for problem in _problems(detail, model, root, source))
+        problems += (
+            problem
+            for detail in _all_errors(model, value, context, error.errors(include_url=False))
+            for problem in _problems(detail, model, root, source)
+        )
         raise PolicyInvalid(_in_order(problems, source)) from error
     if problems:
         raise PolicyInvalid(_in_order(problems, source))
     return made
+
+
+# --- what waits behind an error -------------------------------------------------------------------------------------------------------
+
+
+def _all_errors(model: type[BaseModel], value: Any, context: Any, errors: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Give these errors of the content, and those that pydantic comes to only where a section has no others.
+
+    A check that compares several keys of a section runs once each of them is right. So what is wrong is taken out, and the rest is looked
+    at again, until there is nothing more to be found.
+    """
+    yield from errors
+    rest, taken = copy.deepcopy(value), set[Path]()
+    while errors:
+        paths = [detail["loc"] for detail in errors]
+        # A list goes as a whole, so that what stays keeps its number: not before its entries have told all.
+        out = {_taken_out(rest, at, lists=False) for at in paths} - {()} or {_taken_out(rest, at, lists=True) for at in paths} - {()}
+        if not out:
+            return
+        taken |= out
+        try:
+            model.model_validate(rest, context=context)
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+        else:
+            return
+        yield from filter(None, (_apart_from(detail, taken) for detail in errors))
+
+
+def _taken_out(content: Any, at: Path, *, lists: bool) -> Path:
+    """Take what is at the path out of the mapping that it is in; give what path that was, () where nothing was taken.
+
+    Of an entry of a list that is no mapping's value the list is taken, if lists are.
+    """
+    holder: dict[Any, Any] | None = None
+    key: str | int = ""
+    here, path, depth = content, [], 0
+    for step in at:
+        if not (step in here if isinstance(here, dict) else isinstance(here, list) and isinstance(step, int) and step < len(here)):
+            break
+        path.append(step)
+        if isinstance(here, dict):
+            holder, key, depth = here, step, len(path)
+        here = here[step]
+    if holder is None or (depth < len(path) and not lists):
+        return ()
+    del holder[key]
+    return tuple(path[:depth])
+
+
+def _apart_from(detail: ErrorDetails, taken: set[Path]) -> ErrorDetails | None:
+    """Give what is left of an error if nothing is said of what was only taken out."""
+    at: Path = detail["loc"]
+    if detail["type"] == "missing" and at in taken:
+        return None
+    if detail["type"] != "faults":
+        return detail
+    own = tuple(fault for fault in detail["ctx"]["problems"] if not any((*at, key) in taken for key in fault.lacks))
+    return {**detail, "ctx": {"problems": own}} if own else None
 
 
 # --- from pydantic's errors to problems -----------------------------------------------------------------------------------------------
@@ -126,22 +190,21 @@ def _translated(detail: ErrorDetails, at: Path, model: type[BaseModel]) -> Docum
             what = "has no value" if value is None else f"{shown(value)} is not one of the allowed values"
             return DocumentProblem(at, what, suggestion(str(value), allowed))
         case "expression":
-            return DocumentProblem(at, f"the expression {shown(value)} cannot be used", str(context["reason"]))
+            return DocumentProblem(at, f"the expression {shown(value)} cannot be used: {context['why']}", str(context["do"]))
         case "too_short" | "string_too_short":
             return DocumentProblem(at, "is empty", "write at least one, or remove it")
         case "too_long" | "string_too_long":
-            return DocumentProblem(at, f"is too long; at most {context['max_length']} are allowed")
+            return DocumentProblem(
+                at, f"is too long; at most {context['max_length']} are allowed", f"keep {context['max_length']} or fewer"
+            )
         case "greater_than_equal" | "less_than_equal":
             return DocumentProblem(
                 at, f"{shown(value)} is out of bounds", f"write a number {_BOUNDS[detail['type']]} {next(iter(context.values()))}"
             )
-        case "one_kind":
-            return DocumentProblem(at, detail["msg"])
         case kind if kind in _WANTED:
-            do = "put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
-            return DocumentProblem(at, f"must be {_WANTED[kind]}, not {kind_of(value)}", do)
+            return DocumentProblem(at, f"must be {_WANTED[kind]}, not {kind_of(value)}", _instead(kind, value, _allowed_keys(model, at)))
         case _:
-            return DocumentProblem(at, detail["msg"][:1].lower() + detail["msg"][1:])
+            return DocumentProblem(at, detail["msg"][:1].lower() + detail["msg"][1:], "docs/policy.md says what it takes")
 
 
 _BOUNDS: Final = {"greater_than_equal": "of at least", "less_than_equal": "of at most"}
@@ -149,11 +212,28 @@ _WANTED: Final = {
     "string_type": "text",
     "bool_type": "true or false",
     "int_type": "a whole number",
+    "float_type": "a number",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
     "dict_type": "a mapping",
     "tuple_type": "a list",
 }
+
+
+def _instead(kind: str, value: object, keys: list[str]) -> str:
+    """Say what to write in the place of a value of the wrong type. `keys` are those of the mapping that belongs there, if it has fixed ones."""
+    match kind:
+        case "string_type":
+            return "put it in quotes" if isinstance(value, int | float) else "write a text"
+        case "bool_type":
+            return "write true or false, without quotes"
+        case "int_type" | "float_type":
+            return f"write {_WANTED[kind]} in digits, without quotes"
+        case "tuple_type":
+            return "write - before each entry, or the entries in [ ]"
+        case _:
+            named = f", of {', '.join(keys)}" if keys else ""
+            return f"write key: value below it{named}; or remove it"
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:

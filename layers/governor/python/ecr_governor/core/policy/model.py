@@ -118,7 +118,7 @@ def _convention(text: str) -> str:
     try:
         parts = parts_of(text)
     except ConventionInvalid as error:
-        raise fault(f"the convention {error}") from error
+        raise fault(f"the convention {error}", "write for example {team}/{service}") from error
     if reserved := [part.name for part in parts if isinstance(part, Segment) and part.name in FACT_PLACEHOLDERS]:
         raise fault(f"{{{reserved[0]}}} has a meaning of its own in required_tags", "give the segment another name")
     return text
@@ -256,7 +256,8 @@ class TagMutabilityModel(_WithShortForm):
     def _agrees(self) -> Self:
         excluding = self.mode in {TagMutability.MUTABLE_WITH_EXCLUSION, TagMutability.IMMUTABLE_WITH_EXCLUSION}
         if excluding and not self.exceptions:
-            raise fault(f"{self.mode} needs to know which tags are excluded", 'add for example except: ["latest"]')
+            what = f"{self.mode} needs to know which tags are excluded"
+            raise problems_error(DocumentProblem((), what, 'add for example except: ["latest"]', lacks=("except",)))
         if self.exceptions and not excluding:
             raise fault(f"{self.mode} has no exclusions", f"write mode: {self.mode}_WITH_EXCLUSION, or remove except", ("except",))
         return self
@@ -360,16 +361,27 @@ class Unused(Strict):
     ]
 
 
+FILE: Final = "file"
+"""The key of what stands in a document's place: the path of the file that holds it."""
+
+
 def _lifecycle_document(document: dict[str, Any]) -> dict[str, Any]:
-    if problems := lifecycle.problems_of(document):
-        raise problems_error(*problems)
-    return document
+    return _sound(document, lifecycle.problems_of(document))
 
 
 def _repository_policy_document(document: dict[str, Any]) -> dict[str, Any]:
-    if problems := repository_policy.problems_of(document):
-        raise problems_error(*problems)
-    return document
+    return _sound(document, repository_policy.problems_of(document))
+
+
+def _sound(document: dict[str, Any], problems: tuple[DocumentProblem, ...]) -> dict[str, Any]:
+    if not problems:
+        return document
+    # A lone text is no document, but a reference whose key is misspelt: what the document lacks is not to be told.
+    match list(document.items()):
+        case [(key, str(path))] if any(each.at == (key, KEY) for each in problems):
+            raise fault(f"unknown key {key!r}", f"did you mean file? write {{{FILE}: {path}}}, or the document itself", (key, KEY))
+        case _:
+            raise problems_error(*problems)
 
 
 def _listed(value: Any) -> Any:
@@ -466,7 +478,7 @@ def _reason(text: str) -> str:
 
 def _filled(text: str) -> str:
     if not text.strip():
-        raise fault("is empty")
+        raise fault("is empty", "name a person or a team")
     return text
 
 

@@ -77,10 +77,15 @@ class Route(Queue):
 
     @model_validator(mode="after")
     def _says_something(self) -> "Route":
+        problems = []
         if self.owner is None and self.namespace is None and self.actor is None and not self.tags:
-            raise fault("is a route for everything", "give one of owner, namespace, tags or actor, or write its channel above")
+            do = "give one of owner, namespace, tags or actor, or write its channel above"
+            problems.append(DocumentProblem((), "is a route for everything", do, lacks=("owner", "namespace", "tags", "actor")))
         if self.channel is None and self.mention is None:
-            raise problems_error(DocumentProblem(("channel",), "the route leads nowhere", "give a channel, a mention, or both"))
+            do = "give a channel, a mention, or both"
+            problems.append(DocumentProblem(("channel",), "the route leads nowhere", do, lacks=("channel", "mention")))
+        if problems:
+            raise problems_error(*problems)
         return self
 
     def takes(self, name: str, owner: str, tags: Mapping[str, str], actors: tuple[str, ...]) -> bool:

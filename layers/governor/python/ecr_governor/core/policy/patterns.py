@@ -20,7 +20,9 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from ecr_governor.core.documents.problem import DocumentProblem
 from ecr_governor.core.policy.short_forms import TEXT, TEXTS, or_short
+from ecr_governor.core.policy.strict import fault, problems_error
 
 MAX_PATTERN: Final = 1_000
 _SHOWN: Final = 8
@@ -33,7 +35,12 @@ _LOOK_AROUND: Final = ("(?=", "(?!", "(?<", "(?<=", "(?<!")
 
 
 class PatternInvalid(ValueError):
-    """An expression that RE2 does not accept, with the reason."""
+    """An expression that RE2 does not accept, with the reason and what to do."""
+
+    def __init__(self, why: str, do: str) -> None:
+        super().__init__(f"{why}: {do}")
+        self.why = why
+        self.do = do
 
 
 @functools.lru_cache(maxsize=4096)
@@ -42,16 +49,17 @@ def _compiled(expression: str) -> Any:
         return re2.compile(expression, _OPTIONS)
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else str(error)
-        raise PatternInvalid(_explained(reason)) from error
+        raise PatternInvalid(*_explained(reason)) from error
 
 
-def _explained(reason: str) -> str:
+def _explained(reason: str) -> tuple[str, str]:
+    """Say what RE2 has against an expression, and what to do."""
     operator = reason.rpartition(": ")[2]
     if reason.startswith("invalid perl operator") and operator.startswith(_LOOK_AROUND):
-        return f"RE2 has no look-around ({operator}): say what the value may be, not what must stand beside it"
+        return f"RE2 has no look-around ({operator})", "say what the value may be, not what must stand beside it"
     if reason.startswith("invalid escape sequence") and operator[1:2].isdigit():
-        return f"RE2 has no back-references ({operator}): every match must be decidable in one pass"
-    return f"RE2 refuses it: {reason}"
+        return f"RE2 has no back-references ({operator})", "write it without: every match must be decidable in one pass"
+    return f"RE2 refuses it: {reason}", "correct it; what RE2 knows is at github.com/google/re2/wiki/Syntax"
 
 
 def check_expression(expression: str) -> str:
@@ -91,7 +99,7 @@ def _expression(text: str) -> str:
     try:
         return check_expression(text)
     except PatternInvalid as error:
-        raise PydanticCustomError("expression", "{reason}", {"reason": str(error)}) from error
+        raise PydanticCustomError("expression", "{why}", {"why": error.why, "do": error.do}) from error
 
 
 PatternText = Annotated[StrictStr, StringConstraints(min_length=1, max_length=MAX_PATTERN)]
@@ -126,9 +134,11 @@ class Matcher(BaseModel):
     def _one_kind(self) -> Self:
         kinds = [kind for kind in ("one_of", "glob", "regex") if getattr(self, kind) is not None]
         if len(kinds) > 1:
-            raise PydanticCustomError("one_kind", "{kinds} exclude each other; keep one", {"kinds": " and ".join(kinds)})
+            raise fault(f"{' and '.join(kinds)} exclude each other", "keep one of them")
         if not kinds and self._needs_a_kind():
-            raise PydanticCustomError("one_kind", "says nothing: give one of one_of, glob or regex", {})
+            raise problems_error(
+                DocumentProblem((), "says nothing", "give one of one_of, glob or regex", lacks=("one_of", "glob", "regex"))
+            )
         return self
 
     @classmethod

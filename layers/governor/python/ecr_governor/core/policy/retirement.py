@@ -55,24 +55,18 @@ class RetirementTerms(Strict):
 
     @model_validator(mode="after")
     def _stages_in_order(self) -> Self:
+        problems = []
         if 0 < self.quarantine_days < LEAST_QUARANTINE:
-            problem = DocumentProblem(
-                ("quarantine_days",),
-                f"{self.quarantine_days} is shorter than ECR needs to show a pull: its time is up to 24 hours late",
-                "write 2 or more, or 0 to leave the stage out",
-            )
-            raise problems_error(problem)
+            what = f"{self.quarantine_days} is shorter than ECR needs to show a pull: its time is up to 24 hours late"
+            problems.append(DocumentProblem(("quarantine_days",), what, "write 2 or more, or 0 to leave the stage out"))
         if self.quarantine_days == 0 and self.then is not Then.MARK:
-            problem = DocumentProblem(
-                ("quarantine_days",),
-                f"nothing can be taken to {self.then.value} without a quarantine: only there does nobody begin to use an image unseen",
-                "write 2 or more, or then: mark",
-            )
-            raise problems_error(problem)
+            what = f"nothing can be taken to {self.then.value} without a quarantine: only there does nobody begin to use an image unseen"
+            problems.append(DocumentProblem(("quarantine_days",), what, "write 2 or more, or then: mark"))
         if self.archive_days == 0 and self.then is Then.ARCHIVE:
-            raise problems_error(
-                DocumentProblem(("archive_days",), "the archive is left out and the last stage", "write 1 or more, or another then")
-            )
+            what = "the archive is left out and the last stage"
+            problems.append(DocumentProblem(("archive_days",), what, "write 1 or more, or another then"))
+        if problems:
+            raise problems_error(*problems)
         return self
 
     @functools.cached_property
@@ -110,11 +104,14 @@ class Window(Strict):
 
     @model_validator(mode="after")
     def _opens(self) -> Self:
+        problems = []
         if not self.days:
-            raise problems_error(DocumentProblem(("days",), "a window without days never opens", "name a day, or leave it out"))
+            problems.append(DocumentProblem(("days",), "a window without days never opens", "name a day, or leave it out"))
         if self.from_hour >= self.until_hour:
             what = f"a window from {self.from_hour} to {self.until_hour} never opens"
-            raise problems_error(DocumentProblem(("until_hour",), what, "write a later hour; a window does not go over midnight"))
+            problems.append(DocumentProblem(("until_hour",), what, "write a later hour; a window does not go over midnight"))
+        if problems:
+            raise problems_error(*problems)
         return self
 
     def contains(self, moment: datetime) -> bool:

@@ -18,7 +18,7 @@ def problems_error(*problems: DocumentProblem) -> PydanticCustomError:
     return PydanticCustomError("faults", "{summary}", {"summary": summary, "problems": problems})
 
 
-def fault(what: str, do: str = "", at: Path = ()) -> PydanticCustomError:
+def fault(what: str, do: str, at: Path = ()) -> PydanticCustomError:
     """One fault, and what to do about it; `at` is its path below the field."""
     return problems_error(DocumentProblem(at, what, do))
 

@@ -51,12 +51,12 @@ class Problem:
     column: int
     path: str
     what: str
-    do: str = ""
+    do: str
     code: str = "yaml"
 
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}:{self.column}: "
-        return place + (f"{self.path}: " if self.path else "") + self.what + (f" → {self.do}" if self.do else "")
+        return place + (f"{self.path}: " if self.path else "") + f"{self.what} → {self.do}"
 
 
 class PolicyInvalid(Exception):
@@ -88,7 +88,7 @@ class Node:
 def read_text(data: bytes, source: str, kind: FileKind = POLICY) -> str:
     """Give the text of a file. Raises PolicyInvalid if it is too long, or no text."""
     if len(data) > MAX_BYTES:
-        raise too_large(source, len(data), kind)
+        raise too_large(source, None, kind)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -96,9 +96,10 @@ def read_text(data: bytes, source: str, kind: FileKind = POLICY) -> str:
         raise refused(source, "is not UTF-8 text", "save the file as UTF-8", line, column) from error
 
 
-def too_large(source: str, size: int, kind: FileKind = POLICY) -> PolicyInvalid:
-    """Refuse a file for its size in bytes."""
-    return refused(source, f"the file has {size} bytes; more than {MAX_BYTES} are not read", f"take out what is no {kind.noun}")
+def too_large(source: str, size: int | None, kind: FileKind = POLICY) -> PolicyInvalid:
+    """Refuse a file for its size in bytes; None where only so much of it was read that it is seen to be too large."""
+    has = f"has {size} bytes; more than {MAX_BYTES} are not read" if size else f"is larger than {MAX_BYTES} bytes, the most that is read"
+    return refused(source, f"the file {has}", f"take out what is no {kind.noun}")
 
 
 def compose(text: str, source: str, kind: FileKind = POLICY) -> tuple["Node", list[Problem]]:

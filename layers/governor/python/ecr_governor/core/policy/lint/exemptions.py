@@ -9,7 +9,7 @@ from ecr_governor.core.documents.names import ROOT
 from ecr_governor.core.documents.problem import KEY, Path
 from ecr_governor.core.policy.lint.languages import Undecided
 from ecr_governor.core.policy.lint.names import namespaces_of, possible_like
-from ecr_governor.core.policy.lint.remark import Found
+from ecr_governor.core.policy.lint.remark import Found, undecided
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import EVERY_RULE, Exemption, Mode, Policy
 from ecr_governor.core.rules import RULES
@@ -31,7 +31,7 @@ def found(reading: Reading, now: datetime) -> Iterator[Found]:
                 continue
             yield from _rules(exemption, policy, at)
         except Undecided:
-            yield Found("undecided", (*at, "match"), f"{exemption.match!r} allows too much to be compared with the namespaces", "")
+            yield undecided((*at, "match"), f"{exemption.match!r} allows too much to be compared with the namespaces")
         yield from _redundant(index, policy)
 
 

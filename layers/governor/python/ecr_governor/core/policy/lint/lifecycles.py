@@ -11,7 +11,7 @@ from ecr_governor.core.documents.lifecycle import Action, CountType, LifecycleRu
 from ecr_governor.core.documents.problem import KEY, Path
 from ecr_governor.core.policy.lint.languages import IMAGE_TAG, TAGS, Language, Undecided, shortest
 from ecr_governor.core.policy.lint.names import key_of
-from ecr_governor.core.policy.lint.remark import Found
+from ecr_governor.core.policy.lint.remark import Found, undecided
 from ecr_governor.core.policy.lint.settings import MAX_TAG, allowed_tags, effective
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import NamespaceSettings
@@ -93,4 +93,4 @@ def _pattern(entry: str, key: str, whole: NamespaceSettings, at: Path) -> Iterat
         elif "*" not in pattern and pattern.endswith(_JOINTS):
             yield Found("lifecycle-exact-tag", at, f"{pattern!r} is only the tag of just this name", f"write {pattern + '*'!r}")
     except Undecided:
-        yield Found("undecided", at, f"{pattern!r} allows too much to be compared with image_tags", "")
+        yield undecided(at, f"{pattern!r} allows too much to be compared with image_tags")

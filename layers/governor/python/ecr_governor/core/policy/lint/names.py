@@ -8,7 +8,7 @@ from typing import Final
 from ecr_governor.core.documents.names import MAX_LENGTH, ROOT
 from ecr_governor.core.documents.problem import KEY, Path
 from ecr_governor.core.policy.lint.languages import NAMES, REPOSITORY_NAME, Language, Undecided, hopeful, reached, shortest
-from ecr_governor.core.policy.lint.remark import Found
+from ecr_governor.core.policy.lint.remark import Found, undecided
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import EVERY_RULE, Naming, Policy
 from ecr_governor.core.policy.naming import Literal, Segment
@@ -34,7 +34,7 @@ def found(reading: Reading) -> Iterator[Found]:
             yield from _entries(policy.naming, convention)
             yield from _unreachable(reading, convention)
     except Undecided:
-        yield Found("undecided", ("naming", KEY), "the convention allows too much to be compared with the namespaces", "")
+        yield undecided(("naming", KEY), "the convention allows too much to be compared with the namespaces")
 
 
 def matcher(language: Language, wanted: Matcher | None, start: int) -> int:

@@ -51,6 +51,11 @@ class Remark:
     do: str
 
 
+def undecided(at: Path, what: str) -> Found:
+    """Say that a comparison was given up."""
+    return Found("undecided", at, what, "write them narrower to have it worked out; nothing else depends on it")
+
+
 _E, _W, _N = Level.ERROR, Level.WARNING, Level.NOTE
 
 CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
@@ -59,7 +64,7 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "yaml": Check(_E, "The file is no YAML, or more than is read", "a file that two readers may read in two ways is refused"),
         "unknown-key": Check(_E, "A key that does not exist", "a misspelt key would say nothing, and nobody would notice"),
         "missing-key": Check(_E, "A key that must be there", "without it the section says nothing"),
-        "type": Check(_E, "A value of the wrong type", "nothing is coerced: a number in the place of a text may lose its zeros"),
+        "type": Check(_E, "A value of the wrong type", "nothing is coerced, so that nothing is read as something else than was meant"),
         "value": Check(_E, "A value that is not allowed", "it could not be judged by, or AWS would not take it"),
         "pattern": Check(_E, "An expression that RE2 cannot run", "whoever can push chooses the names, so no pattern may take long"),
         "file": Check(

@@ -7,7 +7,7 @@ from ecr_governor.core.documents.names import ROOT
 from ecr_governor.core.documents.problem import Path
 from ecr_governor.core.policy.lint.languages import IMAGE_TAG, TAGS, Both, Determined, Language, Machine, Undecided, shortest
 from ecr_governor.core.policy.lint.names import key_of, matcher
-from ecr_governor.core.policy.lint.remark import Found
+from ecr_governor.core.policy.lint.remark import Found, undecided
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import NamespaceSettings, Policy, is_tag_value
 from ecr_governor.core.policy.patterns import Matcher
@@ -68,7 +68,7 @@ def _image_tags(settings: NamespaceSettings, at: Path) -> Iterator[Found]:
             do = "tags are made of letters, digits and _ . -, at most 128, and begin with a letter, a digit or _"
             yield Found("image-tags-impossible", (*at, "image_tags"), f"no tag can be {wanted}", do)
     except Undecided:
-        yield Found("undecided", (*at, "image_tags"), "the forms allow too much to be compared", "")
+        yield undecided((*at, "image_tags"), "the forms allow too much to be compared")
 
 
 def _exclusions(policy: Policy, prefix: str, settings: NamespaceSettings, at: Path) -> Iterator[Found]:
@@ -87,7 +87,7 @@ def _exclusions(policy: Policy, prefix: str, settings: NamespaceSettings, at: Pa
                 continue
             yield Found("exclusion-matches-nothing", (*at, "tag_mutability", "except", index), what, do)
         except Undecided:
-            yield Found("undecided", (*at, "image_tags"), "the forms allow too much to be compared", "")
+            yield undecided((*at, "image_tags"), "the forms allow too much to be compared")
 
 
 def _everybody(settings: NamespaceSettings, at: Path) -> Iterator[Found]:
