@@ -408,6 +408,136 @@ CASES: dict[str, tuple[str, list[str]]] = {
         [
             "7:11: warning [lifecycle-keeps-across] namespaces.ROOT.lifecycle_policy.rules[0]: rule 1 keeps the newest 10 of all images together → put rules before it that select what must stay by its tags, for example tagPatternList: ['v*']",
             "13:11: warning [lifecycle-expires-in-use] namespaces.a.lifecycle_policy.rules[0]: rule 1 expires every image 60 days after its push → put rules before it that select what must stay by its tags; or archive by sinceImagePulled instead",
+            "22:11: warning [lifecycle-counts-kept] namespaces.b.lifecycle_policy.rules[1]: rule 2 keeps the newest 10, and the 100 that rule 1 keeps count among them → write more than 100, or a pattern for what else is to stay",
+        ],
+    ),
+    "lifecycle rules that select all between them": (
+        """
+        namespaces:
+          ROOT:
+            image_tags: [{regex: "v[0-9.]+"}, "build-*", "latest"]
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["v*"], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: tagged, tagPrefixList: ["latest"], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+                - rulePriority: 3
+                  selection: {tagStatus: tagged, tagPatternList: ["build-*"], countType: sinceImagePushed, countUnit: days, countNumber: 30}
+                  action: {type: expire}
+                - rulePriority: 4
+                  selection: {tagStatus: tagged, tagPatternList: ["*"], countType: sinceImagePushed, countUnit: days, countNumber: 90}
+                  action: {type: expire}
+                - rulePriority: 5
+                  selection: {tagStatus: untagged, countType: sinceImagePushed, countUnit: days, countNumber: 7}
+                  action: {type: expire}
+          a:
+            image_tags: ["v*", "build-*"]
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["v*"], countType: sinceImagePushed, countUnit: days, countNumber: 365}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: untagged, countType: sinceImagePushed, countUnit: days, countNumber: 7}
+                  action: {type: expire}
+                - rulePriority: 3
+                  selection: {tagStatus: tagged, tagPatternList: ["build-*"], countType: sinceImagePushed, countUnit: days, countNumber: 30}
+                  action: {type: expire}
+            retirement: {after_days: 400}
+          b:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["v*"], countType: sinceImagePushed, countUnit: days, countNumber: 365}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: any, countType: sinceImagePushed, countUnit: days, countNumber: 30}
+                  action: {type: expire}
+        """,
+        [
+            "17:11: warning [lifecycle-shadowed] namespaces.ROOT.lifecycle_policy.rules[3]: rule 4 sees no image: rules 1, 2 and 3 select all between them → remove it, or narrow rule 3",
+            "25:5: warning [lifecycle-leaves-nothing] namespaces.a.lifecycle_policy: rules 1, 2 and 3 expire every image by its age: 365 days after the last push nothing is left → keep the newest of some by imageCountMoreThan, or archive by sinceImagePulled instead",
+            "25:5: warning [retirement-emptied-first] namespaces.a.lifecycle_policy: every image expires 365 days after its push, retirement waits for 400 days without use → write empty_after_days as well, or let images stay 400 days",
+            "38:5: warning [lifecycle-leaves-nothing] namespaces.b.lifecycle_policy: rules 1 and 2 expire every image by its age: 365 days after the last push nothing is left → keep the newest of some by imageCountMoreThan, or archive by sinceImagePulled instead",
+        ],
+    ),
+    "lifecycle rules of which one takes what another one keeps": (
+        """
+        namespaces:
+          ROOT:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["dev-*"], countType: sinceImagePushed, countUnit: days, countNumber: 14}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: tagged, tagPatternList: ["*-release"], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+                - rulePriority: 3
+                  selection: {tagStatus: tagged, tagPatternList: ["*-v*"], countType: sinceImagePushed, countUnit: days, countNumber: 30}
+                  action: {type: expire}
+                - rulePriority: 4
+                  selection: {tagStatus: tagged, tagPatternList: ["dev*"], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+          a:
+            image_tags: [{regex: "dev-[0-9]+"}, {regex: "[0-9]+-release"}]
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["dev-*"], countType: sinceImagePushed, countUnit: days, countNumber: 14}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: tagged, tagPatternList: ["*-release"], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+        """,
+        [
+            "10:11: warning [lifecycle-protects-late] namespaces.ROOT.lifecycle_policy.rules[1]: rule 2 keeps more than rule 1, which takes images with a tag like both, for example 'dev-release' → give it a number below 1, or narrow rule 1",
+            "13:11: warning [lifecycle-protects-late] namespaces.ROOT.lifecycle_policy.rules[2]: rule 3 keeps more than rule 1, which takes images with a tag like both, for example 'dev-v' → give it a number below 1, or narrow rule 1",
+            "16:11: warning [lifecycle-protects-late] namespaces.ROOT.lifecycle_policy.rules[3]: rule 4 keeps more than rule 3, which takes images with a tag like both, for example 'dev-v' → give it a number below 3, or narrow rule 3",
+        ],
+    ),
+    "lifecycle rules that count what others keep": (
+        """
+        namespaces:
+          ROOT:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["v*"], countType: imageCountMoreThan, countNumber: 10}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: untagged, countType: imageCountMoreThan, countNumber: 5}
+                  action: {type: expire}
+                - rulePriority: 3
+                  selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 15}
+                  action: {type: expire}
+          a:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["v*"], countType: imageCountMoreThan, countNumber: 10}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: untagged, countType: imageCountMoreThan, countNumber: 5}
+                  action: {type: expire}
+                - rulePriority: 3
+                  selection: {tagStatus: tagged, tagPatternList: ["*"], countType: imageCountMoreThan, countNumber: 11}
+                  action: {type: expire}
+          b:
+            lifecycle_policy:
+              rules:
+                - rulePriority: 1
+                  selection: {tagStatus: tagged, tagPatternList: ["v*"], countType: imageCountMoreThan, countNumber: 9999}
+                  action: {type: expire}
+                - rulePriority: 2
+                  selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 100}
+                  action: {type: expire}
+        """,
+        [
+            "13:11: warning [lifecycle-counts-kept] namespaces.ROOT.lifecycle_policy.rules[2]: rule 3 keeps the newest 15, and the 15 that rules 1 and 2 keep count among them → write more than 15, or a pattern for what else is to stay",
         ],
     ),
     "a retirement of nothing": (

@@ -331,6 +331,27 @@ class Both:
         return self.one.accepts(left) and self.other.accepts(right)
 
 
+class Without:
+    """What a machine does not accept."""
+
+    def __init__(self, machine: Machine, alphabet: Alphabet) -> None:
+        self._machine = machine
+        self._every = alphabet.every
+        self.start: Hashable = machine.start
+
+    def moves(self, state: Hashable) -> Sequence[tuple[int, Hashable]]:
+        """Where each character leads; to None where the machine knows no way."""
+        known = self._machine.moves(state) if state is not None else []
+        rest = self._every
+        for mask, _ in known:
+            rest &= ~mask
+        return [*known, *([(rest, None)] if rest else [])]
+
+    def accepts(self, state: Hashable) -> bool:
+        """Whether a text may end here."""
+        return state is None or not self._machine.accepts(state)
+
+
 # --- expressions ----------------------------------------------------------------------------------------------------------------------
 
 _DIGITS: Final = "0123456789"

@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ecr_governor.core.documents import lifecycle
-from ecr_governor.core.documents.lifecycle import Action, CountType, LifecycleRule, TagStatus
+from ecr_governor.core.documents.lifecycle import Action, CountType, LifecycleRule, StorageClass, TagStatus
 from ecr_governor.core.documents.problem import KEY, Path
-from ecr_governor.core.policy.lint.languages import IMAGE_TAG, TAGS, Language, Undecided, shortest
+from ecr_governor.core.policy.lint.languages import IMAGE_TAG, TAGS, Both, Determined, Language, Machine, Undecided, Without, shortest
 from ecr_governor.core.policy.lint.names import key_of
 from ecr_governor.core.policy.lint.remark import Found, undecided
-from ecr_governor.core.policy.lint.settings import MAX_TAG, allowed_tags, effective
+from ecr_governor.core.policy.lint.settings import MAX_TAG, effective, tags_of
 from ecr_governor.core.policy.load import Reading
-from ecr_governor.core.policy.model import NamespaceSettings
 
 EVERY_TAG: Final = frozenset({"*"})
+FOR_EVER: Final = 1_000
+"""Who keeps so many images means to keep them all."""
 _JOINTS: Final = ("-", ".", "_")
 
 
@@ -25,14 +26,19 @@ def found(reading: Reading) -> Iterator[Found]:
     for prefix, settings in reading.policy.namespaces.items():
         if settings.lifecycle_policy is None:
             continue
-        document, whole = settings.lifecycle_policy, effective(reading.policy, prefix)
-        at: Path = (*key_of(reading, prefix), "lifecycle_policy", "rules")
+        document, allowed = settings.lifecycle_policy, tags_of(effective(reading.policy, prefix))
+        at: Path = (*key_of(reading, prefix), "lifecycle_policy")
         rules = lifecycle.parse(document).rules
-        places = {rule["rulePriority"]: index for index, rule in enumerate(document["rules"])}
+        places = {rule["rulePriority"]: (*at, "rules", index) for index, rule in enumerate(document["rules"])}
+        together: list[Found] = []
         for order, rule in enumerate(rules):
-            index = places[rule.priority]
-            yield from _order(rule, rules[:order], (*at, index))
-            yield from _patterns(document["rules"][index]["selection"], whole, (*at, index, "selection"))
+            place = places[rule.priority]
+            same = [other for other in rules[:order] if other.storage_class is rule.storage_class]
+            together += _order(rule, same, allowed, place)
+            yield from _patterns(document["rules"][place[-1]]["selection"], allowed, (*place, "selection"))
+        yield from together
+        if not any(each.code == "lifecycle-expires-in-use" for each in together):
+            yield from _leaves_nothing(rules, allowed, (*at, KEY))
 
 
 def takes_all(rule: LifecycleRule) -> bool:
@@ -40,20 +46,40 @@ def takes_all(rule: LifecycleRule) -> bool:
     return rule.tag_status is TagStatus.ANY or rule.patterns == EVERY_TAG
 
 
-def _order(rule: LifecycleRule, earlier: Sequence[LifecycleRule], at: Path) -> Iterator[Found]:
-    same = [other for other in earlier if other.storage_class is rule.storage_class]
+def emptied_after(rules: Sequence[LifecycleRule], allowed: Machine | None) -> int | None:
+    """How many days after the last push no image is left; None where some image stays, or where that is not worked out."""
+    standard = [rule for rule in rules if rule.storage_class is StorageClass.STANDARD]
+    if any(rule.action is not Action.EXPIRE or rule.count_type is not CountType.SINCE_PUSHED for rule in standard):
+        return None
+    whole = any(rule.tag_status is TagStatus.ANY for rule in standard)
+    untagged = any(rule.tag_status is TagStatus.UNTAGGED for rule in standard)
+    if not whole and not (untagged and _cover("*", standard, allowed)):
+        return None
+    return max(rule.count_number for rule in standard)
+
+
+# --- what rules say together ----------------------------------------------------------------------------------------------------------
+
+
+def _order(rule: LifecycleRule, same: Sequence[LifecycleRule], allowed: Machine | None, at: Path) -> Iterator[Found]:
+    """Look at a rule behind the earlier ones of its storage class.
+
+    An image that an earlier rule selects is out of its reach, and is counted by it all the same (user guide, LifecyclePolicies).
+    """
     shadow = next((other for other in same if other.selects_all_of(rule)), None)
     if shadow is not None:
         what = f"rule {rule.priority} sees no image: rule {shadow.priority} selects all that it selects"
         yield Found("lifecycle-shadowed", (*at, KEY), what, f"give it a number below {shadow.priority}, or narrow rule {shadow.priority}")
         return
-    untagged = next((other for other in same if other.tag_status is TagStatus.UNTAGGED), None)
-    tagged = next((other for other in same if other.patterns == EVERY_TAG), None)
-    if rule.tag_status is TagStatus.ANY and untagged and tagged:
-        what = f"rule {rule.priority} sees no image: rules {untagged.priority} and {tagged.priority} select all between them"
-        yield Found("lifecycle-shadowed", (*at, KEY), what, f"remove it, or narrow rule {tagged.priority}")
+    if between := _between(rule, same, allowed):
+        what = f"rule {rule.priority} sees no image: rules {_and(between)} select all between them"
+        yield Found("lifecycle-shadowed", (*at, KEY), what, f"remove it, or narrow rule {between[-1].priority}")
         return
-    if rule.action is not Action.EXPIRE or not takes_all(rule) or any(other.tag_status is TagStatus.TAGGED for other in same):
+    yield from _late(rule, same, allowed, at)
+    if rule.action is not Action.EXPIRE or not takes_all(rule):
+        return
+    if any(other.tag_status is TagStatus.TAGGED for other in same):
+        yield from _counted(rule, same, at)
         return
     if rule.count_type is CountType.IMAGE_COUNT:
         what = f"rule {rule.priority} keeps the newest {rule.count_number} of all images together"
@@ -65,29 +91,138 @@ def _order(rule: LifecycleRule, earlier: Sequence[LifecycleRule], at: Path) -> I
         yield Found("lifecycle-expires-in-use", (*at, KEY), what, do)
 
 
-def _patterns(selection: dict[str, Any], whole: NamespaceSettings, at: Path) -> Iterator[Found]:
+def _between(rule: LifecycleRule, same: Sequence[LifecycleRule], allowed: Machine | None) -> Sequence[LifecycleRule]:
+    """Give the earlier rules that only together select all that a rule selects; none if they do not."""
+    if rule.tag_status is TagStatus.UNTAGGED:
+        return ()
+    untagged = [other for other in same if other.tag_status is TagStatus.UNTAGGED]
+    if rule.tag_status is TagStatus.ANY and not untagged:
+        return ()
+    pattern = next((each for each in sorted(rule.patterns or EVERY_TAG) if _cover(each, same, allowed)), None)
+    if pattern is None:
+        return ()
+    needed = [other for other in same if other.tag_status is TagStatus.TAGGED]
+    for other in tuple(needed):
+        if _cover(pattern, rest := [each for each in needed if each is not other], allowed):
+            needed = rest
+    return [each for each in same if each in needed or (rule.tag_status is TagStatus.ANY and each in untagged)]
+
+
+def _cover(pattern: str, rules: Sequence[LifecycleRule], allowed: Machine | None) -> bool:
+    """Whether whoever carries an allowed tag like the pattern is selected by one of the rules, for this tag alone."""
+    # Of several patterns an image must carry a tag for each, which one tag does not tell.
+    patterns = [next(iter(rule.patterns)) for rule in rules if len(rule.patterns) == 1]
+    if any(lifecycle.is_wider(wide, pattern) for wide in patterns):
+        return True
+    if not patterns or allowed is None:
+        return False
+    try:
+        if shortest(_like(pattern), allowed, MAX_TAG) is None:
+            return False  # nothing is like it, which is told on its own
+        return shortest(_like(pattern), Both(allowed, Without(Determined(_like(*patterns)), TAGS)), MAX_TAG) is None
+    except Undecided:
+        return False
+
+
+def _late(rule: LifecycleRule, same: Sequence[LifecycleRule], allowed: Machine | None, at: Path) -> Iterator[Found]:
+    """Tell where a rule means to keep what an earlier one takes: tags that are like the patterns of both."""
+    if allowed is None:
+        return
+    for other in same:
+        if len(rule.patterns) != 1 or len(other.patterns) != 1 or not _keeps_more(rule, other) or rule.selects_all_of(other):
+            continue  # what is narrower comes first, as it should
+        (own,), (taken,) = rule.patterns, other.patterns
+        try:
+            tag = shortest(_like(own), Both(allowed, Determined(_like(taken))), MAX_TAG)
+        except Undecided:
+            tag = None
+        if tag is not None:
+            what = (
+                f"rule {rule.priority} keeps more than rule {other.priority}, which takes images with a tag like both, for example {tag!r}"
+            )
+            yield Found(
+                "lifecycle-protects-late", (*at, KEY), what, f"give it a number below {other.priority}, or narrow rule {other.priority}"
+            )
+
+
+def _keeps_more(rule: LifecycleRule, other: LifecycleRule) -> bool:
+    if rule.action is not Action.EXPIRE or other.action is not Action.EXPIRE:
+        return False
+    if rule.count_type is other.count_type:
+        return rule.count_number > other.count_number
+    return rule.count_type is CountType.IMAGE_COUNT and rule.count_number >= FOR_EVER
+
+
+def _counted(rule: LifecycleRule, same: Sequence[LifecycleRule], at: Path) -> Iterator[Found]:
+    """Tell where the images that earlier rules keep may be all that a rule counts as the newest."""
+    if rule.count_type is not CountType.IMAGE_COUNT:
+        return
+    within = [other for other in same if rule.tag_status is TagStatus.ANY or other.tag_status is TagStatus.TAGGED]
+    keeping = [
+        other
+        for other in within
+        if other.action is Action.EXPIRE and other.count_type is CountType.IMAGE_COUNT and other.count_number < FOR_EVER
+    ]
+    kept = sum(other.count_number for other in keeping)
+    if kept >= rule.count_number:
+        rules = f"rule {keeping[0].priority} keeps" if len(keeping) == 1 else f"rules {_and(keeping)} keep"
+        what = f"rule {rule.priority} keeps the newest {rule.count_number}, and the {kept} that {rules} count among them"
+        yield Found("lifecycle-counts-kept", (*at, KEY), what, f"write more than {kept}, or a pattern for what else is to stay")
+
+
+def _leaves_nothing(rules: Sequence[LifecycleRule], allowed: Machine | None, at: Path) -> Iterator[Found]:
+    """Tell where rules that each look harmless leave no image between them."""
+    days = emptied_after(rules, allowed)
+    if days is not None:
+        named = _and([rule for rule in rules if rule.storage_class is StorageClass.STANDARD])
+        what = f"rules {named} expire every image by its age: {days} days after the last push nothing is left"
+        do = "keep the newest of some by imageCountMoreThan, or archive by sinceImagePulled instead"
+        yield Found("lifecycle-leaves-nothing", at, what, do)
+
+
+def _and(rules: Sequence[LifecycleRule]) -> str:
+    *most, last = (str(rule.priority) for rule in rules)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+# --- patterns -------------------------------------------------------------------------------------------------------------------------
+
+
+def _like(*patterns: str) -> Language:
+    """Give the tags that are like one of the patterns, in which only `*` is a wildcard."""
+    language = Language(TAGS)
+    end = language.state()
+    for pattern in patterns:
+        here = language.state()
+        language.jumps[0].append(here)
+        for character in pattern:
+            here = language.anything(here) if character == "*" else language.text(character, here)
+        language.jumps[here].append(end)
+    language.end = end
+    return language
+
+
+def _patterns(selection: dict[str, Any], allowed: Machine | None, at: Path) -> Iterator[Found]:
     for key in ("tagPatternList", "tagPrefixList"):
         entries: list[str] = selection.get(key) or []
         for index, entry in enumerate(entries):
-            yield from _pattern(entry, key, whole, (*at, key, index))
+            yield from _pattern(entry, key, allowed, (*at, key, index))
         if len(entries) > 1:
             words = " and ".join(repr(entry) for entry in entries)
             what = f"selects only images that carry a tag for each of {words}"
             yield Found("lifecycle-all-of-several", (*at, key), what, "write a rule for each, unless an image does carry them all")
 
 
-def _pattern(entry: str, key: str, whole: NamespaceSettings, at: Path) -> Iterator[Found]:
+def _pattern(entry: str, key: str, allowed: Machine | None, at: Path) -> Iterator[Found]:
     pattern = f"{entry}*" if key == "tagPrefixList" else entry
-    language = Language(TAGS)
-    here = 0
-    for character in pattern:  # only `*` is a wildcard here
-        here = language.anything(here) if character == "*" else language.text(character, here)
-    language.end = here
+    language = _like(pattern)
     try:
         if shortest(language, IMAGE_TAG, MAX_TAG) is None:
             do = "tags are made of letters, digits and _ . -, at most 128; only * is a wildcard"
             yield Found("lifecycle-matches-no-tag", at, f"no tag is like {pattern!r}", do)
-        elif shortest(language, allowed_tags(whole), MAX_TAG) is None:
+        elif allowed is None:
+            yield undecided(at, f"{pattern!r} allows too much to be compared with image_tags")
+        elif shortest(language, allowed, MAX_TAG) is None:
             what = f"image_tags allows no tag like {pattern!r}"
             yield Found("lifecycle-matches-no-tag", at, what, "write the pattern as the tags are written, or allow it in image_tags")
         elif "*" not in pattern and pattern.endswith(_JOINTS):

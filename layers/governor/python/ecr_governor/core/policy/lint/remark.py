@@ -150,6 +150,21 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             "images of every environment are counted together, children of multi-platform images and signatures with them: "
             "a busy branch pushes out what production runs",
         ),
+        "lifecycle-counts-kept": Check(
+            _W,
+            "A lifecycle rule that keeps the newest N of all images, no more than earlier rules keep for themselves",
+            "ECR counts the images of earlier rules as well, so that of all other images none may be left",
+        ),
+        "lifecycle-protects-late": Check(
+            _W,
+            "A lifecycle rule that keeps images which an earlier rule with another pattern takes",
+            "the first rule that selects an image has it: the later one protects nothing from it",
+        ),
+        "lifecycle-leaves-nothing": Check(
+            _W,
+            "Lifecycle rules that between them expire every image by age",
+            "none keeps anything for good: a repository that nobody pushes to for that long is emptied, whatever runs",
+        ),
         "lifecycle-expires-in-use": Check(
             _W, "A lifecycle rule that expires all images by age alike", "ECR does not ask whether an image runs: the running one goes too"
         ),

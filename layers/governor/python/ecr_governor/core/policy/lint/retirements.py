@@ -7,14 +7,14 @@ from typing import Final
 import re2
 
 from ecr_governor.core.documents import lifecycle
-from ecr_governor.core.documents.lifecycle import Action, CountType, StorageClass, TagStatus, is_wider
+from ecr_governor.core.documents.lifecycle import Action, StorageClass, TagStatus, is_wider
 from ecr_governor.core.documents.names import ROOT
 from ecr_governor.core.documents.problem import KEY, Path
 from ecr_governor.core.policy.lint.exemptions import FOR_EVER
-from ecr_governor.core.policy.lint.lifecycles import takes_all
+from ecr_governor.core.policy.lint.lifecycles import emptied_after, takes_all
 from ecr_governor.core.policy.lint.names import key_of
 from ecr_governor.core.policy.lint.remark import Found
-from ecr_governor.core.policy.lint.settings import effective
+from ecr_governor.core.policy.lint.settings import effective, tags_of
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import EVERY_RULE, Mode, NamespaceSettings, Policy
 from ecr_governor.core.policy.retirement import RetirementTerms, Then
@@ -132,14 +132,14 @@ def _misnamed(policy: Policy, prefix: str, terms: RetirementTerms, at: Path) -> 
 def _emptied(settings: NamespaceSettings, terms: RetirementTerms, at: Path) -> Iterator[Found]:
     """Tell where ECR itself is quicker than the retirement."""
     rules = lifecycle.parse(settings.lifecycle_policy).rules if settings.lifecycle_policy else ()
+    days = emptied_after(rules, tags_of(settings))
+    if days is not None and days < terms.after_days and terms.empty_after_days is None:
+        what = f"every image expires {days} days after its push, retirement waits for {terms.after_days} days without use"
+        yield Found("retirement-emptied-first", at, what, f"write empty_after_days as well, or let images stay {terms.after_days} days")
     for order, rule in enumerate(rules):
         if rule.action is not Action.EXPIRE or not takes_all(rule):
             continue
         spared = any(other.tag_status is TagStatus.TAGGED and other.storage_class is rule.storage_class for other in rules[:order])
-        by_age = rule.count_type is CountType.SINCE_PUSHED and rule.tag_status is TagStatus.ANY
-        if by_age and not spared and rule.count_number < terms.after_days and terms.empty_after_days is None:
-            what = f"every image expires {rule.count_number} days after its push, retirement waits for {terms.after_days} days without use"
-            yield Found("retirement-emptied-first", at, what, f"write empty_after_days as well, or let images stay {terms.after_days} days")
         archived = terms.then in {Then.ARCHIVE, Then.DELETE} and rule.storage_class is StorageClass.ARCHIVE
         if archived and not spared and rule.count_number <= terms.archive_days:
             what = f"archived images expire after {rule.count_number} days, archive_days is {terms.archive_days}"

@@ -39,6 +39,14 @@ def allowed_tags(settings: NamespaceSettings) -> Machine:
     return Both(IMAGE_TAG, Determined(_any_of(settings.image_tags)))
 
 
+def tags_of(settings: NamespaceSettings) -> Machine | None:
+    """Give the tags that images may have; None where their forms are too large to be compared."""
+    try:
+        return allowed_tags(settings)
+    except Undecided:
+        return None
+
+
 def _any_of(matchers: Sequence[Matcher]) -> Language:
     language = Language(TAGS)
     end = language.state()
