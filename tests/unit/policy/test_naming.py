@@ -60,7 +60,38 @@ def test_a_wrong_name_is_told_what_is_wrong(name: str, wrong: str) -> None:
 def test_a_part_of_several_segments_is_told_as_a_whole() -> None:
     assert convention("x/{a}-{b}").diagnose("x/foo") == "the part 'foo' does not fit {a}-{b}"
     assert convention("prod/{a}").diagnose("dev/foo") == "the part 'dev' does not fit prod"
-    assert convention("{a}/{b...}").diagnose("foo") == "does not fit {a}/{b...}"
+
+
+SPANNING = convention("{stage}-{team}/{path...}/image", stage=["dev", "prod"], team=TEAMS, path={"regex": "[a-z/]+"})
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("dve-search/a/b/image", "stage 'dve' must be one of dev, prod"),
+        ("dev-serach/a/b/image", "team 'serach' must be one of payments, search, data-platform"),
+        ("dev-data-platform/a/9/image", "path 'a/9' must be like the expression [a-z/]+"),
+        (
+            "dve-search/9/image",
+            "stage 'dve' must be one of dev, prod, and path '9' must be like the expression [a-z/]+",
+        ),
+        ("dev-search/image", "does not fit {stage}-{team}/{path...}/image: it has 2 path parts, where there must be at least 3"),
+        ("dev-search/a/b/img", "does not fit {stage}-{team}/{path...}/image: it does not end with /image"),
+        ("search/a/b/image", "does not fit {stage}-{team}/{path...}/image: there is no - in it"),
+        ("search/a-b/c/image", "does not fit {stage}-{team}/{path...}/image: its parts come in another order"),
+    ],
+)
+def test_where_a_segment_spans_parts_the_wrong_segment_is_named(name: str, wrong: str) -> None:
+    assert SPANNING.diagnose(name) == wrong
+
+
+def test_a_spanning_convention_says_how_a_name_must_begin() -> None:
+    assert convention("x/{a...}").diagnose("y/foo") == "does not fit x/{a...}: it does not begin with x/"
+
+
+def test_the_nearest_words_are_those_of_the_wrong_segments() -> None:
+    assert SPANNING.nearest_words("dve-serach/9/image") == {"stage": "dev", "team": "search"}
+    assert SPANNING.nearest_words("dev-billing/a/image") == {}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +187,7 @@ def counted(text: str, name: str, monkeypatch: pytest.MonkeyPatch) -> int:
     made = convention(text, a={"regex": "[a-z-]*"}, b={"regex": "[a-z-]*"}, c={"regex": "0"})
     made.match(name)
     made.nearest(name)
+    made.diagnose(name)
     return len(asked)
 
 
@@ -163,7 +195,7 @@ def counted(text: str, name: str, monkeypatch: pytest.MonkeyPatch) -> int:
 def test_a_hostile_name_costs_no_more_than_the_square_of_its_length(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "a-" * length
 
-    assert counted("{a}-{b}-{c}-x", name, monkeypatch) <= 3 * len(name) ** 2
+    assert counted("{a}-{b}-{c}-x", name, monkeypatch) <= 4 * len(name) ** 2
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,10 @@ CONVENTION = 'naming: {convention: "{team}/{service}", segments: {team: [payment
     [
         ("payments/api", None),
         ("paymets/api", "team 'paymets' must be one of payments, search; nearest allowed name: payments/api"),
+        (
+            "paymets/" + "x" * 130,
+            "team 'paymets' must be one of payments, search; nearest allowed team: payments",
+        ),
         ("payments", "has 1 path part, where {team}/{service} has 2; the convention is {team}/{service}"),
         ("payments/api/v2", "has 3 path parts, where {team}/{service} has 2; nearest allowed name: payments/api-v2"),
     ],

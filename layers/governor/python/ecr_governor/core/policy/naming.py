@@ -113,16 +113,41 @@ class Convention:
         return _match(self.parts, name)
 
     def diagnose(self, name: str) -> str:
-        """Say what is wrong with a name that does not keep the convention."""
-        groups = _groups(self.parts)
-        if not any(isinstance(part, Segment) and part.spans for part in self.parts):
-            pieces = name.split("/")
-            if len(pieces) != len(groups):
-                return f"has {_counted(len(pieces))}, where {self.text} has {len(groups)}"
-            for piece, group in zip(pieces, groups, strict=True):
-                if _match(group, piece) is None:
-                    return _misfit(piece, group)
-        return f"does not fit {self.text}"
+        """Say what is wrong with a name that does not keep the convention: which segment, or which part, is not what it must be."""
+        if misfits := self.misfits(name):
+            return ", and ".join(_misfit(segment, text) for segment, text in misfits)
+        groups, pieces = _groups(self.parts), name.split("/")
+        if any(isinstance(part, Segment) and part.spans for part in self.parts):
+            return f"does not fit {self.text}: {self._shape(name, len(groups))}"
+        if len(pieces) != len(groups):
+            return f"has {_counted(len(pieces))}, where {self.text} has {len(groups)}"
+        unlike = next(((piece, group) for piece, group in zip(pieces, groups, strict=True) if _nearly(group, piece) is None), None)
+        if unlike is None:
+            return f"does not fit {self.text}"
+        piece, group = unlike
+        return f"the part {piece!r} does not fit {''.join(part.text if isinstance(part, Literal) else str(part) for part in group)}"
+
+    def misfits(self, name: str) -> tuple[tuple[Segment, str], ...]:
+        """Give the segments that are not what they may be, each with its text, by the reading that leaves the fewest; none without one."""
+        reading = _nearly(self.parts, name)
+        return tuple((segment, text) for segment, text in reading or () if not segment.fits(text))
+
+    def nearest_words(self, name: str) -> dict[str, str]:
+        """Find what the segments that are not what they may be are most likely meant to be, of those that have a list."""
+        found = {segment.name: self._entries_near(segment, _folded(text)) for segment, text in self.misfits(name)[:_NEAR]}
+        return {segment: entries[0][0] for segment, entries in found.items() if entries}
+
+    def _shape(self, name: str, parts: int) -> str:
+        """Say why a name cannot even be read as the convention is written, one of whose segments may span parts."""
+        first, last = self.parts[0], self.parts[-1]
+        if name.count("/") + 1 < parts:
+            return f"it has {_counted(name.count('/') + 1)}, where there must be at least {parts}"
+        if isinstance(first, Literal) and not name.startswith(first.text):
+            return f"it does not begin with {first.text}"
+        if isinstance(last, Literal) and not name.endswith(last.text):
+            return f"it does not end with {last.text}"
+        lacking = next((part.text for part in self.parts if isinstance(part, Literal) and part.text not in name), None)
+        return f"there is no {lacking} in it" if lacking else "its parts come in another order"
 
     def nearest(self, name: str) -> str | None:
         """Find the allowed name that is most like this one, or None where nothing is near. The same name always gets the same answer."""
@@ -256,6 +281,34 @@ def _match(parts: tuple[Literal | Segment, ...], text: str) -> dict[str, str] | 
     return read(0, 0)
 
 
+def _nearly(parts: tuple[Literal | Segment, ...], text: str) -> tuple[tuple[Segment, str], ...] | None:
+    """Find the reading of the text in which the fewest segments are not what they may be; None if it has no such parts at all."""
+    best: dict[tuple[int, int], tuple[int, tuple[tuple[Segment, str], ...]] | None] = {}
+
+    def read(index: int, start: int) -> tuple[int, tuple[tuple[Segment, str], ...]] | None:
+        if index == len(parts):
+            return (0, ()) if start == len(text) else None
+        if (index, start) in best:
+            return best[index, start]
+        part = parts[index]
+        found = None
+        if isinstance(part, Literal):
+            found = read(index + 1, start + len(part.text)) if text.startswith(part.text, start) else None
+        else:
+            for end in _ends(part, parts[index + 1 : index + 2], text, start):
+                rest = read(index + 1, end)
+                if rest is None or end == start or (found is not None and found[0] <= rest[0]):
+                    continue  # it can be no better
+                wrong = rest[0] + (not part.fits(text[start:end]))
+                if found is None or wrong < found[0]:
+                    found = wrong, ((part, text[start:end]), *rest[1])
+        best[index, start] = found
+        return found
+
+    reading = read(0, 0)
+    return reading[1] if reading is not None else None
+
+
 def _ends(segment: Segment, following: tuple[Literal | Segment, ...], text: str, start: int) -> Iterator[int]:
     """Where a segment may end: before the next literal text, or at the end of the name."""
     border = len(text)
@@ -288,13 +341,9 @@ def _groups(parts: tuple[Literal | Segment, ...]) -> tuple[tuple[Literal | Segme
     return tuple(tuple(group) for group in groups)
 
 
-def _misfit(piece: str, group: tuple[Literal | Segment, ...]) -> str:
-    match group:
-        case (Segment(name, _, Matcher() as vocabulary),):
-            return f"{name} {piece!r} must be {vocabulary.describe()}"
-        case _:
-            wanted = "".join(part.text if isinstance(part, Literal) else str(part) for part in group)
-            return f"the part {piece!r} does not fit {wanted}"
+def _misfit(segment: Segment, text: str) -> str:
+    assert segment.vocabulary is not None  # noqa: S101 - anything would fit it
+    return f"{segment.name} {text!r} must be {segment.vocabulary.describe()}"
 
 
 def _counted(parts: int) -> str:

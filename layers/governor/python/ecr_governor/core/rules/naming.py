@@ -30,8 +30,10 @@ def judge(name: str, provenance: Provenance, expectation: Expectation) -> Verdic
     if provenance.may_be_cache:
         return Undetermined("it may be a pull through cache: its name would be its upstream's")
     nearest = convention.nearest(name)
-    hint = f"nearest allowed name: {nearest}" if nearest else f"the convention is {convention.text}"
-    return Violation(f"{convention.diagnose(name)}; {hint}")
+    if nearest:
+        return Violation(f"{convention.diagnose(name)}; nearest allowed name: {nearest}")
+    words = ", ".join(f"nearest allowed {segment}: {word}" for segment, word in convention.nearest_words(name).items())
+    return Violation(f"{convention.diagnose(name)}; {words or f'the convention is {convention.text}'}")
 
 
 RULE: Final = Rule(
