@@ -312,6 +312,25 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "16:75: error [other-region] namespaces.c.repository_policy.Statement[0].Condition.ArnLike.aws:SourceArn[1]: arn:aws:lambda:eu-west-2:123456789012:function:* is of eu-west-2, and arn:aws:kms:eu-west-1:123456789012:key/1 is of eu-west-1 → keep a policy file for each Region, with what is of that Region",
         ],
     ),
+    "namespaces that do not inherit from shorter ones": (
+        """
+        namespaces:
+          ROOT: {scan_frequency: SCAN_ON_PUSH}
+          payments:
+            tag_mutability: IMMUTABLE
+            scan_frequency: CONTINUOUS_SCAN
+            trusted_accounts: []
+            rules: {tag-mutability: {severity: high}, scanning: off}
+          payments/prod/: {encryption: KMS}
+          payments/prod/web: {encryption: AES256}
+          payments/dev: {tag_mutability: MUTABLE, scan_frequency: MANUAL, rules: {tag-mutability: {severity: high}}}
+          payments-old/api: {encryption: KMS}
+        """,
+        [
+            "10:3: warning [namespace-not-inherited] namespaces.payments/prod/: what payments says of tag_mutability, scan_frequency, rules.tag-mutability and rules.scanning does not hold here: what payments/prod leaves out it has from ROOT → write tag_mutability, scan_frequency, rules.tag-mutability and rules.scanning here as well, as it is meant; null asks for nothing",
+            "12:3: warning [namespace-not-inherited] namespaces.payments/dev: what payments says of rules.scanning does not hold here: what payments/dev leaves out it has from ROOT → write rules.scanning here as well, as it is meant; null asks for nothing",
+        ],
+    ),
     "lifecycle rules that see no image": (
         """
         namespaces:

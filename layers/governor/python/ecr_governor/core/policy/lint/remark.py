@@ -85,6 +85,11 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             "A namespace in which no repository can be whose name is allowed",
             "its settings speak of nothing, and those it should speak of get others",
         ),
+        "namespace-not-inherited": Check(
+            _W,
+            "A namespace below another one that leaves out what that one says",
+            "a namespace has what it leaves out from `ROOT`, never from a shorter prefix",
+        ),
         # Exemptions.
         "exemption-matches-nothing": Check(_W, "An exemption that no repository name is like", "what it should spare is not spared"),
         "exemption-expired": Check(_W, "An exemption that has ended", "it holds for nothing any more: the findings are open again"),

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ecr_governor.core.documents.names import ROOT
-from ecr_governor.core.documents.problem import Path
+from ecr_governor.core.documents.problem import KEY, Path
 from ecr_governor.core.policy.lint.languages import IMAGE_TAG, TAGS, Both, Determined, Language, Machine, Undecided, shortest
 from ecr_governor.core.policy.lint.names import key_of, matcher
 from ecr_governor.core.policy.lint.remark import Found, undecided
 from ecr_governor.core.policy.load import Reading
-from ecr_governor.core.policy.model import NamespaceSettings, Policy, is_tag_value
+from ecr_governor.core.policy.model import Mode, NamespaceSettings, Policy, is_tag_value
 from ecr_governor.core.policy.patterns import Matcher
+from ecr_governor.core.severity import Severity
 
 MAX_TAG: Final = 128
 _ARN_PARTS: Final = 6
@@ -20,6 +21,7 @@ def found(reading: Reading, region: str | None) -> Iterator[Found]:
     """Tell which settings are impossible, or too open."""
     for prefix, settings in reading.policy.namespaces.items():
         at = key_of(reading, prefix)
+        yield from _left_out(reading.policy, prefix, settings, (*at, KEY))
         yield from _tags(settings, at)
         yield from _image_tags(settings, at)
         yield from _exclusions(reading.policy, prefix, settings, at)
@@ -37,6 +39,32 @@ def allowed_tags(settings: NamespaceSettings) -> Machine:
     if settings.image_tags is None:
         return IMAGE_TAG
     return Both(IMAGE_TAG, Determined(_any_of(settings.image_tags)))
+
+
+def _left_out(policy: Policy, prefix: str, settings: NamespaceSettings, at: Path) -> Iterator[Found]:
+    """Tell what a shorter prefix says and a longer one leaves out, so that below the longer one it is otherwise."""
+    shorter = policy.namespace_of(prefix)
+    if ROOT in (prefix, shorter):
+        return
+    above, here, there = policy.namespaces[shorter], effective(policy, prefix), effective(policy, shorter)
+    keys = [
+        key
+        for key in type(above).model_fields
+        if key in above.model_fields_set - settings.model_fields_set - {"rules"} and getattr(here, key) != getattr(there, key)
+    ]
+    keys += [
+        f"rules.{rule}"
+        for rule in above.rules
+        if rule not in settings.rules and _of_rule(policy, rule, prefix) != _of_rule(policy, rule, shorter)
+    ]
+    if keys:
+        named = f"{', '.join(keys[:-1])} and {keys[-1]}" if len(keys) > 1 else keys[0]
+        what = f"what {shorter} says of {named} does not hold here: what {prefix} leaves out it has from ROOT"
+        yield Found("namespace-not-inherited", at, what, f"write {named} here as well, as it is meant; null asks for nothing")
+
+
+def _of_rule(policy: Policy, rule: str, prefix: str) -> tuple[Mode, Severity | None]:
+    return policy.mode_of(rule, prefix), policy.severity_of(rule, prefix)
 
 
 def tags_of(settings: NamespaceSettings) -> Machine | None:
