@@ -44,11 +44,16 @@ WIDTH: Final = 80
 OF_IMAGES: Final = frozenset({"PutImage", "BatchDeleteImage", *NATIVE_ORIGIN})
 """Events that `image_events` takes first; it hands on what needs a look."""
 _DECIDED: Final = "the inventory says so"
+_OUTWEIGHS: Final = 100
+"""An inventory's origin was weighed when all was known of it; one event alone tells less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What an event would lead to. `looked`: the repository would be looked at; without it a push is only noted."""
+    """What an event would lead to. `looked`: the repository would be looked at; without it a push is only noted.
+
+    `place` is where it was asked what is known of the repository.
+    """
 
     happening: Happening
     function: str
@@ -56,6 +61,7 @@ class Replayed:
     repository: Repository | None = None
     evaluation: Evaluation | None = None
     change: Change | None = None
+    place: str = "the ledger"
 
     @property
     def remedies(self) -> tuple[Remedy, ...]:
@@ -133,9 +139,10 @@ class _Notebook:
 
 @dataclass(frozen=True, slots=True)
 class _OfInventory:
-    """A registry as an inventory has it."""
+    """A registry as an inventory has it, for one repository's sake."""
 
     lines: Mapping[str, Line]
+    name: str
 
     def read(self, name: str, facts: frozenset[Fact], idle_since: datetime | None = None) -> Repository | None:  # noqa: ARG002 - the port's form
         line = self.lines.get(name)
@@ -143,9 +150,13 @@ class _OfInventory:
 
     def automatic_creation(self) -> AutomaticCreation:
         templates = next((line.repository.creation_templates for line in self.lines.values()), Unreadable("the inventory is empty"))
-        if isinstance(templates, Unreadable):
-            return AutomaticCreation()
-        return AutomaticCreation(tuple(each.prefix for each in templates if "CREATE_ON_PUSH" in each.applied_for))
+        prefixes = None
+        if not isinstance(templates, Unreadable):
+            prefixes = tuple(each.prefix for each in templates if "CREATE_ON_PUSH" in each.applied_for)
+        # Of the cache rules an inventory tells of each repository whether it may come from one, and not by which.
+        line = self.lines.get(self.name)
+        caches = None if line is None or line.repository.provenance.may_be_cache else ()
+        return AutomaticCreation(prefixes, caches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +261,10 @@ def _on_inventory(body: str, inventory_path: Path, policy_path: Path | None) -> 
     ledger: Any = _Notebook(None, *(_record_of(line, policy) for line in lines))
     # Who pushed first an inventory does not tell; only what holds no image was surely not pushed to.
     pushed = frozenset(name for name, line in known.items() if line.repository.holds_image is not False)
-    return replay(body, account, region, _OfInventory(known), ledger, _OneFile(policy), _time_of(envelope), pushed=pushed)
+    happening = parse(body, account, region)
+    registry = _OfInventory(known, happening.repository if happening else "")
+    replayed = replay(body, account, region, registry, ledger, _OneFile(policy), _time_of(envelope), pushed=pushed)
+    return replace(replayed, place="the inventory") if replayed else None
 
 
 def _envelope(body: str) -> Mapping[str, Any]:
@@ -274,7 +288,8 @@ def _record_of(line: Line, policy: Policy) -> RepositoryRecord:
     """What a ledger would know of a repository of an inventory."""
     repository = line.repository
     origin = repository.provenance.origin
-    evidence = (Signal(_DECIDED, (origin,), 5),) if origin is not Origin.UNKNOWN else repository.provenance.evidence
+    decided = (Signal(_DECIDED, (origin,), _OUTWEIGHS, lasting=True),)
+    evidence = decided if origin is not Origin.UNKNOWN else repository.provenance.evidence
     return RepositoryRecord(
         repository.name,
         created_at=repository.created_at,
@@ -335,7 +350,11 @@ def _led_to(replayed: Replayed) -> str:
         return "the push is noted; nothing makes a look necessary"
     if replayed.repository is None:
         gone = replayed.change is not None and replayed.change.gone
-        return "the repository is gone, and its findings are resolved" if gone else "there is no such repository, and the ledger knows none"
+        return (
+            "the repository is gone, and its findings are resolved"
+            if gone
+            else f"there is no such repository, and {replayed.place} knows none"
+        )
     if replayed.change is None:
         return "the repository is looked at, and nothing is new"
     change = replayed.change

@@ -154,6 +154,44 @@ def test_an_inventory_keeps_its_origin_and_does_not_know_the_first_pusher(
     assert max(map(len, table.out.splitlines())) <= 80
 
 
+def described(inventory: Path, **changes: Any) -> None:
+    """Change what the inventory's only line says, of the facts where it has them."""
+    line = json.loads(inventory.read_text())
+    line |= {key: value for key, value in changes.items() if key in line}
+    line["facts"] |= {key: value for key, value in changes.items() if key in line["facts"]}
+    inventory.write_text(json.dumps(line) + "\n")
+
+
+@pytest.mark.parametrize("event", ["put-image", "pull-through-cache-action", "create-on-push-service-linked-role"])
+def test_no_event_takes_an_origin_from_what_the_inventory_knows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], event: str
+) -> None:
+    content = json.loads((EVENTS / f"{event}.json").read_text())
+    named = parse(json.dumps(content), ACCOUNT, REGION)
+    assert named is not None
+    described(files[0], name=named.repository, origin="replication", holds_image=False, may_be_cache=True)
+    told = json.loads(on_inventory(capsys, monkeypatch, files, EVENTS / f"{event}.json", "--output", "json").out)
+    assert told["origin"] == "replication"
+
+
+@pytest.mark.parametrize(("may_be_cache", "verdict"), [(True, "not known"), (False, "violated")])
+def test_whether_it_may_be_a_cache_is_what_the_inventory_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], *, may_be_cache: bool, verdict: str
+) -> None:
+    described(files[0], origin="unknown", may_be_cache=may_be_cache)
+    files[1].write_text('version: 1\nnaming: {convention: "{team}/{service}", segments: {team: [search]}}\n')
+    told = json.loads(on_inventory(capsys, monkeypatch, files, EVENTS / "put-image.json", "--output", "json").out)
+    assert (told["origin"], {each["rule"]: each["verdict"] for each in told["judgements"]}["naming"]) == ("unknown", verdict)
+
+
+def test_a_repository_that_the_inventory_lacks_is_said_to_be_lacking_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]
+) -> None:
+    described(files[0], name="search/other")
+    told = json.loads(on_inventory(capsys, monkeypatch, files, EVENTS / "put-image.json", "--output", "json").out)
+    assert told["leads_to"] == "there is no such repository, and the inventory knows none"
+
+
 def test_what_can_be_mended_is_said(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], tmp_path: Path
 ) -> None:

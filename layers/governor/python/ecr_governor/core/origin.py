@@ -76,12 +76,14 @@ class Signal:
     """One piece of evidence: what was seen, which origins it speaks for, and how strongly (1 weak to 5 strong, 0 not at all).
 
     `cache_rules`: it is of the registry's pull through cache rules, that one covers the name or that they could not be read.
+    `lasting`: it was told as a whole, by an inventory, and is kept when all else is weighed anew.
     """
 
     seen: str
     points_to: tuple[Origin, ...]
     weight: int
     cache_rules: bool = False
+    lasting: bool = False
 
 
 class Confidence(StrEnum):
@@ -178,7 +180,7 @@ def milestones(provenance: Provenance) -> tuple[Creation | None, Push | None, tu
 
 def classify(provenance: Provenance, name: str, automatic: AutomaticCreation) -> Provenance:
     """Weigh the signals. The strongest origin wins if it reaches `CONVINCING` points and no other has as many; else `unknown`."""
-    evidence = tuple(_signals(provenance, name, automatic))
+    evidence = (*(signal for signal in provenance.evidence if signal.lasting), *_signals(provenance, name, automatic))
     points = {origin: sum(signal.weight for signal in evidence if origin in signal.points_to) for origin in Origin}
     best = max(points, key=lambda origin: points[origin])
     convinced = points[best] >= CONVINCING and sum(points[best] == other for other in points.values()) == 1
