@@ -9,7 +9,7 @@ from cli import generated
 from ecr_governor.core.policy.lint import CHECKS
 from ecr_governor.core.policy.presets import Preset, text_of
 from ecr_governor.core.policy.reference import MATCHER, SECTIONS, TOP, table
-from ecr_governor.core.policy.schema import policy_schema
+from ecr_governor.core.policy.schema import described_schema, policy_schema
 
 TITLES = {MATCHER: "Matchers", TOP: "Top level"}
 
@@ -37,7 +37,7 @@ def renewed(text: str, name: str) -> str:
 
 def parts() -> dict[str, str]:
     """Give what is generated, by its name."""
-    schema = policy_schema()
+    schema = described_schema()
     tables = {section: table(schema, section) for section in (TOP, *SECTIONS)}
     return {**tables, "checks": "\n".join(_checks()) + "\n", "presets": "\n".join(_presets()) + "\n"}
 

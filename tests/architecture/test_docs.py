@@ -24,7 +24,7 @@ from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.origin import Origin, Provenance
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.model import Mode
-from ecr_governor.core.policy.schema import policy_schema
+from ecr_governor.core.policy.schema import described_schema
 from ecr_governor.core.record import Change, Trigger, change_as_data
 from ecr_governor.core.remedy import (
     Outcome,
@@ -326,7 +326,7 @@ def keys_of(schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str
 
 
 def test_every_key_of_the_policy_file_is_described() -> None:
-    schema = policy_schema()
+    schema = described_schema()
     wanted = set(keys_of(schema, schema["$defs"]))
     told = set(re.findall(r"^\| `([^`]+)` \|", text_of("docs/policy.md"), re.MULTILINE))
     assert told == wanted
@@ -348,7 +348,7 @@ def test_every_part_that_is_generated_stands_somewhere() -> None:
 
 def test_the_choices_of_the_policy_file_are_told() -> None:
     told = text_of("docs/policy.md")
-    choices = {choice for definition in policy_schema()["$defs"].values() for choice in definition.get("enum", ())}
+    choices = {choice for definition in described_schema()["$defs"].values() for choice in definition.get("enum", ())}
     assert choices
     assert [choice for choice in sorted(choices) if f"`{choice}`" not in told] == []
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.policy.reference import _MORE, _TYPES, MEANINGS, SECTIONS, TOP, keys_of, table
-from ecr_governor.core.policy.schema import policy_schema
+from ecr_governor.core.policy.schema import described_schema, policy_schema
 
 
 def properties(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -36,7 +36,7 @@ def test_every_key_is_described_in_one_place() -> None:
 
 
 def test_each_key_stands_in_one_table() -> None:
-    schema = policy_schema()
+    schema = described_schema()
     rows = [line for section in (TOP, *SECTIONS) for line in table(schema, section).splitlines() if line.startswith("| `")]
 
     assert len(rows) == len({row.split("`")[1] for row in rows})
@@ -44,7 +44,7 @@ def test_each_key_stands_in_one_table() -> None:
 
 
 def test_a_table_says_type_bounds_and_default_of_the_schema() -> None:
-    schema = policy_schema()
+    schema = described_schema()
 
     assert "| `limits.calls_per_second` | 1 to 10,000; default `20` |" in table(schema, "limits")
     assert "| `naming.convention` | text, at most 256 characters; required |" in table(schema, "naming")
@@ -56,4 +56,4 @@ def test_a_table_says_type_bounds_and_default_of_the_schema() -> None:
 
 
 def test_no_description_breaks_a_table() -> None:
-    assert "|" not in json.dumps([key.schema["description"] for key in keys_of(policy_schema())])
+    assert "|" not in json.dumps([key.schema["description"] for key in keys_of(described_schema())])
