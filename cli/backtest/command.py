@@ -84,9 +84,9 @@ def _exit_code(asked: Asked, result: Result) -> Exit:
         sys.stderr.write(f"{rate:.1%} of what went into quarantine was wanted later, --max-regret is {asked.max_regret:g}\n")
         return Exit.VIOLATIONS
     if result.incomplete:
-        sys.stderr.write(
-            f"the records are not whole: {len(result.knowledge.gaps):,} gaps; what they hide is not known, and not taken as fine\n"
-        )
+        gaps = len(result.knowledge.gaps)
+        counted = "1 gap" if gaps == 1 else f"{gaps:,} gaps"
+        sys.stderr.write(f"the records are not whole: {counted}; what they hide is not known, and not taken as fine\n")
         return Exit.INCOMPLETE
     return Exit.CLEAN
 

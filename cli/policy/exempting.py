@@ -20,11 +20,19 @@ from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.policy.lint import Level, Remark, remarks
 from ecr_governor.core.policy.lint.exemptions import SOON
 from ecr_governor.core.policy.load import Reading
-from ecr_governor.core.policy.model import EVERY_RULE, Exemption, Policy
+from ecr_governor.core.policy.model import EVERY_RULE, Exemption, Known, Policy
 from ecr_governor.core.policy.patterns import glob_matches
 from ecr_governor.core.policy.yaml_text import PolicyInvalid, place
+from ecr_governor.core.rules import RULES
 
 STYLES: Final = {"ends soon": "yellow", "holds": "", "expired": "dim"}
+_ADVICE: Final = {
+    "exemption-expired": "give --expires a day that is still to come",
+    "exemption-for-ever": "give --expires a day within five years",
+    "exemption-matches-nothing": "correct the glob",
+    "exemption-redundant": "leave it as it is; or end that one first, by ecr-governor exempt expire",
+}
+"""What to do on the command line, where a remark speaks of the file."""
 SHOWN: Final = 20
 """Repositories that are named; more are counted."""
 
@@ -138,11 +146,13 @@ def _write(path: Path, text: str) -> None:
 def _exemption(added: Added) -> Exemption:
     content = {"match": added.match, "rules": list(added.rules), "reason": added.reason, "owner": added.owner, "expires": added.expires}
     try:
-        return Exemption.model_validate({**content, "expires": added.expires.isoformat()})
+        return Exemption.model_validate({**content, "expires": added.expires.isoformat()}, context=Known(frozenset(RULES)))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         what = f"--{str(first['loc'][0]).replace('rules', 'rule')}" if first["loc"] and first["loc"][0] != "match" else "the glob"
-        raise Trouble(f"{what} cannot be used", first["msg"], "ecr-governor exempt add --help shows an example") from error
+        told = first.get("ctx", {}).get("problems")
+        why, do = (told[0].what, told[0].do) if told else (first["msg"], "ecr-governor exempt add --help shows an example")
+        raise Trouble(f"{what} cannot be used", why, do) from error
 
 
 def _refuse(read: Reading, now: datetime, path: Path, do: str) -> None:
@@ -154,9 +164,16 @@ def _refuse(read: Reading, now: datetime, path: Path, do: str) -> None:
 def _refuse_new(before: Reading, after: Reading, now: datetime) -> None:
     """Refuse what `policy validate` would warn of: such an exemption exempts nothing, or for ever."""
     known = {(remark.code, remark.path, remark.what) for remark in remarks(before, now)}
+    own = f"exemptions[{len(before.policy.exemptions)}]"
     for remark in remarks(after, now):
-        if remark.level is not Level.NOTE and (remark.code, remark.path, remark.what) not in known:
-            raise Trouble(f"the exemption is not added: {remark.what} [{remark.code}]", remark.why, remark.do)
+        if remark.level is Level.NOTE or (remark.code, remark.path, remark.what) in known:
+            continue
+        if remark.path.startswith(own):
+            raise Trouble(f"the exemption is not added: {remark.what} [{remark.code}]", remark.why, _ADVICE.get(remark.code, remark.do))
+        # It is in order by itself, and leaves nothing to say to what stands in the file.
+        what = f"the exemption is not added: line {remark.line} of {remark.source} would then be in vain [{remark.code}]"
+        do = "ask for less; or remove what that line begins from the file, and ask again"
+        raise Trouble(what, f"{remark.path}: {remark.what}", do)
 
 
 def _remark(remark: Remark) -> str:

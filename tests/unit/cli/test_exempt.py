@@ -149,7 +149,7 @@ def other(**but: str) -> list[str]:
         (other(**{"--reason": "short"}), "--reason cannot be used"),
         (other(**{"--owner": " "}), "--owner cannot be used"),
         (other(match=""), "the glob cannot be used"),
-        (other(**{"--rule": "nming"}), "the policy file would not be valid"),
+        (other(**{"--rule": "nming"}), "--rule cannot be used\n  why: there is no rule 'nming'\n  do:  did you mean naming?"),
         (
             other(**{"--rule": "unused"}),
             "the exemption is not added: nothing is asked for by the rule unused in ROOT [exemption-of-nothing]",
@@ -174,6 +174,23 @@ def test_what_cannot_be_meant_is_refused_in_three_lines_and_the_file_stays(
     assert "\n  why:" in ended.err
     assert "\n  do:  " in ended.err
     assert (tmp_path / "policy.yaml").read_text() == SHAPES["block"]
+
+
+def test_an_exemption_that_leaves_another_one_nothing_says_which_line_that_is(command: Command, tmp_path: Path) -> None:
+    day = datetime.now(UTC).date() + timedelta(days=300)
+    text = SHAPES["block"].replace("2097-01-31", day.isoformat())
+    (tmp_path / "policy.yaml").write_text(text)
+
+    ended = command(*other(match="payments/o*", **{"--expires": (day + timedelta(days=1)).isoformat()}))
+
+    assert ended == Ended(
+        2,
+        "",
+        "error: the exemption is not added: line 8 of policy.yaml would then be in vain [exemption-redundant]\n"
+        f"  why: exemptions[0]: the exemption of 'payments/o*' covers it and lasts until {day + timedelta(days=1)}\n"
+        "  do:  ask for less; or remove what that line begins from the file, and ask again\n",
+    )
+    assert (tmp_path / "policy.yaml").read_text() == text
 
 
 @pytest.mark.parametrize("missing", ["--rule", "--reason", "--owner", "--expires"])

@@ -92,6 +92,14 @@ def test_root_is_opened_to_pushes_only_in_so_many_words(meant: str, ways: list[s
     assert (opened in told(of)) == (meant == "false")
 
 
+def test_that_root_is_closed_is_told_by_what_it_refuses_where_the_convention_names_that() -> None:
+    convention = "naming: {convention: '{team}/{service}', segments: {team: [a, b, c]}}\n"
+    some = made(f"{convention}namespaces: {{ROOT: {{{PUSH}}}, a: {{}}}}")
+    assert told(some) == ["ROOT: prefix: the convention allows b/…, c/…, and a push there is refused: no namespace is for it"]
+    assert some.left_out[0].do == "add the namespaces `b: {}`, `c: {}`"
+    assert told(made(f"{convention}namespaces: {{ROOT: {{{PUSH}}}, a: {{}}, b: {{}}, c: {{}}}}")) == []
+
+
 def test_immutable_tags_and_a_cache_do_not_go_into_one_template() -> None:
     both = "auto_created: {allowed: [create_on_push, pull_through_cache]}"
     of = made(f"namespaces: {{a: {{tag_mutability: IMMUTABLE, {both}}}, b: {{tag_mutability: MUTABLE, {both}}}}}")

@@ -106,9 +106,11 @@ def _ways(policy: Policy, prefix: str, settings: NamespaceSettings, left_out: li
         return []
     ways = [way for way, origin in ORIGIN_OF.items() if origin in settings.auto_created.allowed]
     if prefix == ROOT and AppliedFor.CREATE_ON_PUSH in ways and not policy.templates.create_on_push_at_root:
-        what = "not for CREATE_ON_PUSH: a push to any name would create a repository"
-        do = "give each prefix a namespace, if only `search: {}`; or say templates.create_on_push_at_root: true"
-        left_out.append(LeftOut(here, "appliedFor", what, do))
+        # Where the convention names the beginnings one by one, those that are refused are told, and the others miss nothing.
+        if policy.naming is None or not _beginnings(policy.naming.convention, policy.naming.segments):
+            what = "not for CREATE_ON_PUSH: a push to any name would create a repository"
+            do = "give each prefix a namespace, if only `search: {}`; or say templates.create_on_push_at_root: true"
+            left_out.append(LeftOut(here, "appliedFor", what, do))
         ways.remove(AppliedFor.CREATE_ON_PUSH)
     immutable = settings.tag_mutability is not None and settings.tag_mutability.mode in _IMMUTABLE
     if immutable and AppliedFor.PULL_THROUGH_CACHE in ways:
@@ -196,12 +198,16 @@ def _refused(policy: Policy, templates: list[Template]) -> Iterator[LeftOut]:
     if policy.naming is None or settings.auto_created is None or Origin.CREATE_ON_PUSH not in settings.auto_created.allowed:
         return
     opened = [each for each in templates if AppliedFor.CREATE_ON_PUSH in each.applied_for]
+    refused = []
     for beginning in _beginnings(policy.naming.convention, policy.naming.segments):
         under = [*(each.key for each in opened), *policy.namespaces]
         touched = any(each == beginning or each.startswith(f"{beginning}/") or beginning.startswith(f"{each}/") for each in under)
         if not touched and not any(covers(each, f"{beginning}/any") for each in opened):
-            what = f"the convention allows {beginning}/…, and a push there is refused: no namespace is for it"
-            yield LeftOut((ROOT,), "prefix", what, f"add the namespace `{beginning}: {{}}`")
+            refused.append(beginning)
+    if refused:
+        allowed, added = (", ".join(form.format(each) for each in refused) for form in ("{}/…", "`{}: {{}}`"))
+        what = f"the convention allows {allowed}, and a push there is refused: no namespace is for it"
+        yield LeftOut((ROOT,), "prefix", what, f"add the namespace {added}" if len(refused) == 1 else f"add the namespaces {added}")
 
 
 def _beginnings(convention: str, vocabularies: Mapping[str, object]) -> list[str]:
