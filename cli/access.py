@@ -36,10 +36,14 @@ def session_of(profile: str | None, endpoint_url: str | None) -> botocore.sessio
     if _is_local(endpoint_url) and profile is None and not os.environ.get("AWS_ACCESS_KEY_ID"):
         # Not looked for any farther: the next place would be the machine's metadata service, and nothing local leaves the machine.
         session.set_credentials("operator", "any")
+    return session
+
+
+def check_credentials(session: botocore.session.Session) -> None:
+    """Raise Trouble where there are no credentials at all. What Region is meant is asked first, everywhere."""
     with refusals():
         if session.get_credentials() is None:
             raise NoCredentialsError
-    return session
 
 
 def check_endpoint(endpoint_url: str | None) -> None:
@@ -58,10 +62,15 @@ def regions_of(session: botocore.session.Session, wanted: Sequence[str], endpoin
         default = session.get_config_variable("region") or ("eu-west-1" if _is_local(endpoint_url) else "")
         regions = distinct(wanted) or distinct([default])
     if not regions:
-        raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
+        raise no_region()
     for region in regions:
         check_region(region)
     return regions
+
+
+def no_region() -> Trouble:
+    """Tell that nothing says which Region is meant."""
+    return Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
 
 
 def distinct(regions: Sequence[str]) -> list[str]:
@@ -110,7 +119,8 @@ def refusal(error: ClientError | BotoCoreError, region: str) -> Trouble:
         return Trouble("no AWS credentials", str(error), "log in, or give --profile", Exit.CREDENTIALS)
     if isinstance(error, ClientError) and error.response["Error"].get("Code") in REFUSED_CREDENTIALS:
         do = "log in again, or give --profile; a Region that is not enabled for the account refuses them, too"
-        return Trouble(f"AWS does not accept the credentials in {region}", str(error), do, Exit.CREDENTIALS)
+        where = f" in {region}" if region else ""
+        return Trouble(f"AWS does not accept the credentials{where}", str(error), do, Exit.CREDENTIALS)
     if isinstance(error, ClientError):
         return Trouble("AWS refused", str(error), "check the credentials' permissions and --region", Exit.INCOMPLETE)
     return Trouble("AWS cannot be reached", str(error), "check --endpoint-url, --region, proxy and certificates", Exit.INCOMPLETE)

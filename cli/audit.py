@@ -11,12 +11,12 @@ from pathlib import Path
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.access import account_of, distinct, partition_of, refusal, regions_of, session_of
+from cli.access import account_of, check_credentials, distinct, partition_of, refusal, regions_of, session_of
 from cli.audit_output import OUTPUTS, AuditWriter, writer_for
 from cli.audit_output.progress import shown
 from cli.audit_output.table import TableWriter
 from cli.output import BROKEN_PIPE, INTERRUPTED, leave
-from cli.policy.files import in_source_tree
+from cli.policy.files import OPTION, in_source_tree
 from cli.policy.files import read as read_policy
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.inventory import CONCURRENCY, RESOURCELESS, EcrInventory, actions_for, pace_of
@@ -92,6 +92,7 @@ def _run(wish: Wish) -> Exit:
     policy = _auditing(wish.policy_path)
     session = session_of(wish.profile, wish.endpoint_url)
     regions = regions_of(session, wish.regions, wish.endpoint_url)
+    check_credentials(session)
     account = account_of(session, regions[0], wish.endpoint_url)
     policy_file = in_source_tree(wish.policy_path) if wish.policy_path else BUNDLED
     writer = writer_for(wish.output, sys.stdout, len(regions), policy_file, policy.namespace_of, datetime.now(UTC))
@@ -151,4 +152,4 @@ def _audit(
 
 def _auditing(policy_path: Path | None) -> Policy:
     """Read the policy, or the bundled one. An audit judges by a policy that is switched off, too: that is what it is for."""
-    return (read_policy(policy_path) if policy_path else bundled_policy()).in_mode(Mode.AUDIT)
+    return (read_policy(policy_path, OPTION) if policy_path else bundled_policy()).in_mode(Mode.AUDIT)

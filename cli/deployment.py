@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
-from cli.access import LOOPBACK, check_endpoint, check_region, refusal
+from cli.access import LOOPBACK, check_endpoint, check_region, no_region, refusal
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.adapters.runs import S3RunStore
@@ -21,8 +21,6 @@ from ecr_governor.adapters.state_machine import StateMachine
 from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.adapters.tombstones import S3Tombstones
 from ecr_governor.adapters.usage.files import EvidenceFiles
-
-EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
 
 
 @dataclass(frozen=True)
@@ -41,14 +39,14 @@ class Deployment:
         try:
             session = boto3.Session(profile_name=self.profile, region_name=self.region or ("eu-west-1" if local else None))
         except ProfileNotFound as error:
-            raise Trouble(f"there is no profile {self.profile}", str(error), "check --profile", Exit.CREDENTIALS) from error
+            raise refusal(error, "") from error
         if session.region_name is not None:
             check_region(session.region_name)
         # Not looked for any farther: the next place would be the machine's metadata service, and nothing local leaves the machine.
         nobody = local and self.profile is None and not os.environ.get("AWS_ACCESS_KEY_ID")
         dummy = {"aws_access_key_id": "operator", "aws_secret_access_key": "any"} if nobody else {}
         if session.region_name is None:
-            raise Trouble("no AWS Region", "neither --region nor AWS_REGION nor the profile names one", "add --region eu-west-1")
+            raise no_region()
         make: Any = session.client
         return make(service, endpoint_url=self.endpoint_url, config=config, **dummy)
 
@@ -68,10 +66,8 @@ class Deployment:
                 do = "deploy the stack, or name it with --stack; for the embedded AWS give --endpoint-url"
                 raise Trouble(f"there is no deployment {self.stack}", f"SSM has no parameter {parameter} here", do) from error
             raise refused(error) from error
-        except NoCredentialsError as error:
-            raise Trouble("no AWS credentials", str(error), "log in, or give --profile", Exit.CREDENTIALS) from error
         except BotoCoreError as error:
-            raise Trouble("AWS cannot be reached", str(error), "check --endpoint-url and --region", Exit.INCOMPLETE) from error
+            raise refused(error) from error
 
     def policy_file(self) -> tuple[bytes, str] | None:
         """Read the policy file in the stack's bucket, and its address; None if there is none, so that the bundled policy is in force."""
@@ -143,8 +139,6 @@ class Deployment:
 
 def refused(error: Exception) -> Trouble:
     """Tell a refusal of AWS: three lines instead of a traceback."""
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] in EXPIRED:
-        return Trouble("the AWS credentials are no longer valid", str(error), "log in again, or give --profile", Exit.CREDENTIALS)
-    if isinstance(error, BotoCoreError):
+    if isinstance(error, ClientError | BotoCoreError):
         return refusal(error, "")
     return Trouble("AWS refused", str(error), "check the credentials' permissions and --region", Exit.INCOMPLETE)

@@ -257,7 +257,7 @@ def _on_inventory(body: str, inventory_path: Path, policy_path: Path | None) -> 
     if not account:
         account, region = str(envelope.get("account", "")), str(envelope.get("region", ""))
     known = {line.repository.name: line for line in lines}
-    policy = files.read(policy_path)
+    policy = files.read(policy_path, files.OPTION)
     ledger: Any = _Notebook(None, *(_record_of(line, policy) for line in lines))
     # Who pushed first an inventory does not tell; only what holds no image was surely not pushed to.
     pushed = frozenset(name for name, line in known.items() if line.repository.holds_image is not False)
@@ -305,7 +305,7 @@ def _on_stack(body: str, deployment: Deployment, policy_path: Path | None) -> Re
     account, now = deployment.account_and_time()
     ledger: Any = _Notebook(deployment.ledger())
     policies: PolicySource = (
-        _OneFile(files.read(policy_path))
+        _OneFile(files.read(policy_path, files.OPTION))
         if policy_path is not None
         else S3PolicySource(
             deployment.client("s3"),

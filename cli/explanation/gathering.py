@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.access import account_of, refusal, regions_of, session_of
+from cli.access import account_of, check_credentials, refusal, regions_of, session_of
 from cli.explanation.given import Given, Recorded
 from cli.policy import files as policy_files
 from cli.trouble import Exit, Trouble
@@ -73,6 +73,7 @@ def gather(wish: Wish, now: datetime | None = None) -> Given:
     given = _policy_file(wish.policy_path) if wish.policy_path else None
     session = session_of(wish.profile, wish.endpoint_url)
     region = regions_of(session, [wish.region or ""], wish.endpoint_url)[0]
+    check_credentials(session)
     try:
         recorded, deployed = _deployment(wish, region) if wish.stack else (None, None)
         read = given or deployed or _bundled()
@@ -100,7 +101,7 @@ def _only_reads(model: Any, **_: Any) -> None:
 
 def _policy_file(path: Path) -> Reading:
     try:
-        return policy_files.reading(path)
+        return policy_files.reading(path, policy_files.OPTION)
     except PolicyInvalid as invalid:
         raise _invalid(str(path), invalid, f"ecr-governor policy validate {path} tells more") from invalid
 

@@ -119,7 +119,7 @@ def expire(policy_path: Path, match: str, line: int | None, against: Path | None
 def _read(path: Path) -> tuple[str, Reading]:
     """Read a policy file as it stands, and as it is understood."""
     try:
-        text = files.text_of(path)
+        text = files.text_of(path, option=files.OPTION)
         return text, files.understood(text, path)
     except PolicyInvalid as invalid:
         do = f"mend these lines; ecr-governor policy validate {path} tells more"

@@ -11,20 +11,22 @@ from ecr_governor.core.policy.load import read as read_policy
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.policy.yaml_text import MAX_BYTES, POLICY, FileKind, PolicyInvalid, read_text, shown, too_large
 
+OPTION = "--policy"
 
-def read(path: Path) -> Policy:
-    """Read and check a policy file. Raises Trouble that lists every problem with its line."""
+
+def read(path: Path, option: str = "") -> Policy:
+    """Read and check a policy file. Raises Trouble that lists every problem with its line, or says by which option one is named."""
     try:
-        return reading(path).policy
+        return reading(path, option).policy
     except PolicyInvalid as invalid:
         raise Trouble(
             f"{path} is no valid policy file", f"\n{invalid}", "mend these lines; docs/policy.md says what each section takes"
         ) from invalid
 
 
-def reading(path: Path) -> Reading:
+def reading(path: Path, option: str = "") -> Reading:
     """Read a policy file with the places of its parts. Raises PolicyInvalid, and Trouble if there is no such file."""
-    return understood(text_of(path), path)
+    return understood(text_of(path, option=option), path)
 
 
 def understood(text: str, path: Path) -> Reading:
@@ -73,18 +75,19 @@ def _bytes_of(path: Path, named: str) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def text_of(path: Path, kind: FileKind = POLICY) -> str:
-    """Read a file's text, not more of it than could be used. Raises PolicyInvalid, and Trouble if there is no such file."""
+def text_of(path: Path, kind: FileKind = POLICY, option: str = "") -> str:
+    """Read a file's text, not more of it than could be used. Raises PolicyInvalid, and Trouble if there is no such file.
+
+    `option` is how the file is named on the command line, "" where it is an argument.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
             found = path.stat()
     except OSError as error:
-        raise Trouble(
-            f"{path} cannot be read",
-            error.strerror or str(error),
-            f"give the path of a {kind.noun if 'file' in kind.noun else f'{kind.noun} file'}",
-        ) from error
+        what = kind.noun if "file" in kind.noun else f"{kind.noun} file"
+        do = f"name the {what} by {option}, for example {option} policies/policy.yaml" if option else f"give the path of a {what}"
+        raise Trouble(f"{path} cannot be read", error.strerror or str(error), do) from error
     if len(data) > MAX_BYTES and stat.S_ISREG(found.st_mode):
         raise too_large(str(path), found.st_size, kind)
     return read_text(data, str(path), kind)

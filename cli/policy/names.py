@@ -34,7 +34,7 @@ class Checked:
 def run(names: Sequence[str], policy_path: Path, output: str) -> Exit:
     """Check names and print what is said of each. Exit code 1 if one of them is not allowed."""
     check_output(output, *OUTPUTS)
-    policy, now = files.read(policy_path), datetime.now(UTC)
+    policy, now = files.read(policy_path, files.OPTION), datetime.now(UTC)
     checked = [check(name, policy, now) for name in names]
     sys.stdout.write(OUTPUTS[output](checked))
     return Exit.CLEAN if all(each.allowed for each in checked) else Exit.VIOLATIONS

@@ -26,7 +26,7 @@ def run(name: str, policy_path: Path, place: registry.Place | None, output: str)
     check_output(output, "text", "json")
     if not is_repository_name(name):
         raise Trouble(f"{name!r} is no repository name", "ECR takes a-z, 0-9 and single . _ - / between them", "payments/api")
-    templates = compiled(files.read(policy_path)).templates if place is None else registry.read(registry.templates_at(place))
+    templates = compiled(files.read(policy_path, files.OPTION)).templates if place is None else registry.read(registry.templates_at(place))
     found = [applying(templates, name, way) for way in AppliedFor]
     source = "policy" if place is None else "registry"
     if output == "json":

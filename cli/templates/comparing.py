@@ -29,7 +29,7 @@ _STYLES: Final = {Standing.MISSING: "green", Standing.CHANGED: "yellow", Standin
 def run(policy_path: Path, place: registry.Place, known: Sequence[str], output: str) -> Exit:
     """Compare and print. Exit code 1 if anything differs that is not known to."""
     check_output(output, "text", "json")
-    policy = files.read(policy_path)
+    policy = files.read(policy_path, files.OPTION)
     made = compiled(policy)
     compared = compare(made.templates, registry.read(registry.templates_at(place)))
     if output == "json":

@@ -27,7 +27,7 @@ _NOT_PUSHES = "Whether creation on push is asked for it, AWS does not say: what 
 def print_templates(policy_path: Path, output: str) -> None:
     """Print the templates that a policy wants, and tell what they leave out."""
     check_output(output, "json", "yaml")
-    policy = files.read(policy_path)
+    policy = files.read(policy_path, files.OPTION)
     made = compiled(policy)
     if output == "yaml":
         document = cloudformation.document(made.templates, policy.hash)
@@ -52,7 +52,7 @@ def print_guard(policy_path: Path, admins: Sequence[str], account: str | None, r
     """Print a registry policy or an SCP, and tell what it stops and what it does not. Raises Trouble where it would stop nothing."""
     if registry and scp:
         raise Trouble("these are two documents", "--registry-policy and --scp were both given", "ask for one at a time")
-    policy = files.read(policy_path)
+    policy = files.read(policy_path, files.OPTION)
     prefixes = guards.prefixes_of(policy)
     _check_prefixes(policy, prefixes)
     if registry:

@@ -19,7 +19,7 @@ def run(policy_path: Path, place: registry.Place | None, output: str, *, strict:
     """Look at the registry's templates or, without a place, at the policy's; print what is to be said of them."""
     check_output(output, "text", "json")
     if place is None:
-        made = compiled(files.read(policy_path))
+        made = compiled(files.read(policy_path, files.OPTION))
         templates = made.templates
         page.tell_left_out(made.left_out)
     else:

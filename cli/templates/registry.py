@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.deployment import Deployment, refused
-from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.aws import CLIENT_CONFIG
 from ecr_governor.adapters.creation_templates import EcrCreationTemplates
 from ecr_governor.app.errors import GovernorError
@@ -40,9 +39,5 @@ def refusals() -> Iterator[None]:
     """Tell what AWS has against a call in three lines."""
     try:
         yield
-    except NoCredentialsError as error:
-        raise Trouble("no AWS credentials", str(error), "log in, or give --profile", Exit.CREDENTIALS) from error
-    except BotoCoreError as error:
-        raise Trouble("AWS cannot be reached", str(error), "check --endpoint-url and --region", Exit.INCOMPLETE) from error
-    except (ClientError, GovernorError) as error:
+    except (ClientError, BotoCoreError, GovernorError) as error:
         raise refused(error) from error

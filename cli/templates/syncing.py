@@ -32,7 +32,7 @@ class Wish:
 def run(policy_path: Path, place: registry.Place, wish: Wish, output: str) -> Exit:
     """Show what differs, ask, change, and look again. Exit code 1 if anything differs in the end, 3 if a change was not completed."""
     check_output(output, "text", "json")
-    policy = files.read(policy_path)
+    policy = files.read(policy_path, files.OPTION)
     made, templates = compiled(policy), registry.templates_at(place)
     found = registry.read(templates)
     compared = compare(made.templates, found)

@@ -74,6 +74,56 @@ def test_a_file_that_is_not_there_is_told_by_what_it_should_be(command: Command,
     assert "cases file" not in do
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check-name", "a/b"),
+        ("exempt", "list"),
+        ("templates", "compile"),
+        ("templates", "which", "a/b", "--policy-only"),
+        ("explain", "a/b", "--policy", "policy.yaml"),
+        ("audit", "--policy", "policy.yaml"),
+    ],
+    ids=" ".join,
+)
+def test_where_the_policy_file_is_an_option_the_option_is_named(command: Command, arguments: tuple[str, ...]) -> None:
+    assert command(*arguments).err == (
+        "error: policy.yaml cannot be read\n  why: No such file or directory\n"
+        "  do:  name the policy file by --policy, for example --policy policies/policy.yaml\n"
+    )
+
+
+OF_A_REGISTRY = [
+    ("audit",),
+    ("explain", "a/b"),
+    ("templates", "diff"),
+    ("templates", "which", "a/b"),
+    ("findings",),
+    ("ledger", "show", "a/b"),
+]
+
+
+@pytest.mark.parametrize("arguments", OF_A_REGISTRY, ids=" ".join)
+def test_without_region_and_credentials_every_command_says_the_same(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "policy.yaml").write_text("version: 1\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    nowhere = command(*arguments)
+    nobody = command(*arguments, "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.2:9")
+    stranger = command(*arguments, "--region", "eu-west-1", "--profile", "nobody")
+
+    assert (nowhere.code, nobody.code, stranger.code) == (2, 4, 4)
+    assert nowhere.err == (
+        "error: no AWS Region\n  why: neither --region nor AWS_REGION nor the profile names one\n  do:  add --region eu-west-1\n"
+    )
+    assert nobody.err == "error: no AWS credentials\n  why: Unable to locate credentials\n  do:  log in, or give --profile\n"
+    assert stranger.err == (
+        "error: there is no such profile\n  why: The config profile (nobody) could not be found\n  do:  check --profile\n"
+    )
+
+
 def test_a_demo_is_not_told_for_a_minute_before_it_finds_no_folder(command: Command, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
 
