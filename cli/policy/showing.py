@@ -18,8 +18,11 @@ from ecr_governor.core.documents.names import ROOT, is_repository_name
 from ecr_governor.core.documents.problem import Path as Place
 from ecr_governor.core.documents.problem import written
 from ecr_governor.core.policy import presets
+from ecr_governor.core.policy.lint.retirements import REACHED_FROM, reaches
+from ecr_governor.core.policy.lint.rules import asks
 from ecr_governor.core.policy.load import Reading
-from ecr_governor.core.policy.model import EVERY_RULE, Mode, Policy
+from ecr_governor.core.policy.model import EVERY_RULE, Mode, NamespaceSettings, Policy
+from ecr_governor.core.policy.retirement import RetirementTerms
 from ecr_governor.core.policy.yaml_text import Node, PolicyInvalid, holds, node_at, place
 from ecr_governor.core.rules import RULES
 
@@ -60,9 +63,15 @@ def run(file: Path, output: str, name: str | None) -> None:
 
 
 def effective(read: Reading) -> Iterator[Value]:
-    """Give every value of the policy, defaults included. What comes out as YAML is a policy file that says the same."""
+    """Give every value of the policy, defaults included. What comes out as YAML is a policy file that says the same, and nothing in vain.
+
+    So what a preset says of a rule that judges nothing here is left to the preset, and defaults of retirements that are none to themselves.
+    """
     policy, sources = read.policy, Sources(read)
     yield Value(("version",), 1, sources.of(("version",)))
+    left = [rule for rule in policy.rules if not holds(read.root, ("rules", rule)) and not asks(policy, rule)]
+    if left and policy.preset is not None:
+        yield Value(("preset",), policy.preset.value, f"{sources.of(('preset',))}, for {', '.join(f'rules.{rule}' for rule in left)}")
     for key in type(policy).model_fields:
         value = getattr(policy, key)
         if key in {"version", "preset"} or (key not in _OPEN and value is None) or (key == "naming" and value is None):
@@ -72,9 +81,11 @@ def effective(read: Reading) -> Iterator[Value]:
                 yield from _namespace(policy, prefix, sources)
                 yield from _rules_of(policy, prefix, sources)
         elif key == "rules":
-            yield from (Value(("rules", rule_id), _plain(setting), sources.of_general(rule_id)) for rule_id, setting in value.items())
+            told = ((rule_id, setting) for rule_id, setting in value.items() if rule_id not in left)
+            yield from (Value(("rules", rule_id), _plain(setting), sources.of_general(rule_id)) for rule_id, setting in told)
         else:
-            yield from _section((key,), value, sources)
+            idle = key == "retirement" and not holds(read.root, (key,)) and not _retiring(policy)
+            yield from (each for each in _section((key,), value, sources) if not idle or each.source != DEFAULT)
 
 
 def _section(at: Place, value: Any, sources: "Sources") -> Iterator[Value]:
@@ -86,7 +97,7 @@ def _section(at: Place, value: Any, sources: "Sources") -> Iterator[Value]:
 
 
 def _namespace(policy: Policy, prefix: str, sources: "Sources") -> Iterator[Value]:
-    settings = policy.expectation_for("any" if prefix == ROOT else f"{prefix}/any").settings
+    settings = _settings_of(policy, prefix)
     for key in type(settings).model_fields:
         if key == "rules":
             continue  # told rule by rule
@@ -99,9 +110,18 @@ def _namespace(policy: Policy, prefix: str, sources: "Sources") -> Iterator[Valu
             yield Value(("namespaces", prefix, key), _plain(value), source)
 
 
+def _retiring(policy: Policy) -> bool:
+    return any(_settings_of(policy, prefix).retirement is not None for prefix in {ROOT: None, **policy.namespaces})
+
+
+def _settings_of(policy: Policy, prefix: str) -> NamespaceSettings:
+    return policy.expectation_for("any" if prefix == ROOT else f"{prefix}/any").settings
+
+
 def _rules_of(policy: Policy, prefix: str, sources: "Sources") -> Iterator[Value]:
-    settings = policy.expectation_for("any" if prefix == ROOT else f"{prefix}/any").settings
-    for rule_id, setting in settings.rules.items():
+    # Its own: what it has from ROOT is told there, and would be in vain here.
+    own = policy.namespaces[prefix].rules if prefix in policy.namespaces else {}
+    for rule_id, setting in own.items():
         yield Value(("namespaces", prefix, "rules", rule_id), _plain(setting), sources.of_own(rule_id, prefix))
 
 
@@ -156,8 +176,8 @@ class Sources:
         return self._joined(rule_id, (*_own(namespace), _FOR_ALL))
 
     def of_own(self, rule_id: str, namespace: str) -> str:
-        """The same, of what the namespace says, with what it has from ROOT."""
-        return self._joined(rule_id, _own(namespace))
+        """The same, of what the namespace says itself."""
+        return self._joined(rule_id, [place for place in _own(namespace) if not place[0]])
 
     def of_general(self, rule_id: str) -> str:
         """The same, of what holds for all namespaces."""
@@ -214,6 +234,10 @@ def _plain(value: Any) -> Any:
     """Give a value as a policy file says it."""
     if isinstance(value, BaseModel):
         shown = {field.alias or name: _plain(getattr(value, name)) for name, field in type(value).model_fields.items()}
+        if isinstance(value, RetirementTerms):
+            for key, stage in REACHED_FROM.items():
+                if key not in value.model_fields_set and not reaches(value, stage):
+                    del shown[key]  # a default without effect
         return {key: each for key, each in shown.items() if each is not None and each != []}
     if isinstance(value, Enum):
         return value.value

@@ -10,6 +10,7 @@ from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.presets import Preset
 from tests.commands import Ended, run
 
+EXAMPLES = Path(__file__).parents[3]
 Command = Callable[..., Ended]
 
 TEXT = """\
@@ -47,6 +48,37 @@ def test_what_is_shown_is_a_policy_file_that_says_the_same(command: Command, tex
 
     assert ended.code == 0
     assert load(ended.out, "shown").hash == load(text, "policy.yaml").hash
+
+
+OF_THE_PROJECT = [
+    EXAMPLES / "docs/examples/policy.yaml", EXAMPLES / "cli/demo/policy.yaml", EXAMPLES / "layers/governor/python/ecr_governor/default_policy.yaml",
+]  # fmt: skip
+RULES_OF_NAMESPACES = """\
+version: 1
+mode: enforce
+rules: {encryption: off, tag-mutability: audit}
+namespaces:
+  ROOT: {encryption: KMS, tag_mutability: IMMUTABLE, rules: {tag-mutability: {severity: high}}}
+  payments: {rules: {tag-mutability: enforce, encryption: {mode: audit, severity: critical}}}
+  sandbox: {retirement: {then: quarantine}}
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RULES_OF_NAMESPACES,
+        *(f"version: 1\npreset: {preset.value}\n" for preset in Preset),
+        *(path.read_text() for path in OF_THE_PROJECT),
+    ],
+)
+def test_what_is_shown_says_nothing_in_vain_that_the_file_does_not(command: Command, tmp_path: Path, text: str) -> None:
+    shown = command(text, "show", "policy.yaml").out
+    assert command(text, "validate", "policy.yaml", "--strict").code == 0
+    again = command(shown, "validate", "policy.yaml", "--strict")
+
+    assert (again.code, again.out) == (0, "")
+    assert load(shown, "shown").hash == load(text, "policy.yaml").hash
 
 
 def test_each_value_says_where_it_comes_from(command: Command) -> None:

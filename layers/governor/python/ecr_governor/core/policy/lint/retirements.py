@@ -23,7 +23,7 @@ from ecr_governor.core.rules import naming, unused
 
 _ROLE: Final = re2.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/.+")
 _STAGES: Final = tuple(Then)
-_REACHED_FROM: Final = {"quarantine_days": Then.QUARANTINE, "archive_days": Then.ARCHIVE}
+REACHED_FROM: Final = {"quarantine_days": Then.QUARANTINE, "archive_days": Then.ARCHIVE}
 
 
 def found(reading: Reading, now: datetime) -> Iterator[Found]:
@@ -70,6 +70,11 @@ def _never(reading: Reading, retiring: dict[str, RetirementTerms]) -> Iterator[F
         yield Found("retirement-capped", ("retirement", "caps", "marks"), "marks is 0, so nothing is marked", do)
 
 
+def reaches(terms: RetirementTerms, stage: Then) -> bool:
+    """Whether a retirement may come to a stage."""
+    return _STAGES.index(terms.then) >= _STAGES.index(stage)
+
+
 def _retired(prefixes: Collection[str]) -> str:
     return " and ".join(prefixes) + (" is" if len(prefixes) == 1 else " are") + " to be retired"
 
@@ -108,8 +113,8 @@ def _terms(reading: Reading, prefix: str) -> Iterator[Found]:
             "retirement-waits", said, what, f"write {terms.after_days}d or less, or unused: null: retirement then asks for it by itself"
         )
     if "retirement" in own.model_fields_set:
-        for key, stage in _REACHED_FROM.items():
-            if holds(reading.root, (*at, "retirement", key)) and _STAGES.index(terms.then) < _STAGES.index(stage):
+        for key, stage in REACHED_FROM.items():
+            if holds(reading.root, (*at, "retirement", key)) and not reaches(terms, stage):
                 what = f"has no effect with then: {terms.then.value}"
                 yield Found("retirement-key-unused", (*at, "retirement", key), what, f"remove it, or write then: {stage.value}")
         yield from _misnamed(reading.policy, prefix, terms, (*at, "retirement", "misnamed_after_days"))

@@ -25,7 +25,7 @@ def found(reading: Reading) -> Iterator[Found]:
         at: Path = ("rules", rule_id)
         if not holds(reading.root, at):
             continue  # a preset's
-        if setting.mode is not Mode.OFF and not any(RULES[rule_id].applies(policy.expectation_for(name)) for name in _names(policy)):
+        if setting.mode is not Mode.OFF and not asks(policy, rule_id):
             what = f"no namespace asks for anything that {rule_id} judges"
             yield Found("rule-asks-nothing", (*at, KEY), what, "say in a namespace what is expected, or remove the rule's setting")
         yield from _too_far(policy, rule_id, setting, at)
@@ -74,7 +74,7 @@ def _of_namespace(policy: Policy, prefix: str, rule_id: str, setting: RuleSettin
     yield from too_far
     if setting.mode is None and setting.severity is None:
         yield Found("rule-without-effect", (*at, KEY), "says nothing", "write a mode or a severity, or remove it")
-    elif setting.mode is not Mode.OFF and not _asks(policy, rule_id, prefix):
+    elif setting.mode is not Mode.OFF and not asks(policy, rule_id, prefix):
         what = f"nothing is asked for in {prefix} that {rule_id} judges"
         yield Found("rule-asks-nothing", (*at, KEY), what, f"say in {prefix} what is expected, or remove the rule's setting")
     else:
@@ -87,7 +87,7 @@ def _of_namespace(policy: Policy, prefix: str, rule_id: str, setting: RuleSettin
             yield Found("rule-without-effect", (*at, "severity"), f"{rule_id} is {setting.severity.value} in {prefix} anyway", remove)
 
 
-def _asks(policy: Policy, rule_id: str, prefix: str) -> bool:
+def asks(policy: Policy, rule_id: str, prefix: str = ROOT) -> bool:
     """Whether the rule judges anything in the namespace. Of ROOT all the others have what they leave out."""
     names = _names(policy) if prefix == ROOT else (f"{prefix}/any",)
     return any(RULES[rule_id].applies(policy.expectation_for(name)) for name in names)
