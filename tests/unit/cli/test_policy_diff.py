@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from io import StringIO
 from itertools import product
@@ -23,6 +24,7 @@ from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.repository import Repository, Unreadable, Usage
 from ecr_governor.core.standing import standing_of, to_line
+from ecr_governor.core.verdict import Violation
 from ecr_governor.rendering.json_lines import JsonLinesWriter, as_json, repository_as_data
 from tests.commands import Ended, run
 from tests.fakes import ACCOUNT, REGION, a_policy, a_repository
@@ -479,3 +481,28 @@ def test_what_is_told_of_a_channel_is_what_the_deployment_does(owner: str | None
         assert (said == NOT_KNOWN) == (
             (name == "search/api" and owner != "ann" and tags.get("stage") != "dev") if known is tags else owner != "ann"
         )
+
+
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
+
+
+def test_the_example_of_an_inventory_is_what_an_audit_by_the_example_of_a_policy_finds() -> None:
+    policy, now = load((EXAMPLES / "policy.yaml").read_text(), "policy.yaml"), datetime(2026, 11, 24, tzinfo=UTC)
+    lines = list(read(EXAMPLES / "inventory.jsonl"))
+
+    assert {line.judged_by for line in lines} == {policy.hash}
+    for line in lines:
+        found = evaluate(line.repository, policy, now).judgements
+        violations = {each.rule: (each.verdict.reason, bool(each.exemption)) for each in found if isinstance(each.verdict, Violation)}
+        assert violations == {rule: (told["reason"], told["state"] == "exempt") for rule, told in line.recorded.items()}
+    assert {rule for line in lines for rule in line.recorded} >= {"naming", "unused", "required-tags"}
+
+
+def test_the_example_of_an_inventory_can_be_tried(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "new.yaml").write_text((EXAMPLES / "policy.yaml").read_text().replace("[payments, search, platform]", "[search]"))
+    against = ("--against", str(EXAMPLES / "inventory.jsonl"), "--on", "2026-11-24", "--output", "json")
+    told = json.loads(run(capsys, monkeypatch, "policy", "diff", str(EXAMPLES / "policy.yaml"), str(tmp_path / "new.yaml"), *against).out)
+
+    assert (told["repositories"], told["newly_violating"], told["unknown"]) == (5, 1, 0)
