@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.days import SHAPE, day_of
 from cli.options import Output
 
@@ -24,7 +25,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be chan
 @app.command()
 def add(
     match: Annotated[str, typer.Argument(help="A glob of repository names, in quotes.")],
-    rules: Annotated[list[str], typer.Option("--rule", help="The rule, or * for every rule; give it again for several.")],
+    rules: Annotated[
+        list[str],
+        typer.Option("--rule", help="The rule, or * for every rule; give it again for several.", autocompletion=completion.rule_ids),
+    ],
     reason: Annotated[str, typer.Option("--reason", help="Why, in at least 10 characters.")],
     owner: Annotated[str, typer.Option("--owner", help="Who answers for it.")],
     expires: Annotated[datetime, typer.Option("--expires", parser=day_of, metavar=SHAPE, help="The last day on which it holds, in UTC.")],
@@ -64,7 +68,9 @@ def show(
 
 @app.command()
 def expire(
-    match: Annotated[str, typer.Argument(help="The exemption's glob, as it stands in the file, in quotes.")],
+    match: Annotated[
+        str, typer.Argument(help="The exemption's glob, as it stands in the file, in quotes.", autocompletion=completion.exempted)
+    ],
     line: Annotated[
         int | None, typer.Option("--line", help="The line of the exemption, where several have the glob.", show_default=False)
     ] = None,

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.options import Endpoint, Output, Profile, Region
 
 
 def explain(
-    name: Annotated[str, typer.Argument(help="The repository's name; there need not be one yet.")],
+    name: Annotated[str, typer.Argument(help="The repository's name; there need not be one yet.", autocompletion=completion.names)],
     policy_path: Annotated[
         Path | None,
         typer.Option("--policy", help="Policy file to judge by; without one that of --stack, or the bundled policy.", show_default=False),

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from cli import asking, exempt
+from cli import asking, completion, exempt
 from cli.days import moment_of
 from cli.explain import explain
-from cli.options import Endpoint, Output, Profile, Region, Stack
+from cli.options import Endpoint, Output, Profile, Region, Stack, output_of
 from cli.output import whole_output
 from cli.policy import app as policy
 from cli.starting import narrowed, put_off
@@ -51,7 +51,7 @@ def audit(
         list[str] | None,
         typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="AWS Region; give it again for several."),
     ] = None,
-    output: Annotated[str, typer.Option("--output", help="table, json, jsonl, csv, markdown, sarif or html.")] = "table",
+    output: Annotated[str, output_of("table", "json", "jsonl", "csv", "markdown", "sarif", "html")] = "table",
     count_images: Annotated[
         bool, typer.Option("--count-images", help="List all images, to tell how many there are and how large.")
     ] = False,
@@ -84,9 +84,9 @@ def audit(
 
 @app.command("check-name")
 def check_name(
-    names: Annotated[list[str], typer.Argument(help="Repository names.")],
+    names: Annotated[list[str], typer.Argument(help="Repository names.", autocompletion=completion.names)],
     policy_path: Annotated[Path, typer.Option("--policy", help="Policy file to judge by.")] = Path("policy.yaml"),
-    output: Annotated[str, typer.Option("--output", help="text, json or github.")] = "text",
+    output: Annotated[str, output_of("text", "json", "github")] = "text",
 ) -> None:
     """Say before a push whether a name keeps the convention, and the nearest one that does. Exit code 1 if one does not.
 
@@ -100,7 +100,12 @@ def check_name(
 @app.command()
 def findings(
     repository: Annotated[str | None, typer.Option("--repository", help="Only of this repository.")] = None,
-    state: Annotated[str, typer.Option("--state", help="open, resolved, exempt or all.")] = "open",
+    state: Annotated[
+        str,
+        typer.Option(
+            "--state", help="open, resolved, exempt or all.", autocompletion=completion.among("open", "resolved", "exempt", "all")
+        ),
+    ] = "open",
     output: Output = "table",
     endpoint_url: Endpoint = None,
     region: Region = None,
@@ -208,7 +213,7 @@ def apply(
 @app.command()
 def calendar(
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How far ahead, for example 7, 30 or 90.")] = 30,
-    output: Annotated[str, typer.Option("--output", help="table, json or ics.")] = "table",
+    output: Annotated[str, output_of("table", "json", "ics")] = "table",
     endpoint_url: Endpoint = None,
     region: Region = None,
     profile: Profile = None,
@@ -225,7 +230,7 @@ def calendar(
 
 @app.command()
 def report(
-    output: Annotated[str, typer.Option("--output", help="html, csv, json, markdown, sarif or ics.")] = "html",
+    output: Annotated[str, output_of("html", "csv", "json", "markdown", "sarif", "ics")] = "html",
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead of stdout.", show_default=False)] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Only print the JSON Schema of the report as JSON.")] = False,
     endpoint_url: Endpoint = None,
@@ -376,7 +381,12 @@ def up(
     ] = None,
     port: Annotated[int, typer.Option("--port", help="Port of the AWS endpoint; 0 takes a free one.")] = 0,
     mode: Annotated[
-        str, typer.Option("--mode", help="The deployment's parameter Mode: audit, or enforce to let the policy decide.")
+        str,
+        typer.Option(
+            "--mode",
+            help="The deployment's parameter Mode: audit, or enforce to let the policy decide.",
+            autocompletion=completion.among("audit", "enforce"),
+        ),
     ] = "enforce",
     create_on_push_record: Annotated[
         str,

@@ -1,8 +1,17 @@
 """Options that many commands have, in the same words everywhere."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from cli import completion
+
+
+def output_of(*known: str) -> Any:
+    """Make the option of what a command prints; the shell offers what there is."""
+    *most, last = known
+    return typer.Option("--output", help=f"{', '.join(most)} or {last}.", autocompletion=completion.among(*known))
+
 
 Endpoint = Annotated[
     str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for example the embedded AWS.")
@@ -10,4 +19,4 @@ Endpoint = Annotated[
 Region = Annotated[str | None, typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="AWS Region.")]
 Profile = Annotated[str | None, typer.Option("--profile", envvar="AWS_PROFILE", help="Profile of your AWS configuration.")]
 Stack = Annotated[str, typer.Option("--stack", help="Name of the CloudFormation stack.")]
-Output = Annotated[str, typer.Option("--output", help="table or json.")]
+Output = Annotated[str, output_of("table", "json")]

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.days import SHAPE, day_of
+from cli.options import output_of
 
 app = typer.Typer(help="The policy file.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -16,11 +18,14 @@ File = Annotated[Path, typer.Argument(help="The policy file.")]
 @app.command()
 def validate(
     file: File,
-    output: Annotated[str, typer.Option("--output", help="text, json, sarif or github.")] = "text",
+    output: Annotated[str, output_of("text", "json", "sarif", "github")] = "text",
     region: Annotated[str | None, typer.Option("--region", help="The AWS Region that the policy is for.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if there is a warning.")] = False,
     ignored: Annotated[
-        list[str] | None, typer.Option("--ignore", help="Say nothing of this check, a warning or a note; give it again for several.")
+        list[str] | None,
+        typer.Option(
+            "--ignore", help="Say nothing of this check, a warning or a note; give it again for several.", autocompletion=completion.checks
+        ),
     ] = None,
     on: Annotated[
         datetime | None,
@@ -68,8 +73,10 @@ def docs(
 @app.command()
 def show(
     file: File,
-    name: Annotated[str | None, typer.Option("--name", help="Only what is expected of the repository of this name.")] = None,
-    output: Annotated[str, typer.Option("--output", help="yaml or json.")] = "yaml",
+    name: Annotated[
+        str | None, typer.Option("--name", help="Only what is expected of the repository of this name.", autocompletion=completion.names)
+    ] = None,
+    output: Annotated[str, output_of("yaml", "json")] = "yaml",
 ) -> None:
     """Print the effective policy, with preset and defaults, and where each value comes from.
 
@@ -103,7 +110,7 @@ def try_cases(
     require_tests: Annotated[
         bool, typer.Option("--require-tests", help="Every rule that is on, every namespace and every retirement must have a case.")
     ] = False,
-    output: Annotated[str, typer.Option("--output", help="text, json, junit, markdown or github.")] = "text",
+    output: Annotated[str, output_of("text", "json", "junit", "markdown", "github")] = "text",
 ) -> None:
     """Try cases: repositories as you describe them, and what the policy should say of them. Exit code 1 if one does not come out so.
 
@@ -122,7 +129,7 @@ def diff(
     max_new: Annotated[
         int | None, typer.Option("--max-new", help="Exit code 1 if more repositories than this would be newly violating.")
     ] = None,
-    output: Annotated[str, typer.Option("--output", help="text, json or markdown.")] = "text",
+    output: Annotated[str, output_of("text", "json", "markdown")] = "text",
     on: Annotated[
         datetime | None, typer.Option("--on", parser=day_of, metavar=SHAPE, help="Judge as of this day, in UTC; now without it.")
     ] = None,
@@ -180,7 +187,7 @@ def backtest(
     state: Annotated[
         Path | None, typer.Option("--state", help="Keep what was read in this file, and go on from it.", show_default=False)
     ] = None,
-    output: Annotated[str, typer.Option("--output", help="table, json or markdown.")] = "table",
+    output: Annotated[str, output_of("table", "json", "markdown")] = "table",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     endpoint_url: Annotated[
         str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for --lookup and S3.")

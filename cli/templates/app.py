@@ -5,10 +5,13 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
+from cli.options import output_of
+
 app = typer.Typer(help="Creation templates, made of the policy file.", no_args_is_help=True, rich_markup_mode=None)
 
 Policy = Annotated[Path, typer.Option("--policy", help="The policy file.")]
-Output = Annotated[str, typer.Option("--output", help="text or json.")]
+Output = Annotated[str, output_of("text", "json")]
 PolicyOnly = Annotated[bool, typer.Option("--policy-only", help="Look at the templates of the policy file, and ask no registry.")]
 Known = Annotated[
     list[str] | None,
@@ -26,7 +29,14 @@ Profile = Annotated[str | None, typer.Option("--profile", envvar="AWS_PROFILE", 
 @app.command("compile")
 def compile_(
     policy: Policy = Path("policy.yaml"),
-    output: Annotated[str, typer.Option("--output", help="json, as ECR's API takes it; yaml, as CloudFormation takes it.")] = "json",
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            help="json, as ECR's API takes it; yaml, as CloudFormation takes it.",
+            autocompletion=completion.among("json", "yaml"),
+        ),
+    ] = "json",
     registry_policy: Annotated[
         bool,
         typer.Option(
@@ -112,7 +122,7 @@ def sync(
 
 @app.command()
 def which(
-    name: Annotated[str, typer.Argument(help="A repository name.")],
+    name: Annotated[str, typer.Argument(help="A repository name.", autocompletion=completion.names)],
     policy_only: PolicyOnly = False,
     policy: Policy = Path("policy.yaml"),
     output: Output = "text",

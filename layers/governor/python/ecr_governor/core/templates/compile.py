@@ -107,7 +107,7 @@ def _ways(policy: Policy, prefix: str, settings: NamespaceSettings, left_out: li
     ways = [way for way, origin in ORIGIN_OF.items() if origin in settings.auto_created.allowed]
     if prefix == ROOT and AppliedFor.CREATE_ON_PUSH in ways and not policy.templates.create_on_push_at_root:
         # Where the convention names the beginnings one by one, those that are refused are told, and the others miss nothing.
-        if policy.naming is None or not _beginnings(policy.naming.convention, policy.naming.segments):
+        if policy.naming is None or not beginnings(policy.naming.convention, policy.naming.segments):
             what = "not for CREATE_ON_PUSH: a push to any name would create a repository"
             do = "give each prefix a namespace, if only `search: {}`; or say templates.create_on_push_at_root: true"
             left_out.append(LeftOut(here, "appliedFor", what, do))
@@ -199,7 +199,7 @@ def _refused(policy: Policy, templates: list[Template]) -> Iterator[LeftOut]:
         return
     opened = [each for each in templates if AppliedFor.CREATE_ON_PUSH in each.applied_for]
     refused = []
-    for beginning in _beginnings(policy.naming.convention, policy.naming.segments):
+    for beginning in beginnings(policy.naming.convention, policy.naming.segments):
         under = [*(each.key for each in opened), *policy.namespaces]
         touched = any(each == beginning or each.startswith(f"{beginning}/") or beginning.startswith(f"{each}/") for each in under)
         if not touched and not any(covers(each, f"{beginning}/any") for each in opened):
@@ -210,7 +210,7 @@ def _refused(policy: Policy, templates: list[Template]) -> Iterator[LeftOut]:
         yield LeftOut((ROOT,), "prefix", what, f"add the namespace {added}" if len(refused) == 1 else f"add the namespaces {added}")
 
 
-def _beginnings(convention: str, vocabularies: Mapping[str, object]) -> list[str]:
+def beginnings(convention: str, vocabularies: Mapping[str, object]) -> list[str]:
     """Give the first path parts that a convention names one by one; none where it leaves them open."""
     fixed: list[str] = []
     pieces = convention.split("/")
