@@ -1,7 +1,7 @@
 """What it costs to start the command line: `python -m benchmarks.command_line`, and `--against FOLDER` with another checkout in turns.
 
 CPU is user and system time of the whole process, by `wait4`: on a machine with other work to do, time says little. Bytecode is written
-by a run that does not count, as it is after the first use.
+by a run that does not count, as it is after the first use. `explain` asks the server of `benchmarks.server`, which is a process of its own.
 """
 
 import argparse
@@ -13,15 +13,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks.served import Served
+
 ROOT: Final = Path(__file__).parents[1]
 COMMAND: Final = Path(sys.executable).parent / "ecr-governor"
 POLICY: Final = ROOT / "cli" / "demo" / "policy.yaml"
+EXPLAINED: Final = "service-000000"
+"""A repository of the server's account."""
+REPOSITORIES: Final = 20
 STARTS: Final[Mapping[str, Sequence[str]]] = {
     "python -c pass": (sys.executable, "-c", "pass"),
     "ecr-governor --help": (str(COMMAND), "--help"),
     "ecr-governor policy validate": (str(COMMAND), "policy", "validate", str(POLICY)),
     "ecr-governor check-name": (str(COMMAND), "check-name", "payments/api", "--policy", str(POLICY)),
     "ecr-governor exempt list": (str(COMMAND), "exempt", "list", "--policy", str(POLICY)),
+    "ecr-governor explain": (str(COMMAND), "explain", EXPLAINED, "--policy", str(POLICY), "--endpoint-url"),
 }
 ROUNDS: Final = 11
 
@@ -34,12 +40,14 @@ def main() -> None:
     wish = parser.parse_args()
     checkouts = {"this": ROOT, **({"other": wish.against.resolve()} if wish.against else {})}
     measured: dict[tuple[str, str], list[float]] = {}
-    for number in range(wish.rounds + 1):
-        for name, command in STARTS.items():
-            for checkout, folder in checkouts.items():
-                cost = _cpu(command, folder)
-                if number:  # the first writes bytecode
-                    measured.setdefault((name, checkout), []).append(cost)
+    with Served(REPOSITORIES, seed=1) as served:
+        for number in range(wish.rounds + 1):
+            for name, command in STARTS.items():
+                for checkout, folder in checkouts.items():
+                    asked = (*command, served.endpoint) if command[-1] == "--endpoint-url" else command
+                    cost = _cpu(asked, folder)
+                    if number:  # the first writes bytecode
+                        measured.setdefault((name, checkout), []).append(cost)
     sys.stdout.write(_table(measured, list(checkouts)))
 
 

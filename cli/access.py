@@ -22,8 +22,7 @@ from botocore.exceptions import (
 from botocore.utils import validate_region_name
 
 from cli.trouble import Exit, Trouble
-from ecr_governor.adapters.aws import CLIENT_CONFIG
-from ecr_governor.adapters.inventory import REFUSED_CREDENTIALS
+from ecr_governor.adapters.aws import CLIENT_CONFIG, REFUSED_CREDENTIALS
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 NO_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError, SSOError, TokenRetrievalError)

@@ -1,5 +1,6 @@
 """The command `ecr-governor`. JSON goes to stdout, words for people to stderr. Heavy imports wait until a command needs them."""
 
+import gc
 import os
 import sys
 from datetime import datetime
@@ -15,7 +16,7 @@ from cli.explain import explain
 from cli.options import Endpoint, Output, Profile, Region, Stack, output_of
 from cli.output import whole_output
 from cli.policy import app as policy
-from cli.starting import narrowed, put_off
+from cli.starting import BETWEEN_COLLECTIONS, narrowed, pass_over, put_off
 from cli.templates import app as templates
 from cli.trouble import Exit, Trouble
 
@@ -499,6 +500,10 @@ def main() -> None:
     # with, and with that half of Python's mail.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     put_off("importlib.metadata")
+    # botocore would load it for what it takes from urllib3 itself anyway.
+    pass_over("urllib3.contrib.pyopenssl")
+    # What is loaded is there to stay: to look among it for what could go, over and over, is a tenth of a start.
+    gc.set_threshold(BETWEEN_COLLECTIONS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A name or a reason that the terminal's encoding lacks is no reason to stop.

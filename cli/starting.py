@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.main import get_command_name
@@ -35,6 +35,17 @@ def narrowed(whole: typer.Typer, words: Sequence[str]) -> typer.Typer:
 
 def _name_of(command: CommandInfo) -> str:
     return command.name or (get_command_name(command.callback.__name__) if command.callback else "")
+
+
+BETWEEN_COLLECTIONS: Final = 50_000
+"""So many objects more than before make Python look for cycles; it would do so at each 700."""
+
+
+def pass_over(name: str) -> None:
+    """Have a module be as if it were not installed."""
+    # None is how Python itself marks a module that cannot be imported.
+    if name not in sys.modules:
+        sys.modules[name] = None  # type: ignore[assignment]
 
 
 def put_off(name: str) -> None:

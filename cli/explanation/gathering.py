@@ -21,7 +21,6 @@ from ecr_governor.adapters.ecr import EcrRegistry
 from ecr_governor.adapters.ecr_names import EcrNames
 from ecr_governor.adapters.retiring import EcrRetiring
 from ecr_governor.app.errors import Denied, GovernorError, Throttled
-from ecr_governor.app.retirement.cases import PEOPLE
 from ecr_governor.core.documents.names import is_repository_name
 from ecr_governor.core.evaluate import facts_needed
 from ecr_governor.core.origin import Provenance, classify
@@ -120,6 +119,7 @@ def _invalid(source: str, invalid: PolicyInvalid, do: str) -> Trouble:
 def _deployment(wish: Wish, region: str) -> tuple[Recorded, Reading | None]:
     """Read what a deployment knows of the repository, and the policy in its bucket; None where it has none of its own."""
     from cli.deployment import Deployment, refused  # noqa: PLC0415 - boto3 is heavy, and needed for a deployment only
+    from ecr_governor.app.retirement.cases import PEOPLE  # noqa: PLC0415 - it brings along what tells people
 
     deployment = Deployment(str(wish.stack), wish.endpoint_url, region, wish.profile)
     try:

@@ -11,12 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.explanation.given import Recorded
 from cli.explanation.making import Explanation, RuleTold, age_of, days, states
 from cli.explanation.outlook import Outlook
 from cli.explanation.seen import Seen
-from cli.ledger import record_as_data
 from cli.policy.showing import Value
-from ecr_governor.app.retirement.recording import reasons_as_data
 from ecr_governor.core.documents.problem import written
 from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.policy.model import Exemption
@@ -219,9 +218,15 @@ def as_object(explanation: Explanation) -> dict[str, Any]:
         "looks_like": None
         if isinstance(names, Unreadable)
         else [{"repository": twin.name, "letters": twin.letters} for twin in explanation.twins],
-        "ledger": {"stack": recorded.stack, **record_as_data(recorded.record, recorded.noted)} if recorded else None,
+        "ledger": _recorded_as_data(recorded) if recorded else None,
         "incomplete_because": list(explanation.incomplete_because),
     }
+
+
+def _recorded_as_data(recorded: Recorded) -> dict[str, Any]:
+    from cli.ledger import record_as_data  # noqa: PLC0415 - boto3 is heavy, and loaded where a ledger was read
+
+    return {"stack": recorded.stack, **record_as_data(recorded.record, recorded.noted)}
 
 
 def _value(value: Value) -> dict[str, Any]:
@@ -270,6 +275,8 @@ def _exemption(exemption: Exemption | None, source: str) -> dict[str, Any] | Non
 
 
 def _outlook_as_data(outlook: Outlook | None) -> dict[str, Any] | None:
+    from ecr_governor.app.retirement.recording import reasons_as_data  # noqa: PLC0415 - it brings along what tells people
+
     if outlook is None:
         return None
     return {

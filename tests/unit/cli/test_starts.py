@@ -21,7 +21,7 @@ try:
     main()
 except SystemExit:
     pass
-sys.stderr.write(" ".join(sys.modules))
+sys.stderr.write(" ".join(name for name, module in sys.modules.items() if module is not None))
 """
 CLOUD = {"boto3", "botocore", "urllib3", "kubernetes", "moto", "samtranslator", "aws_lambda_powertools"}
 PAGES = {"jinja2", "markupsafe", "rich", "jsonschema", "ruamel"}
@@ -56,6 +56,22 @@ def test_what_reads_a_policy_file_loads_no_cloud(arguments: tuple[str, ...]) -> 
 
     assert "ecr_governor.core.policy.model" in modules
     assert vain(modules, CLOUD) == []
+
+
+def test_explain_without_a_deployment_loads_no_more_of_the_cloud_than_it_asks_with() -> None:
+    modules = loaded("explain", "payments/api", "--policy", "cli/demo/policy.yaml", "--endpoint-url", "http://127.0.0.1:9")
+
+    unwanted = {
+        "boto3",
+        "s3transfer",
+        "OpenSSL",
+        "cryptography",
+        "concurrent.futures.thread",
+        "ecr_governor.adapters.inventory",
+        "ecr_governor.app.notify",
+    }
+    assert "botocore.client" in modules
+    assert vain(modules, unwanted, {"cli.deployment", "ecr_governor.adapters.ledger"}) == []
 
 
 def test_validate_loads_no_format_and_looks_for_no_plugin() -> None:

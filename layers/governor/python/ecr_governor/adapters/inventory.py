@@ -13,7 +13,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar
 
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.aws import code_of
+from ecr_governor.adapters.aws import REFUSED_CREDENTIALS, code_of
 from ecr_governor.adapters.described import repository_of
 from ecr_governor.adapters.ecr import IMAGE_PAGES
 from ecr_governor.adapters.pace import Pace
@@ -60,24 +60,6 @@ _SIGNED_FOR: Final = {"ecr": "ecr", "tag": "tagging", "cloudwatch": "monitoring"
 
 KNOWN_LIMITS: Final[Mapping[str, float]] = {"tag:GetResources": 15.0, PULL_COUNTS: 50.0}
 """Rates that AWS publishes, calls a second in each Region (service quotas of the tagging API and of CloudWatch)."""
-
-REFUSED_CREDENTIALS: Final = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "OptInRequired",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-"""Codes by which AWS says that it does not take the credentials, whatever is asked."""
 
 CONCURRENCY = 32
 """Calls that are under way at once: at a tenth of a second for each that keeps 100 repositories a second busy."""
