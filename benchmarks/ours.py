@@ -50,6 +50,16 @@ from ecr_governor.core.verdict import Violation
 POLICY = Path(__file__).with_name("policy.yaml")
 FINDING = re.compile(rb'"rule":"([a-z-]+)","severity":"[a-z]+","reason":"([^"\\\\]*(?:\\\\.[^"\\\\]*)*)"')
 """A finding in an inventory's line: rule and reason."""
+REPOSITORY_POLICY = "repository-policy"
+WORDS = {
+    "naming": (rules.NAME,),
+    "lifecycle-policy": (rules.LIFECYCLE_MISSING,),
+    "scanning": (rules.SCAN_OFF,),
+    "tag-mutability": (rules.MUTABLE,),
+    "required-tags": (rules.TAGS_MISSING,),
+    "unused": (rules.UNUSED,),
+}
+"""Our rules in the comparison's words; a repository policy can break several of its rules, and only the reason tells which."""
 ENDED = TypeAdapter(EndedSweep)
 SOME_LIFECYCLE_POLICY = json.dumps(
     {
@@ -74,7 +84,7 @@ class Findings:
     def add(self, name: str, found: Iterable[tuple[str, str]]) -> None:
         """Take down a repository's violations: rule and reason each."""
         for rule, reason in found:
-            for theirs in _words(rule, reason):
+            for theirs in _of_repository_policy(reason) if rule == REPOSITORY_POLICY else WORDS.get(rule, ()):
                 self.by_rule[theirs].append(name)
 
     def write(self, path: Path) -> None:
@@ -86,27 +96,13 @@ class Findings:
             file.write("}")
 
 
-def _words(rule: str, reason: str) -> Iterator[str]:
-    match rule:
-        case "naming":
-            yield rules.NAME
-        case "lifecycle-policy":
-            yield rules.LIFECYCLE_MISSING
-        case "scanning":
-            yield rules.SCAN_OFF
-        case "tag-mutability":
-            yield rules.MUTABLE
-        case "required-tags":
-            yield rules.TAGS_MISSING
-        case "unused":
-            yield rules.UNUSED
-        case "repository-policy":
-            if "has no repository policy" in reason:
-                yield rules.POLICY_MISSING
-            if " admits everybody" in reason:
-                yield rules.POLICY_PUBLIC
-            if " admits " in reason:
-                yield rules.POLICY_UNTRUSTED
+def _of_repository_policy(reason: str) -> Iterator[str]:
+    if "has no repository policy" in reason:
+        yield rules.POLICY_MISSING
+    if " admits everybody" in reason:
+        yield rules.POLICY_PUBLIC
+    if " admits " in reason:
+        yield rules.POLICY_UNTRUSTED
 
 
 def _inventory(policy: Policy, now: datetime) -> EcrInventory:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from itertools import chain
 
 from ecr_governor.core.repository import NOT_FETCHED, Repository, Unreadable
 
@@ -20,7 +21,7 @@ def listed_fingerprint(repository: Repository, tags: Mapping[str, str] | Unreada
         encryption.kms_key or "",
         "scan on push" if repository.scan_on_push else "",
     )
-    return _fingerprint(*settings, *(text for pair in sorted(tags.items()) for text in pair))
+    return _fingerprint(*settings, *chain.from_iterable(sorted(tags.items())))
 
 
 def read_fingerprint(repository: Repository) -> str:
