@@ -290,6 +290,7 @@ class FakeBot:
     calls: list[str] = field(default_factory=list)
     before: Callable[[str, str], None] = lambda _method, _channel: None
     answered: bool = False
+    whispers: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
 
     def editable(self) -> bool:
         return True
@@ -312,6 +313,10 @@ class FakeBot:
         self._call("edit", posted.channel)
         shown = self.find(posted)
         shown.message, shown.edits = message, shown.edits + 1
+
+    def whisper(self, message: Mapping[str, Any], channel: str, person: str) -> None:
+        self._call("whisper", channel)
+        self.whispers.append((channel, person, message))
 
     def find(self, posted: Posted) -> Shown:
         for shown in self.shown:
@@ -372,6 +377,18 @@ class InMemoryApprovals:
             raise Contended("approvals")
         self.known = replace(approvers, version=approvers.version + 1)
         self.bodies.append(body)
+
+
+@dataclass
+class InMemoryOpenings:
+    """Who has opened the report, in memory."""
+
+    bodies: dict[str, Any] = field(default_factory=dict)
+
+    def note(self, press: str, body: Any) -> bool:
+        new = press not in self.bodies
+        self.bodies.setdefault(press, body)
+        return new
 
 
 @dataclass

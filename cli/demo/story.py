@@ -32,6 +32,8 @@ START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 POLICY = Path(__file__).with_name("policy.yaml")
 CI = "ci-payments/build-812"
 BURST = 20
+ALICE = "U0LOCAL0001"
+"""Somebody in the Slack of the embedded AWS."""
 RETIRING = VETOED, WANTED, UNWANTED, RESTORED = ("platform/reports", "platform/invoices", "platform/prototype", "platform/billing")
 SWEEPS = "@sweep"
 """Under which the ledger keeps sweeps."""
@@ -532,6 +534,12 @@ def reported(stage: Stage) -> Iterator[str]:
     page = stage.report()
     yield _expect(page.startswith(b"<!doctype html>"), f"and the page lies in the reports bucket: one file of {len(page):,} bytes")
     yield _expect(b"http:" not in page, "that asks nobody for anything, and reads without JavaScript, too")
+    slack = stage.aws.slack
+    told = next(message for message in reversed(slack.posted) if "Weekly report" in message["payload"]["text"])
+    slack.press(told["ts"], "open_report", ALICE)
+    stage.settle()
+    link = bool(slack.whispers) and "|Open it>" in json.dumps(slack.whispers[-1]["payload"])
+    yield _expect(link, "alice presses *Open report*, and gets a link that ends within hours and that nobody else sees")
 
 
 SCENES: tuple[tuple[str, Play], ...] = (

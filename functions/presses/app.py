@@ -10,6 +10,6 @@ from ecr_governor.observability import logger, metrics
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an SQS batch with the messages that must come again."""
-    return answer_presses(event)
+    return answer_presses(event, context)

@@ -41,14 +41,27 @@ def render(
     workspace: str = "Embedded",
     live: Live | None = None,
     again: bool = False,
+    whispers: Sequence[Message] = (),
 ) -> str:
-    """The whole page: every channel, one of them in view. Where it is `live` buttons can be pressed; `again`: it shows itself anew soon."""
+    """The whole page: every channel, one of them in view. Where it is `live` buttons can be pressed; `again`: it shows itself anew soon.
+
+    `whispers` are what only who looks at it sees.
+    """
     counts = {channel: sum(message["channel"] == channel and not message["deleted"] for message in messages) for channel, _, _ in channels}
     links = "".join(
         f'<a href="#{html.escape(channel)}"><span class="hash">#</span>{html.escape(name)}<span class="unread">{counts[channel] or ""}</span></a>'
         for channel, name, _ in channels
     )
-    rooms = "".join(_channel(row, [message for message in messages if message["channel"] == row[0]], app_name, live) for row in channels)
+    rooms = "".join(
+        _channel(
+            row,
+            [message for message in messages if message["channel"] == row[0]],
+            app_name,
+            live,
+            [message for message in whispers if message["channel"] == row[0]],
+        )
+        for row in channels
+    )
     persons = forms.people(live) if live else ""
     form = forms.form(live.view, live, _block) if live and live.view else ""
     anew = f'<meta http-equiv="refresh" content="2;url=/?as={html.escape(live.user)}">' if live and again and not form else ""
@@ -61,13 +74,14 @@ def render(
     )
 
 
-def _channel(row: ChannelRow, messages: Sequence[Message], app_name: str, live: Live | None) -> str:
+def _channel(row: ChannelRow, messages: Sequence[Message], app_name: str, live: Live | None, whispers: Sequence[Message]) -> str:
     channel, name, topic = row
     shown = [message for message in messages if message["thread_ts"] is None]
     days = "".join(
         _day(day, list(group), messages, app_name, live) for day, group in groupby(shown, key=lambda message: str(message["time"])[:10])
     )
     body = days or '<p class="empty">Nothing was posted to this channel yet.</p>'
+    body += "".join(f'<div class="whisper"><p>Only visible to you</p>{_message(message, app_name, (), live)}</div>' for message in whispers)
     there = sum(not message["deleted"] for message in shown)
     count = f"{there} message{'' if there == 1 else 's'}"
     return (

@@ -85,6 +85,7 @@ class Slack:
         self.bot_token = BOT_TOKEN
         self.interaction = Interaction()
         self.messages: list[dict[str, Any]] = []
+        self.whispers: list[dict[str, Any]] = []
         self.refused: list[Refused] = []
         self.attempts = 0
         self._number = 0
@@ -95,6 +96,7 @@ class Slack:
         self._methods: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "auth.test": lambda _: {"team": "Embedded", "user": "ecr_governor", "bot_id": "B0LOCAL000"},
             "chat.postMessage": self._post_message,
+            "chat.postEphemeral": self._post_ephemeral,
             "chat.update": self._update,
             "views.open": self._open,
         }
@@ -189,6 +191,7 @@ class Slack:
         """Forget all messages and behave well."""
         with self._lock:
             self.messages.clear()
+            self.whispers.clear()
             self.refused.clear()
             self.attempts = 0
             self._behaviour = Behaviour()
@@ -209,8 +212,9 @@ class Slack:
         with self._lock:
             channels = [(channel.id, channel.name, channel.topic) for channel in self.channels.values()]
             messages = [dict(message) for message in self.messages]
+            whispers = [dict(message) for message in self.whispers if message["user"] == user]
         live = Live(user, self.interaction.users, self.interaction.of(user)) if user and self.interaction.request_url else None
-        return render(messages, channels=channels, app_name=self.app_name, live=live, again=again)
+        return render(messages, channels=channels, app_name=self.app_name, live=live, again=again, whispers=whispers if live else ())
 
     def submitted(self, path: str, body: bytes) -> str | None:
         """Take what the page sends: a press, a form, or that one is closed. Give who did it; None for anything else."""
@@ -307,6 +311,18 @@ class Slack:
         message = self._keep(channel.id, payload, thread)
         return {"channel": channel.id, "ts": message["ts"], "message": payload}
 
+    def _post_ephemeral(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        channel, user = self._channel(arguments), str(arguments.get("user", ""))
+        if not channel.member:
+            raise _Refusal("not_in_channel")
+        if channel.archived:
+            raise _Refusal("is_archived")
+        if user not in self.interaction.users:
+            raise _Refusal("user_not_in_channel")
+        message = {**self._made(channel.id, _message(arguments), None), "user": user}
+        self.whispers.append(message)
+        return {"message_ts": message["ts"]}
+
     def _update(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         channel = self.channels.get(str(arguments.get("channel")))
         if channel is None:
@@ -344,9 +360,14 @@ class Slack:
         raise _Refusal(otherwise)
 
     def _keep(self, channel: str, payload: Mapping[str, Any], thread: Any, webhook: str = "") -> dict[str, Any]:
+        message = self._made(channel, payload, thread, webhook)
+        self.messages.append(message)
+        return message
+
+    def _made(self, channel: str, payload: Mapping[str, Any], thread: Any, webhook: str = "") -> dict[str, Any]:
         self._number += 1
         now = datetime.now(UTC)
-        message = {
+        return {
             "time": now.isoformat(timespec="seconds"),
             "channel": channel,
             "ts": f"{int(now.timestamp())}.{self._number:06}",
@@ -357,8 +378,6 @@ class Slack:
             "deleted": False,
             "webhook": webhook,
         }
-        self.messages.append(message)
-        return message
 
 
 def _message(arguments: Mapping[str, Any], *, edit: bool = False) -> dict[str, Any]:

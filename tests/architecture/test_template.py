@@ -259,7 +259,14 @@ def test_what_anybody_can_call_exists_only_with_buttons_and_can_only_hand_on() -
         "secretsmanager:GetSecretValue",
         "sqs:SendMessage",
     }
-    assert not [each for each in actions("PressesRole") if each.startswith(("ecr:", "secretsmanager:"))]
+    assert not [each for each in actions("PressesRole") if each.startswith("ecr:")]
+    assert not actions("PressesRole") & {"s3:PutObject", "dynamodb:UpdateItem"}
+    # A link that it signs may do what it may: of all reports that is reading the latest.
+    (own,) = of_type("AWS::IAM::Role")["PressesRole"]["Policies"]
+    read = [each["Resource"] for each in own["PolicyDocument"]["Statement"] if each["Action"] == "s3:GetObject"]
+    assert [[place["Fn::Sub"] for place in places] for places in read] == [
+        ["${ReportsBucket.Arn}/retirement/plan.json", "${ReportsBucket.Arn}/reports/latest.html"]
+    ]
 
 
 def test_other_channels_exist_only_where_they_are_wanted_and_can_only_tell() -> None:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from ecr_governor.core.announcement import Told, announce
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.messages.buttons import exemption_form
 from ecr_governor.core.messages.news import message
+from ecr_governor.core.messages.text import plain
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.press import Subject
 from ecr_governor.core.record import Change, Trigger, change_as_data
@@ -115,17 +117,24 @@ def test_the_readmes_pictures_are_pictures(mode: str) -> None:
     assert height >= 600
 
 
-def test_buttons_and_the_form_of_the_living_page_show_hostile_text_as_text(tmp_path: Path) -> None:
+def test_buttons_the_form_and_what_one_person_is_told_show_hostile_text_as_text(tmp_path: Path) -> None:
     slack = Slack()
     slack.start()
     try:
         slack.interaction.request_url = "http://127.0.0.1:9/"
         slack.interaction.patience = 0.2
         button = {"type": "button", "action_id": "keep", "text": {"type": "plain_text", "text": HOSTILE[:75]}, "value": HOSTILE}
-        body = json.dumps({"channel": "C0LOCAL0001", "text": "x", "blocks": [{"type": "actions", "elements": [button]}]}).encode()
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {slack.bot_token}"}
-        with urllib.request.urlopen(urllib.request.Request(f"{slack.api_url}chat.postMessage", data=body, headers=headers)) as answer:
-            assert json.loads(answer.read())["ok"]
+
+        def call(method: str, **arguments: Any) -> dict[str, Any]:
+            request = urllib.request.Request(f"{slack.api_url}{method}", data=json.dumps(arguments).encode(), headers=headers)
+            with urllib.request.urlopen(request) as answer:
+                said = dict(json.loads(answer.read()))
+            assert said["ok"]
+            return said
+
+        call("chat.postMessage", channel="C0LOCAL0001", text="x", blocks=[{"type": "actions", "elements": [button]}])
+        call("chat.postEphemeral", channel="C0LOCAL0001", user="U0LOCAL0001", text=f"{plain(HOSTILE)} <https://a.example/x|Open it>")
         slack.press(slack.posted[0]["ts"], "keep")
         form = exemption_form(Subject("payments/api", T0, days=180, rules=("naming",)), HOSTILE, date(2027, 1, 31))
         assert isinstance(slack.interaction.open({"trigger_id": "1.0.local", "view": form}), dict)
@@ -139,5 +148,7 @@ def test_buttons_and_the_form_of_the_living_page_show_hostile_text_as_text(tmp_p
     assert "<script>document" not in dom
     assert '<form class="press" method="post" action="/press">' in dom
     assert '<dialog open="" class="modal">' in dom
-    assert dom.count("&lt;script&gt;") >= 3
+    assert dom.count("&lt;script&gt;") >= 4
+    assert "Only visible to you" in dom
+    assert dom.count('href="https://a.example/x"') == 1
     assert 'name="until" value="2027-01-31"' in dom

@@ -276,6 +276,11 @@ def test_an_exemption_is_asked_for_on_slacks_page_confirmed_by_another_and_stand
     ]
     assert "*Exempt*" in json.dumps(stage.message_of(misnamed))
     assert "bob" in slack.replies_to(message)[-1]["payload"]["text"]
+    # Nobody has swept yet, so there is no report to open.
+    page(stage, "press", ts=message["ts"], action_id="open_report", user=BOB)
+    stage.settle()
+    assert "none has been made yet" in page(stage, f"?as={BOB}")
+    assert "none has been made yet" not in page(stage, f"?as={ALICE}")
     # What Slack has signed comes again, and others try what Slack has not signed.
     url, last = slack.interaction.request_url, slack.interaction.sent[-1]
     assert [again(last, url), again(last, url)] == [200, 200]

@@ -19,6 +19,8 @@ from ecr_governor.rendering.report import CONTENT_TYPES
 from local.ecr import faults
 from tests.integration.sweeps import AUDITING, HOUR, QUICK, lines, populate, summary, swept, without_times
 
+BOB = "U0LOCAL0002"
+
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
@@ -49,7 +51,7 @@ def test_a_first_sweep_finds_everything_and_changes_nothing_and_can_be_reported(
     assert lines(stage, execution)["payments/service_0"].origin == "api"
     assert json.dumps(stage.messages()).count("First sweep") == 2
     assert len(stage.messages()) == 1
-    # And it can be reported: by the command line in every format, and on schedule as a page behind a link.
+    # And it can be reported: by the command line in every format, and on schedule as a page that a button opens for whoever presses it.
     deployment = Deployment(STACK, stage.aws.endpoint, None, None)
     for output in CONTENT_TYPES:
         assert write_report(deployment, output, tmp_path / output) is Exit.CLEAN
@@ -76,11 +78,20 @@ def test_a_first_sweep_finds_everything_and_changes_nothing_and_can_be_reported(
     with urllib.request.urlopen(dashboard, json.dumps(click).encode()) as answer:
         assert "nearest allowed name: payments/service-0" in answer.read().decode()
     stage.aws.lambdas.invoke(stage.aws.function_name("ReportFunction"), {"report": "weekly"})
-    told = stage.messages()[-1]
-    link = re.findall(r"<(http[^|]+)\|Read the report>", json.dumps(told))[0].replace("&amp;", "&")
+    slack = stage.aws.slack
+    message = slack.posted[-1]
+    assert "http" not in json.dumps(message["payload"]), "a link in the message would soon be a dead one"
+    slack.press(message["ts"], "open_report", BOB)
+    stage.settle()
+    (whisper,) = slack.whispers
+    assert (whisper["user"], whisper["channel"]) == (BOB, message["channel"])
+    link = re.findall(r"<(http[^|]+)\|Open it>", json.dumps(whisper["payload"]))[0].replace("&amp;", "&")
     with urllib.request.urlopen(link) as answer:
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         assert answer.read() == stage.report()
+    (press,) = stage.ledger.entries("@report")
+    assert (press.body["by"]["id"], press.body["result"], "http" in json.dumps(press.body)) == (BOB, "done", False)
+    assert slack.replies_to(message) == []
 
 
 def test_with_a_third_of_all_events_lost_a_sweep_finds_every_violation_and_says_how_many_were_lost(stage: Stage) -> None:

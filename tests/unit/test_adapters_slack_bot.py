@@ -105,6 +105,26 @@ def test_an_answer_goes_to_its_thread_and_an_edit_to_its_message() -> None:
     assert (url, edit) == ("https://slack.com/api/chat.update", {"channel": POSTED.channel, "ts": POSTED.ts, **MESSAGE})
 
 
+def test_one_person_is_told_something_that_nobody_else_sees() -> None:
+    world = World(ok())
+    world.chat.whisper(MESSAGE, "C0TEAM0001", "U0ALICE0001")
+    ((url, body, _),) = world.requests
+    assert url == "https://slack.com/api/chat.postEphemeral"
+    assert body == {"channel": "C0TEAM0001", "user": "U0ALICE0001", "unfurl_links": False, "unfurl_media": False, **MESSAGE}
+
+
+def test_who_is_not_in_the_channel_is_no_trouble_of_slacks() -> None:
+    world = World(*[no("user_not_in_channel")] * (FAILURES + 1), ok())
+    for _ in range(FAILURES + 1):
+        with pytest.raises(Undeliverable) as refused:
+            world.chat.whisper(MESSAGE, "C0TEAM0001", "U0ALICE0001")
+        assert refused.value.only_this_one
+    with pytest.raises(Undeliverable, match="no channel"):
+        world.chat.whisper(MESSAGE, "", "U0ALICE0001")
+    world.chat.post(MESSAGE, "C0TEAM0001")
+    assert world.refused == []
+
+
 def test_where_the_policy_names_no_channel_the_secrets_counts() -> None:
     world = World(ok())
     world.chat.post(MESSAGE)

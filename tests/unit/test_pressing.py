@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.entries import _said
-from ecr_governor.app.errors import Throttled
+from ecr_governor.app.errors import Throttled, Undeliverable
 from ecr_governor.app.notify import People, tell_people
 from ecr_governor.app.pressing import Services, take
 from ecr_governor.app.reconcile import Services as Looking
@@ -48,6 +48,7 @@ from tests.fakes import (
     InMemoryApprovals,
     InMemoryConversations,
     InMemoryLedger,
+    InMemoryOpenings,
     a_policy,
     a_repository,
 )
@@ -95,6 +96,23 @@ class _Releases:
         self.asked.releases.append((repository, by, keep_until))
 
 
+@dataclass
+class _Reports:
+    """A bucket with the latest report, if one was made."""
+
+    made: datetime | None = T0
+
+    def made_at(self, key: str) -> datetime | None:
+        assert key == "reports/latest.html"
+        return self.made
+
+    def address(self, key: str) -> str:
+        return f"s3://reports/{key}"
+
+    def link(self, key: str, hours: int) -> str:
+        return f"https://reports.example/{key}?ends={hours}&signature=x"
+
+
 class World:
     """One repository that breaks rules, its message in Slack, and the people in the channel."""
 
@@ -103,6 +121,7 @@ class World:
         self.registry = FakeRegistry(a_repository(NAME, tags={"owner": owner} if owner else {}))
         self.bot, self.conversations = FakeBot(answered=True), InMemoryConversations()
         self.asked, self.approvals = Asked(), InMemoryApprovals()
+        self.openings, self.reports, self.link_hours = InMemoryOpenings(), _Reports(), 12
         self.plan: Approval | None = None
         self.now, self.number = T0, 0
         self.look()
@@ -120,6 +139,10 @@ class World:
             self.approvals,
             lambda: self.plan,
             lambda approval, _press: self.asked.approved.append(approval),
+            self.openings,
+            self.reports,
+            self.bot,
+            self.link_hours,
         )
 
     @property
@@ -165,19 +188,19 @@ def asks(world: World, by: str = ALICE) -> Press:
 
 def test_what_is_retiring_can_be_kept_claimed_and_exempted_and_each_button_says_its_term() -> None:
     world = World(retirement=MARKED)
-    assert [each["text"]["text"] for each in world.buttons().values()] == ["Keep 30 days", "Claim", "Exempt until…"]
+    assert [each["text"]["text"] for each in world.buttons().values()] == ["Keep 30 days", "Claim", "Exempt until…", "Open report"]
     about = subject_of(world.buttons()["keep"]["value"])
     assert about == Subject(NAME, T0, mark_of(MARKED), 30)
 
 
 def test_findings_can_be_claimed_and_exempted_and_nothing_is_kept() -> None:
     world = World()
-    assert list(world.buttons()) == ["claim", "exempt"]
+    assert list(world.buttons()) == ["claim", "exempt", "open_report"]
     assert subject_of(world.buttons()["exempt"]["value"]).rules == tuple(sorted(each.rule for each in world.record.open_findings()))
 
 
 def test_what_has_an_owner_is_not_to_be_claimed() -> None:
-    assert list(World(owner="payments").buttons()) == ["exempt"]
+    assert list(World(owner="payments").buttons()) == ["exempt", "open_report"]
 
 
 @pytest.mark.parametrize(
@@ -195,14 +218,16 @@ def test_there_are_no_buttons_where_a_press_would_reach_nobody(policy: str, answ
 
 def test_without_approvers_nothing_is_offered_that_needs_one() -> None:
     world = World(AUDIT + f"\nnotifications: {{slack: {{channel: {MAIN}}}}}\n", MARKED)
-    assert list(world.buttons()) == ["keep", "claim"]
+    assert list(world.buttons()) == ["keep", "claim", "open_report"]
     assert to_approve({"count": 1, "approves": "x"}, Buttons(approve=(BOB,))) == []
     assert to_approve({"count": 1}, Buttons(approve=(BOB, CAROL))) == []
 
 
-def test_what_is_in_good_order_or_gone_has_no_buttons() -> None:
+def test_of_what_is_in_good_order_only_the_report_can_be_opened_and_of_what_is_gone_nothing() -> None:
     record = RepositoryRecord(NAME, created_at=T0)
-    assert of_repository(record, Buttons(approve=(BOB,))) == []
+    ((button,),) = [block["elements"] for block in of_repository(record, Buttons(approve=(BOB,)))]
+    assert (button["action_id"], subject_of(button["value"])) == ("open_report", Subject(NAME))
+    assert of_repository(record, Buttons(approve=(BOB,), open_report=())) == []
     assert of_repository(replace(record, retirement=MARKED, gone_at=T0), Buttons(approve=(BOB,))) == []
 
 
@@ -642,3 +667,121 @@ def test_a_button_of_a_repository_says_nothing_of_a_list_and_the_other_way_round
     assert world.take(replace(of_list, action=action)) is Result.FORBIDDEN
     assert world.take(replace(of_list, id="other", subject=Subject(NAME, T0))) is Result.STALE
     assert world.asked == Asked()
+
+
+# --- opening the report ---------------------------------------------------------------------------------------------------------------
+
+
+def opens(world: World, by: str = ALICE) -> Press:
+    return world.press(world.buttons()["open_report"], by)
+
+
+def of_report(by: str = ALICE, channel: str = MAIN) -> Press:
+    """A press of the button under the report's own message."""
+    return Press("of-report", Action.OPEN_REPORT, by, by.lower(), T0, Subject(), channel, "1700000000.000100")
+
+
+def whispered(world: World) -> str:
+    (((_, _, said)),) = world.bot.whispers
+    check_slack_limits(said)
+    second_opinion(said)
+    return "\n".join(texts(said))
+
+
+def test_who_opens_the_report_gets_a_fresh_link_that_nobody_else_sees() -> None:
+    world = World()
+    before = json.dumps(world.bot.shown[0].message)
+    assert world.take(opens(world)) is Result.DONE
+    world.tell()
+    assert [(channel, person) for channel, person, _ in world.bot.whispers] == [(MAIN, ALICE)]
+    said = whispered(world)
+    assert f"<https://reports.example/reports/latest.html?ends=12&amp;signature=x#repository={NAME}|Open it>" in said
+    assert "ends after 12 h" in said
+    assert "2026-11-02" in said
+    assert world.bot.shown[0].replies == []
+    assert json.dumps(world.bot.shown[0].message) == before
+
+
+def test_the_button_under_the_reports_message_opens_the_whole() -> None:
+    world = World()
+    assert take(of_report(), world.services, T0) is Result.DONE
+    assert "signature=x|Open it>" in whispered(world)
+
+
+def test_who_opened_it_stands_in_the_ledger_and_in_no_thread() -> None:
+    world = World()
+    world.take(opens(world))
+    (body,) = world.openings.bodies.values()
+    assert (body["action"], body["result"], body["by"]["id"]) == ("open_report", "done", ALICE)
+    assert body["words"] == f"was given a link of 12 h at most to the report of 2026-11-02 at {NAME}"
+    assert "https" not in json.dumps(body), "whoever may read the ledger may not read the report by it"
+    assert world.entries == []
+    people = People(world.ledger, world.policies, world.bot, world.conversations, ACCOUNT, REGION)
+    assert tell_people([Told("@report", 1, PRESS, body)], people, T0) == frozenset()
+    assert world.ledger.delivered("@report", 1), "it is settled"
+    assert world.bot.shown[0].replies == []
+
+
+def test_the_same_press_again_is_answered_again_and_stands_there_once() -> None:
+    world = World()
+    press = opens(world)
+    assert [world.take(press), world.take(press)] == [Result.DONE, None]
+    assert (len(world.openings.bodies), len(world.bot.whispers)) == (1, 2)
+
+
+def test_what_slack_does_not_take_is_tried_again() -> None:
+    world, press = World(), of_report()
+
+    def down(_method: str, _channel: str) -> None:
+        world.bot.before = lambda *_: None
+        raise Undeliverable("Slack answered 503")
+
+    world.bot.before = down
+    with pytest.raises(Undeliverable):
+        take(press, world.services, T0)
+    take(press, world.services, T0)
+    assert (len(world.openings.bodies), len(world.bot.whispers)) == (1, 1)
+
+
+def test_who_has_left_the_channel_is_not_waited_for() -> None:
+    world = World()
+
+    def left(_method: str, _channel: str) -> None:
+        raise Undeliverable("chat.postEphemeral: user_not_in_channel", only_this_one=True)
+
+    world.bot.before = left
+    assert take(of_report(), world.services, T0) is Result.DONE
+
+
+def test_without_links_the_answer_is_the_place_and_the_command() -> None:
+    world = World()
+    world.link_hours = 0
+    world.take(opens(world))
+    assert "`aws s3 cp s3://reports/reports/latest.html .`" in whispered(world)
+    assert "https://" not in whispered(world)
+    assert next(iter(world.openings.bodies.values()))["words"] == f"was given the place of the report of 2026-11-02 at {NAME}"
+
+
+def test_before_the_first_report_the_answer_says_so() -> None:
+    world = World()
+    world.reports.made = None
+    assert world.take(opens(world)) is Result.UNFIT
+    assert "There is no report to open: none has been made yet" in whispered(world)
+
+
+@pytest.mark.parametrize(("named", "button"), [(f"[{BOB}]", True), ("[]", False)])
+def test_who_may_open_it_is_said_by_the_policy(named: str, button: bool) -> None:
+    world = World()
+    press = opens(world)
+    world.policies.policy = a_policy(AUDIT + BUTTONS.replace("keep_days: 30", f"open_report: {named}"))
+    assert world.take(press) is Result.FORBIDDEN
+    assert "under notifications.slack.buttons.open_report" in whispered(world)
+    assert "https://" not in whispered(world)
+    buttons = world.policies.policy.notifications.slack.buttons
+    assert (list(block_actions(of_repository(world.record, buttons)))[-1] == "open_report") is button
+    world.bot.whispers.clear()
+    assert take(of_report(BOB), world.services, T0) is (Result.DONE if button else Result.FORBIDDEN)
+
+
+def block_actions(blocks: Any) -> list[str]:
+    return [each["action_id"] for block in blocks for each in block["elements"]]

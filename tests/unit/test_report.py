@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,13 +10,13 @@ import pytest
 from benchmarks.reports import NOW, sources
 from ecr_governor.adapters.glance_file import glance_as_data, glance_of_data
 from ecr_governor.app.errors import Undeliverable
-from ecr_governor.app.reporting import GLANCE, LATEST, SWEEPS, Printed, Services, make_report, report_after_sweep, report_on_schedule
+from ecr_governor.app.reporting import GLANCE, SWEEPS, Printed, Services, make_report, report_after_sweep, report_on_schedule
 from ecr_governor.core.audit import AuditedRepository, AuditFinding, AuditSummary
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.report.build import Sources, report_of, report_of_audit, worst
 from ecr_governor.core.report.glance import glance_of
-from ecr_governor.core.report.message import Kept, Kind, message, worth_telling
+from ecr_governor.core.report.message import LATEST, Kept, Kind, message, worth_telling
 from ecr_governor.core.report.model import Report
 from ecr_governor.core.report.saving import GB, saving
 from ecr_governor.core.report.words import dollars
@@ -25,7 +25,7 @@ from ecr_governor.core.severity import Severity
 from ecr_governor.core.standing import Standing, to_line
 from ecr_governor.core.sweep import EndedSweep
 from local.slack.validation import refusal
-from tests.fakes import ACCOUNT, REGION, FakeChat, FixedPolicy, InMemoryLedger
+from tests.fakes import ACCOUNT, REGION, FakeBot, FakeChat, FixedPolicy, InMemoryLedger
 from tests.sweeping import MemoryBook, MemoryRunStore
 
 DAY = timedelta(days=1)
@@ -197,6 +197,12 @@ class MemoryStore:
         self.files[key] = body
         return f"s3://reports/{key}"
 
+    def address(self, key: str) -> str:
+        return f"s3://reports/{key}"
+
+    def made_at(self, key: str) -> datetime | None:
+        return NOW if key in self.files else None
+
     def link(self, key: str, hours: int) -> str:
         return f"https://reports.example/{key}?X-Amz-Expires={hours * 3600}&X-Amz-Signature=0"
 
@@ -327,6 +333,25 @@ def test_without_a_link_the_message_says_where_the_report_lies() -> None:
     report_on_schedule(Kind.WEEKLY, held.services(link_hours=0), NOW)
     assert "https://" not in str(held.chat.posted)
     assert f"aws s3 cp s3://reports/{LATEST} ." in str(held.chat.posted)
+
+
+@pytest.mark.parametrize(
+    ("policy", "button"),
+    [
+        ("", True),
+        (", buttons: {open_report: [U0ALICE0001]}", True),
+        (", buttons: {open_report: []}", False),
+        (", buttons: {enabled: false}", False),
+    ],
+)
+def test_where_a_button_opens_the_report_its_message_holds_no_link(policy: str, button: bool) -> None:
+    held, bot = Held(policy=f"version: 1\nnotifications: {{slack: {{channel: C0MAIN00001{policy}}}}}\n"), FakeBot(answered=True)
+    report_on_schedule(Kind.WEEKLY, held.services(chat=bot), NOW)
+    ((shown),) = bot.shown
+    assert refusal(shown.message) is None
+    assert ("https://" in str(shown.message)) is not button
+    assert ("'action_id': 'open_report'" in str(shown.message)) is button
+    assert f"aws s3 cp s3://reports/{LATEST} ." in str(shown.message)
 
 
 # --- the message ----------------------------------------------------------------------------------------------------------------------

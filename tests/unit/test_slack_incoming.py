@@ -195,7 +195,7 @@ def test_a_form_that_cannot_be_taken_says_why_by_field(reason: str, until: str |
     assert unfit.wrong.keys() == wrong
 
 
-@pytest.mark.parametrize("payload", [{"type": "shortcut"}, {}, pressed("open_report"), [], "x", 7, None])
+@pytest.mark.parametrize("payload", [{"type": "shortcut"}, {}, pressed("delete_now"), [], "x", 7, None])
 def test_what_we_have_no_use_for_is_left_alone(payload: Any) -> None:
     assert read(sent(payload), T0) is None
 

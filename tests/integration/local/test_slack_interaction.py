@@ -153,6 +153,22 @@ def test_the_page_presses_shows_the_form_with_what_is_wrong_and_closes_it(slack:
     assert "<dialog" not in request(slack, "GET", f"/?as={BOB}")[1]
 
 
+def test_what_one_person_is_told_nobody_else_sees(slack: Slack) -> None:
+    told = {
+        "channel": MAIN,
+        "text": "for you",
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "<https://a.example/x|Open it>"}}],
+    }
+    assert call(slack, "chat.postEphemeral", user=BOB, **told)["message_ts"]
+    page = request(slack, "GET", f"/?as={BOB}")[1]
+    assert "Only visible to you" in page
+    assert 'href="https://a.example/x"' in page
+    for other in (request(slack, "GET", f"/?as={ALICE}")[1], slack.export_html(), json.dumps(slack.messages)):
+        assert "a.example" not in other
+    assert call(slack, "chat.postEphemeral", user="U0NOBODY001", **told)["error"] == "user_not_in_channel"
+    assert call(slack, "chat.postEphemeral", user=BOB, channel=MAIN)["error"] == "no_text"
+
+
 def test_a_button_that_asks_back_does_so_before_it_presses(slack: Slack) -> None:
     plain = {"type": "plain_text", "text": "Sure?"}
     post(slack, confirm={"title": plain, "text": plain, "confirm": plain, "deny": plain})

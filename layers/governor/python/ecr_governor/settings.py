@@ -54,11 +54,16 @@ class SlackActionsSettings(Settings):
 
 
 class PressesSettings(JudgingSettings, EventSettings, AskingSettings):
-    """What `presses` is told: whom to ask for what follows from a press, and where the last run's plan is."""
+    """What `presses` is told: whom to ask for what follows from a press, where plan and reports are, and by which secret one person is told.
+
+    `link_hours` is how long a link to a report lasts; 0 for no link.
+    """
 
     releases_queue_url: str = Field(alias="RELEASES_QUEUE_URL", min_length=1)
     reports_bucket: str = Field(alias="REPORTS_BUCKET", min_length=1)
     retire_function: str = Field(alias="RETIRE_FUNCTION", min_length=1)
+    slack_secret: str = Field(alias="SLACK_SECRET", min_length=1)
+    link_hours: int = Field(0, alias="LINK_HOURS", ge=0, le=12)
 
 
 class PublishSettings(Settings):
@@ -99,9 +104,10 @@ class RetireSettings(SweepSettings):
 
 
 class ReportSettings(SweepSettings):
-    """What `report` is told: the name of the secret that holds Slack's webhook, and how many hours a link lasts; 0 for no link."""
+    """What `report` is told: the name of Slack's secret, whether presses of buttons reach us, and how many hours a link lasts; 0 for no link."""
 
     slack_secret: str = Field("", alias="SLACK_SECRET")
+    slack_buttons: bool = Field(default=False, alias="SLACK_BUTTONS")
     link_hours: int = Field(0, alias="LINK_HOURS", ge=0, le=12)
 
 

@@ -13,6 +13,7 @@
 | `repository#@sweep` | `record`, `entry#…` | how the last sweep ended; one entry for each |
 | `repository#@retirement` | `taken#TIME#NAME` | one repository that was taken a stage further, for the caps |
 | `repository#@retirement` | `record`, `entry#…` | the list that people were last asked to approve; one entry for each |
+| `repository#@report` | `record`, `entry#…` | who opened the report last; one entry for each press |
 | `repository#@slack` | `burst#CHANNEL` | the channel's digest of a burst, as long as it grows |
 | `repository#@slack` | `stale` | repositories whose messages show less than the ledger says |
 

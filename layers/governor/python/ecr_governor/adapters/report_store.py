@@ -1,10 +1,11 @@
 """Where reports are kept for people: in S3."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from ecr_governor.adapters.aws import raise_translated
+from ecr_governor.adapters.aws import code_of, raise_translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,7 +26,24 @@ class S3ReportStore:
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=kind)
         except ClientError as error:
             raise_translated(error, "s3:PutObject")
+        return self.address(key)
+
+    def address(self, key: str) -> str:
+        """Give a file's `s3://` address."""
         return f"s3://{self._bucket}/{key}"
+
+    def made_at(self, key: str) -> datetime | None:
+        """When a file was put; None if there is none. Raises Throttled, Denied.
+
+        Who may not list the bucket is refused what is not there: it takes `s3:ListBucket` to tell the two apart.
+        """
+        try:
+            # A HEAD would do, but its answer has no body that could name an error.
+            return self._s3.get_object(Bucket=self._bucket, Key=key, Range="bytes=0-0")["LastModified"]
+        except ClientError as error:
+            if code_of(error) == "NoSuchKey":
+                return None
+            raise_translated(error, "s3:GetObject")
 
     def link(self, key: str, hours: int) -> str:
         """Sign an address for so many hours. It ends before that with the session of the credentials that sign it, which nobody can extend."""

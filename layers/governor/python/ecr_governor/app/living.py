@@ -29,7 +29,7 @@ from ecr_governor.core.messages.living import (
 from ecr_governor.core.messages.news import message
 from ecr_governor.core.messages.steps import NAMED_AT_ONCE, retirement, retirements
 from ecr_governor.core.policy.notifications import Buttons, Place, SlackNotifications
-from ecr_governor.core.press import PRESS
+from ecr_governor.core.press import PRESS, Action
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.reported import STEPS_OF, step
 from ecr_governor.core.retirement.state import Stage
@@ -127,8 +127,9 @@ def deliveries(entries: Sequence[Told], teller: Teller, now: datetime) -> Iterat
     by_repository: dict[str, list[Told]] = {}
     for entry in entries:
         if entry.kind == PRESS:
-            # Whoever pressed waits for an answer, however much else there is to tell.
-            yield Delivery(partial(_answer, entry, teller), (entry,))
+            # Whoever pressed waits for an answer, however much else there is to tell. Who opens the report has got it already.
+            answered = entry.body["action"] == Action.OPEN_REPORT
+            yield Delivery((lambda: None) if answered else partial(_answer, entry, teller), (entry,))
         else:
             by_repository.setdefault(entry.repository, []).append(entry)
     records = teller.ledger.records(list(by_repository))

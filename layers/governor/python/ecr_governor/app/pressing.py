@@ -7,10 +7,10 @@ approved steps of `retire`: each does it with its own rights, as if a command or
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from ecr_governor.app.errors import Contended
+from ecr_governor.app.errors import Contended, Undeliverable
 from ecr_governor.app.ports import Ledger, PolicySource
 from ecr_governor.core.messages.buttons import APPROVERS
 from ecr_governor.core.policy.notifications import Buttons
@@ -28,6 +28,7 @@ from ecr_governor.core.press import (
     with_press,
 )
 from ecr_governor.core.record import RepositoryRecord, append
+from ecr_governor.core.report.message import LATEST, Kept, not_opened, opened
 from ecr_governor.core.retirement.approval import GOOD_FOR, Approval, list_identity
 from ecr_governor.core.rules import unused
 
@@ -79,11 +80,39 @@ class ApprovalBook(Protocol):
         """Keep who has approved, over what was read, with an entry that says so. Raises Contended."""
 
 
+class OpeningBook(Protocol):
+    """Who has opened the report. Raises Throttled, Denied, Contended."""
+
+    def note(self, press: str, body: Mapping[str, Any]) -> bool:
+        """Keep an entry that says who pressed, and what came of it; False if this press stands there already."""
+
+
+class Reports(Protocol):
+    """Where reports are kept."""
+
+    def made_at(self, key: str) -> datetime | None:
+        """When a report was made; None if there is none. Raises Throttled, Denied."""
+
+    def address(self, key: str) -> str:
+        """Give a report's address, by which only those may read it who may read the place."""
+
+    def link(self, key: str, hours: int) -> str:
+        """Give an address by which anybody may read a report for so many hours at most."""
+
+
+class Aside(Protocol):
+    """Where one person is told something that nobody else sees."""
+
+    def whisper(self, message: Mapping[str, Any], channel: str, person: str) -> None:
+        """Show a message in a channel to one person alone. Raises Undeliverable."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What it takes to answer. `last_plan` gives the steps of the last run's plan, approved by nobody.
 
-    `approve` has a list taken; should it be refused, that is said where the press was.
+    `approve` has a list taken; should it be refused, that is said where the press was. A link to a report lasts for `link_hours` at most;
+    with 0 there are no links.
     """
 
     ledger: Ledger
@@ -93,15 +122,21 @@ class Services:
     approvals: ApprovalBook
     last_plan: Callable[[], Approval | None]
     approve: Callable[[Approval, Press], None]
+    openings: OpeningBook
+    reports: Reports
+    aside: Aside
+    link_hours: int
 
 
 def take(press: Press, services: Services, now: datetime) -> Result | None:
     """Answer one press; None where there is nothing that it could be about. The same press again changes nothing more.
 
-    Raises Throttled, Denied, Contended.
+    Raises Throttled, Denied, Contended, Undeliverable.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
+            if press.action is Action.OPEN_REPORT:
+                return _open_report(press, services, now)
             return _take(press, services, now) if press.subject.repository else _approve(press, services, now)
         except Contended:
             if attempt == ATTEMPTS:
@@ -192,6 +227,43 @@ def _answer(press: Press, forbidden: str, plan: Approval | None, approvers: Appr
     if len(approvers.names) + 1 < APPROVERS:
         return Answer(Result.WAITS, f"approves {steps}")
     return Answer(Result.DONE, f"approves {steps} as well: they are taken now, if all is still as it was")
+
+
+def _open_report(press: Press, services: Services, now: datetime) -> Result | None:
+    """Give whoever pressed a link to the latest report, and nobody else; who that was stands in the ledger before.
+
+    A link that were in the message would have ended with the credentials that signed it, long before the message is read.
+    """
+    policy, made_at = services.policies.current(now).policy, services.reports.made_at(LATEST)
+    if why := may(press, policy.notifications.slack.buttons):
+        found = Answer(Result.FORBIDDEN, why)
+    elif made_at is None:
+        found = Answer(Result.UNFIT, "none has been made yet")
+    else:
+        found = Answer(Result.DONE, _given(press, made_at, services.link_hours))
+    new = services.openings.note(press.id, entry_body(press, found, policy.hash, now))
+    if found.result is Result.DONE and made_at:
+        link = services.reports.link(LATEST, services.link_hours) if services.link_hours else ""
+        kept = Kept(services.reports.address(LATEST), link, services.link_hours)
+        said = opened(kept, made_at, press.subject.repository)
+    else:
+        said = not_opened(found.words)
+    logger.info("pressed", extra={"by": press.by, "action": press.action.value, "result": found.result.value, "again": not new})
+    try:
+        services.aside.whisper(said, press.channel, press.by)
+    except Undeliverable as trouble:
+        if not trouble.only_this_one:
+            raise
+        # Who has left the channel meanwhile, or was never in it, cannot be told there.
+        logger.warning("whoever pressed could not be answered", extra={"by": press.by, "why": str(trouble)})
+    return found.result if new else None
+
+
+def _given(press: Press, made_at: datetime, hours: int) -> str:
+    """Say what somebody was given who opened the report: these are the words that the ledger keeps."""
+    about = f" at {press.subject.repository}" if press.subject.repository else ""
+    what = f"a link of {hours} h at most to" if hours else "the place of"
+    return f"was given {what} the report of {made_at.astimezone(UTC):%Y-%m-%d}{about}"
 
 
 def _approved(plan: Approval, approvers: Approvers) -> Approval:

@@ -13,14 +13,12 @@ from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.report import message as messages
 from ecr_governor.core.report.build import Sources, report_of, wants_record
 from ecr_governor.core.report.glance import Glance, glance_of
-from ecr_governor.core.report.message import Kept, Kind
+from ecr_governor.core.report.message import LATEST, Kept, Kind
 from ecr_governor.core.report.model import Report
 
 SWEEPS: Final = 30
 """How many sweeps the trend goes back."""
 
-
-LATEST: Final = "reports/latest.html"
 GLANCE: Final = "reports/glance"
 """Where the latest report is kept as a dashboard shows it."""
 FORMATS: Final = ("html", "json", "csv", "ics")
@@ -42,6 +40,12 @@ class ReportStore(Protocol):
 
     def link(self, key: str, hours: int) -> str:
         """Give an address by which anybody may read a file for so many hours at most."""
+
+    def made_at(self, key: str) -> datetime | None:
+        """When a file was put; None if there is none. Raises Throttled, Denied."""
+
+    def address(self, key: str) -> str:
+        """Give a file's address, by which only those may read it who may read the place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,9 @@ def _tell(report: Report, kind: Kind, place: str, page: str, latest: str, servic
     slack = services.policies.current(now).policy.notifications.slack
     if not slack.enabled or services.runs.document(f"{place}-told"):
         return False
+    buttons = slack.buttons if services.chat.pressable() else None
     link = services.store.link(page, services.link_hours) if services.link_hours else ""
-    services.chat.post(messages.message(report, kind, Kept(latest, link, services.link_hours)), slack.channel or "")
+    services.chat.post(messages.message(report, kind, Kept(latest, link, services.link_hours), buttons), slack.channel or "")
     services.runs.put_document(f"{place}-told", {"at": now.isoformat()})
     return True
 

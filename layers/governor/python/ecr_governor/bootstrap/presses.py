@@ -2,16 +2,18 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.approvals import DynamoDbApprovals
 from ecr_governor.adapters.aws import raise_translated
+from ecr_governor.adapters.openings import DynamoDbOpenings
 from ecr_governor.adapters.plan_file import approval_as_data, plan_from
 from ecr_governor.adapters.queues import DeadLetters, Releases
+from ecr_governor.adapters.report_store import S3ReportStore
 from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.adapters.slack.incoming import press_of
 from ecr_governor.app.errors import GovernorError, Rejected
@@ -19,6 +21,8 @@ from ecr_governor.app.pressing import Services, take
 from ecr_governor.app.retirement.runs import PLAN, REVERSIBLE
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ledger, looks, now, policies, sqs
+from ecr_governor.bootstrap.report_store import report_store
+from ecr_governor.bootstrap.slack import chat
 from ecr_governor.core.press import Press
 from ecr_governor.core.retirement.approval import Approval
 from ecr_governor.core.retirement.state import Stage
@@ -26,16 +30,24 @@ from ecr_governor.observability import count, logger
 from ecr_governor.settings import PressesSettings, from_environment
 
 
-def answer_presses(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+class Context(Protocol):
+    """As much of Lambda's context as is used."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the invocation is ended."""
+
+
+def answer_presses(event: Mapping[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
     """Answer an SQS batch of presses with the messages that must come again; what is no press is set aside with the reason."""
-    failed = [record["messageId"] for record in event["Records"] if not _answered(record)]
+    services = _services(lambda: context.get_remaining_time_in_millis() / 1000)
+    failed = [record["messageId"] for record in event["Records"] if not _answered(record, services)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _answered(record: Mapping[str, Any]) -> bool:
+def _answered(record: Mapping[str, Any], services: Services) -> bool:
     try:
         try:
-            result = take(press_of(record["body"]), _services(), now())
+            result = take(press_of(record["body"]), services, now())
         except Rejected as rejected:
             DeadLetters(sqs(), _settings().dead_letter_queue_url).send(record["body"], str(rejected))
             return True
@@ -47,18 +59,36 @@ def _answered(record: Mapping[str, Any]) -> bool:
     return True
 
 
-@cache
-def _services() -> Services:
+def _services(time_left: Callable[[], float]) -> Services:
     settings = _settings()
     return Services(
         ledger=ledger(),
         policies=policies(),
         looks=looks(),
         releases=Releases(sqs(), settings.releases_queue_url, settings.account, settings.region),
-        approvals=DynamoDbApprovals(client("dynamodb"), settings.ledger_table),
+        approvals=_approvals(),
         last_plan=_last_plan,
         approve=_approve,
+        openings=_openings(),
+        reports=_reports(),
+        aside=chat(settings.slack_secret, time_left),
+        link_hours=settings.link_hours,
     )
+
+
+@cache
+def _approvals() -> DynamoDbApprovals:
+    return DynamoDbApprovals(client("dynamodb"), _settings().ledger_table)
+
+
+@cache
+def _openings() -> DynamoDbOpenings:
+    return DynamoDbOpenings(client("dynamodb"), _settings().ledger_table)
+
+
+@cache
+def _reports() -> S3ReportStore:
+    return report_store(_settings().reports_bucket)
 
 
 def _last_plan() -> Approval | None:

@@ -4,16 +4,13 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from botocore.config import Config
-
-from ecr_governor.adapters.aws import CLIENT_CONFIG
 from ecr_governor.adapters.glance_file import glance_as_data
-from ecr_governor.adapters.report_store import S3ReportStore
 from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.app.reporting import Printed, Services, report_after_sweep, report_on_schedule
 from ecr_governor.bootstrap import started
-from ecr_governor.bootstrap.parts import client, ledger, now, policies, session
+from ecr_governor.bootstrap.parts import client, ledger, now, policies
+from ecr_governor.bootstrap.report_store import report_store
 from ecr_governor.bootstrap.slack import chat
 from ecr_governor.core.report.message import Kind
 from ecr_governor.core.report.model import Report
@@ -44,17 +41,15 @@ def report(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
 
 def _services(time_left: Callable[[], float]) -> Services:
     settings = from_environment(ReportSettings, os.environ)
-    s3 = client("s3")
-    signing = session().create_client("s3", config=CLIENT_CONFIG.merge(Config(signature_version="s3v4")))
     return Services(
         book=DynamoDbSweepBook(client("dynamodb"), settings.ledger_table),
-        runs=S3RunStore(s3, settings.reports_bucket),
+        runs=S3RunStore(client("s3"), settings.reports_bucket),
         ledger=ledger(),
-        store=S3ReportStore(signing, settings.reports_bucket),
+        store=report_store(settings.reports_bucket),
         policies=policies(),
         printed=_printed,
         as_data=glance_as_data,
-        chat=chat(settings.slack_secret, time_left) if settings.slack_secret else None,
+        chat=chat(settings.slack_secret, time_left, answered=settings.slack_buttons) if settings.slack_secret else None,
         link_hours=settings.link_hours,
     )
 

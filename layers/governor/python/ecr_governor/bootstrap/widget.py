@@ -9,10 +9,10 @@ from ecr_governor.adapters.glance_file import glance_of_data
 from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.app.dashboard import answer
 from ecr_governor.app.errors import Denied, Throttled
-from ecr_governor.app.reporting import LATEST
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, now
 from ecr_governor.core.report.asking import Misasked, Part
+from ecr_governor.core.report.message import LATEST
 from ecr_governor.observability import logger
 from ecr_governor.rendering.report.widget import (
     DESCRIPTION,

@@ -42,6 +42,7 @@ class Action(StrEnum):
     EXEMPT = "exempt"
     CONFIRM = "confirm"
     APPROVE = "approve"
+    OPEN_REPORT = "open_report"
 
 
 class Result(StrEnum):
@@ -57,7 +58,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a button was shown for: a repository, by its name and the time it was created; or, with no `repository`, a list of steps.
+    """What a button was shown for: a repository, by its name and the time it was created; or, with no `repository`, a list or a report.
 
     `state` identifies the mark, or the list. `days` is the term that the button states. `rules` are those from which an exemption is
     asked for, `proposal` is the exemption that is to be confirmed.
@@ -175,6 +176,7 @@ def may(press: Press, buttons: Buttons) -> str:
         Action.EXEMPT: buttons.exempt,
         Action.CONFIRM: buttons.approve,
         Action.APPROVE: buttons.approve,
+        Action.OPEN_REPORT: buttons.open_report,
     }[press.action]
     if named is None or press.by in named:
         return ""

@@ -1,7 +1,7 @@
 """Slack by a bot: posts to any channel that it was invited to, edits what it posted, answers in threads.
 
 Slack knows no idempotency key: whoever dies between a post and the note of it posts again. (docs.slack.dev: chat.postMessage,
-chat.update, web API rate limits.)
+chat.postEphemeral, chat.update, web API rate limits.)
 """
 
 import json
@@ -73,6 +73,7 @@ _VANISHED = frozenset(
     }
 )
 _CONTENT = frozenset({"invalid_arguments", "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "no_text"})
+_PERSON = frozenset({"user_not_in_channel"})
 _TOO_LATE = frozenset({"exchanged_trigger_id", "expired_trigger_id", "invalid_trigger_id"})
 _RATE = frozenset({"rate_limited", "ratelimited"})
 
@@ -118,6 +119,13 @@ class SlackBot:
         except ChannelRefused as refused:
             # Archived, or the bot was put out: what stands there stays as it is.
             raise Vanished(str(refused)) from refused
+
+    def whisper(self, message: Mapping[str, Any], channel: str, person: str, time_left: Callable[[], float]) -> None:
+        """Show a message in a channel to one person alone; it is gone when Slack is loaded anew. Raises ChannelRefused, Undeliverable."""
+        if not channel:
+            raise Undeliverable("nobody can be told anything in no channel", only_this_one=True)
+        to = {"channel": channel, "user": person, "unfurl_links": False, "unfurl_media": False}
+        self._say("chat.postEphemeral", to, message, time_left)
 
     def open(self, trigger: str, form: Mapping[str, Any], time_left: Callable[[], float]) -> None:
         """Show a form to whoever has just pressed a button, which `trigger` tells Slack. Raises Undeliverable."""
@@ -166,8 +174,8 @@ class SlackBot:
                 raise self._opened(PAUSE_AFTER_REFUSED_TOKEN, f"Slack refuses the token: {error or status}")
             if error in _CONTENT:
                 raise _ContentRefused(f"Slack refuses the message: {error}")
-            if error in _TOO_LATE:
-                # A form takes three seconds at most: it says nothing of Slack's health.
+            if error in _TOO_LATE | _PERSON:
+                # A form takes three seconds at most, and people leave channels: it says nothing of Slack's health.
                 raise Undeliverable(f"{method}: {error}", only_this_one=True)
             if error in _VANISHED:
                 raise Vanished(f"{method}: {error}")

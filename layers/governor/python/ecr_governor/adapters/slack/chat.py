@@ -40,6 +40,10 @@ class SlackChat:
         self._webhook.post(message)
         return None
 
+    def whisper(self, message: Mapping[str, Any], channel: str, person: str) -> None:
+        """Show a message in a channel to one person alone. Raises ChannelRefused, Undeliverable."""
+        self._bot.whisper(message, channel, person, self._time_left)
+
     def edit(self, posted: Posted, message: Mapping[str, Any]) -> None:
         """Put another message in the place of one. Raises Vanished, Undeliverable."""
         self._bot.edit(posted, message, self._time_left)

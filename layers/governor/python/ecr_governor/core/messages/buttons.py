@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
+from ecr_governor.core.documents.names import is_repository_name
 from ecr_governor.core.messages.text import TEXT_LIMIT, code, counted, cut, no_backticks, plain, section
 from ecr_governor.core.policy.model import MIN_REASON
 from ecr_governor.core.policy.notifications import Buttons
@@ -21,6 +22,7 @@ _TITLES: Final = {
     Action.EXEMPT: "Exempt",
     Action.CONFIRM: "Confirm",
     Action.APPROVE: "Approve",
+    Action.OPEN_REPORT: "Open report",
 }
 APPROVERS: Final = 2
 """People that it takes to lift the caps."""
@@ -28,21 +30,27 @@ APPROVERS: Final = 2
 
 def of_repository(record: RepositoryRecord, buttons: Buttons | None) -> list[dict[str, Any]]:
     """Give the buttons under a repository's message; no block where none makes sense. `buttons` is None where nobody could answer."""
-    rules = rules_at_stake(record)
-    if buttons is None or not buttons.enabled or record.gone_at is not None or not rules:
+    if buttons is None or not buttons.enabled or record.gone_at is not None:
         return []
-    about = Subject(record.name, record.created_at)
+    about, rules = Subject(record.name, record.created_at), rules_at_stake(record)
     shown: list[dict[str, Any]] = []
     if mark := mark_of(record.retirement):
         days = buttons.keep_days
         shown.append(
             _button(Action.KEEP, f"Keep {counted(days, 'day')}", Subject(about.repository, about.birth, mark, days), style="primary")
         )
-    if not record.owner:
+    if rules and not record.owner:
         shown.append(_button(Action.CLAIM, "Claim", about))
-    if buttons.approve:
+    if rules and buttons.approve:
         shown.append(_button(Action.EXEMPT, "Exempt until…", Subject(about.repository, about.birth, days=buttons.exempt_days, rules=rules)))
+    if buttons.opens_report:
+        shown.append(_open_report(record.name))
     return _actions(shown)
+
+
+def of_report(buttons: Buttons | None) -> list[dict[str, Any]]:
+    """Give the button under a report's message; none where nobody may open it, or where nobody could answer."""
+    return _actions([_open_report("")]) if buttons and buttons.opens_report else []
 
 
 def to_confirm(name: str, record: RepositoryRecord | None, body: Mapping[str, Any], buttons: Buttons | None) -> list[dict[str, Any]]:
@@ -113,6 +121,11 @@ def exemption_form(subject: Subject, hidden: str, suggested: date) -> dict[str, 
 
 def _input(name: str, label: str, element: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "input", "block_id": name, "label": _plain(label), "element": {**element, "action_id": name}}
+
+
+def _open_report(repository: str) -> dict[str, Any]:
+    # A name that ECR would not take could not be read back: then the button opens the report at its beginning.
+    return _button(Action.OPEN_REPORT, "Open report", Subject(repository if is_repository_name(repository) else ""))
 
 
 def _button(action: Action, label: str, about: Subject, style: str = "") -> dict[str, Any]:

@@ -599,9 +599,12 @@ class Policy(Strict):
         # What a preset says is in the rest: a file that writes it out is the same policy.
         whole = self.model_copy(update={"namespaces": self._effective})
         content = whole.model_dump(mode="json", by_alias=True, exclude={"preset"})
-        # No policy from before there were templates, or rules of a namespace, becomes another one.
+        # No policy from before there were templates, rules of a namespace, or a button for the report, becomes another one.
         if not any(content["templates"].values()):
             del content["templates"]
+        buttons = content["notifications"]["slack"]["buttons"]
+        if buttons["open_report"] is None:
+            del buttons["open_report"]
         for settings in content["namespaces"].values():
             if not settings["rules"]:
                 del settings["rules"]

@@ -109,6 +109,12 @@ class Buttons(Strict):
     claim: People | None = None
     exempt: People | None = None
     approve: People = ()
+    open_report: People | None = None
+
+    @property
+    def opens_report(self) -> bool:
+        """Whether a button opens the report: not where the file lets nobody press it."""
+        return self.enabled and self.open_report != ()
 
 
 class SlackNotifications(Strict):

@@ -110,6 +110,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "notifications.slack.buttons.exempt": "Ids of the users who may ask for an exemption; left out: anybody",
         "notifications.slack.buttons.approve": "Ids of the users who may confirm an exemption that somebody else asked for, and approve what "
         "only the caps withhold, which takes two of them. Left out: nobody, and neither is offered",
+        "notifications.slack.buttons.open_report": "Ids of the users who may open the report, all of which they then see; left out: anybody; "
+        "`[]`: nobody, and the button is not offered",
         "notifications.slack.min_severity": "Violations below it are not announced. They are findings all the same",
     }
 )
@@ -138,7 +140,7 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "namespaces.<prefix>.retirement.misnamed_after_days": "1 to 3,650 or `null`",
         "namespaces.<prefix>.retirement.quarantine_days": "0, or 2 to 3,650",
         "owner_tag": "tag key",
-        **{f"notifications.slack.buttons.{key}": "list of Slack user ids" for key in ("keep", "claim", "exempt", "approve")},
+        **{f"notifications.slack.buttons.{key}": "list of Slack user ids" for key in ("keep", "claim", "exempt", "approve", "open_report")},
         "namespaces.<prefix>.rules": "[rule id](rules.md) → mode, or mapping",
         "rules": "[rule id](rules.md) → mode, or mapping",
         "exemptions[].match": "glob",

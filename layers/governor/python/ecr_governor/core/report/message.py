@@ -1,16 +1,20 @@
 """What people are told of a report in Slack: the verdict, four numbers, what goes next, and where to read the rest."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 from typing import Any, Final
 
-from ecr_governor.core.messages.text import code, plain
+from ecr_governor.core.messages.buttons import of_report
+from ecr_governor.core.messages.text import TEXT_LIMIT, code, cut, moment, plain
+from ecr_governor.core.policy.notifications import Buttons
 from ecr_governor.core.report.model import Report, Step
 from ecr_governor.core.report.words import day, dollars, repositories
 
+LATEST: Final = "reports/latest.html"
+"""Where the latest report is, in the bucket."""
 HEADER_LIMIT: Final = 150
 SECTION_LIMIT: Final = 3000
 LINK_LIMIT: Final = 2500
@@ -46,8 +50,12 @@ def worth_telling(report: Report, kind: Kind) -> bool:
     return kind is Kind.WEEKLY or bool(news or _soon(report, kind))
 
 
-def message(report: Report, kind: Kind, kept: Kept) -> dict[str, Any]:
-    """Tell of a report. Foreign text is text: it never mentions anybody and never becomes a link."""
+def message(report: Report, kind: Kind, kept: Kept, buttons: Buttons | None = None) -> dict[str, Any]:
+    """Tell of a report. Foreign text is text: it never mentions anybody and never becomes a link.
+
+    With `buttons` a button asks for a link, where one in the message would have ended long before anybody reads it.
+    """
+    button = of_report(buttons)
     headline, _, rest = report.verdict.partition(": ")
     title = f":bar_chart: {kind.value.capitalize()} report: {headline}"
     blocks: list[dict[str, Any]] = [
@@ -55,7 +63,8 @@ def message(report: Report, kind: Kind, kept: Kept) -> dict[str, Any]:
         *_section(plain(f"{rest[:1].upper()}{rest[1:]}")),
         {"type": "section", "fields": [_text(f"*{label}*\n{value}") for label, value in _numbers(report)]},
         *_section(_next(report, kind)),
-        *_section(_where(kept)),
+        *_section(f"Read it by the button, or: {_command(kept)}" if button else _where(kept)),
+        *button,
         {"type": "context", "elements": [_text(_context(report))]},
     ]
     return {"text": plain(f"{kind.value.capitalize()} report. {report.verdict}"), "blocks": blocks}
@@ -90,12 +99,43 @@ def _next(report: Report, kind: Kind) -> str:
     return "\n".join([f"*The next {kind.ahead.days} days*", *lines]) if lines else ""
 
 
+def opened(kept: Kept, made_at: datetime, repository: str) -> dict[str, Any]:
+    """Answer somebody who opens the latest report, at a repository unless that is ""."""
+    what = f"The latest report, of {moment(made_at)}{f', at {code(repository)}' if repository else ''}"
+    about = replace(kept, link=f"{kept.link}#repository={repository}") if kept.link and repository else kept
+    if link := _link(about, "Open it"):
+        how = (
+            f"{what}: {link}. The link ends after {kept.hours} h, or before that with the function's credentials; then press again. "
+            "Whoever has it reads the whole report: pass it on to nobody who may not."
+        )
+    else:
+        how = f"{what}. Read it: {_command(kept)}"
+    return {"text": f"The latest report, of {made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC", "blocks": _section(how)}
+
+
+def not_opened(why: str) -> dict[str, Any]:
+    """Answer somebody who gets no report, and say why."""
+    words = f"There is no report to open: {plain(why)}"
+    return {"text": cut(words, TEXT_LIMIT), "blocks": _section(f":no_entry_sign: {words}")}
+
+
 def _where(kept: Kept) -> str:
-    command = f"`aws s3 cp {kept.address} .`"
+    link = _link(kept, "Read the report")
+    if not link:
+        return f"Read it: {_command(kept)}"
+    return f"{link}. The link ends after {kept.hours} h, or before that with the function's credentials; then: {_command(kept)}"
+
+
+def _link(kept: Kept, words: str) -> str:
+    """A link with words on it; "" where there is none, or none that a section has room for."""
     if not kept.link or len(kept.link) > LINK_LIMIT:
-        return f"Read it: {command}"
+        return ""
     link = kept.link.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C")
-    return f"<{link}|Read the report>. The link ends after {kept.hours} h, or before that with the function's credentials; then: {command}"
+    return f"<{link}|{words}>"
+
+
+def _command(kept: Kept) -> str:
+    return f"`aws s3 cp {kept.address} .`"
 
 
 def _context(report: Report) -> str:

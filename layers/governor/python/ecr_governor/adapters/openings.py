@@ -1,0 +1,43 @@
+"""Who has opened the report, in the ledger's table: a chain of entries of its own, since the report is of no repository."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ecr_governor.adapters.aws import raise_translated
+from ecr_governor.adapters.ledger_table import LedgerTable, key_of, lost_the_race
+from ecr_governor.app.errors import Contended
+from ecr_governor.core.press import KEPT_PRESSES, PRESS
+from ecr_governor.core.record import GENESIS, Entry, entry_hash
+
+REPORT = "@report"
+
+
+class DynamoDbOpenings(LedgerTable):
+    """The presses that opened the report, or did not. The last of them are remembered, so that none stands there twice."""
+
+    def note(self, press: str, body: Mapping[str, Any]) -> bool:
+        """Keep an entry of a press; False if it stands there already. Raises Contended, Throttled, Denied."""
+        item = self._get(key_of(REPORT, "record")) or {}
+        number = int(item.get("version", {"N": "0"})["N"])
+        presses = json.loads(item.get("presses", {"S": "[]"})["S"])
+        if press in presses:
+            return False
+        previous = item.get("head", {"S": GENESIS})["S"]
+        entry = Entry(REPORT, number + 1, PRESS, body, previous, entry_hash(REPORT, number + 1, PRESS, body, previous))
+        record = {
+            **key_of(REPORT, "record"),
+            "version": {"N": str(number + 1)},
+            "presses": {"S": json.dumps([*presses, press][-KEPT_PRESSES:])},
+            "head": {"S": entry.hash},
+        }
+        puts: list[Any] = [{"Put": self._conditional(record, number)}, {"Put": self._put_entry(entry)}]
+        try:
+            self._dynamodb.transact_write_items(TransactItems=puts)
+        except ClientError as error:
+            if lost_the_race(error):
+                raise Contended("somebody else has pressed") from error
+            raise_translated(error, "dynamodb:PutItem")
+        return True

@@ -1,0 +1,40 @@
+"""Who has opened the report: one suite over the stand-in of the tests and DynamoDB."""
+
+import pytest
+
+from ecr_governor.adapters.ledger import DynamoDbLedger
+from ecr_governor.adapters.openings import REPORT, DynamoDbOpenings
+from ecr_governor.app.errors import Contended
+from ecr_governor.app.pressing import OpeningBook
+from ecr_governor.core.press import KEPT_PRESSES
+from ecr_governor.core.record import GENESIS, entry_hash
+from local.server import EmbeddedAws
+from tests.fakes import InMemoryOpenings
+
+PRESSES = [f"press-{number}" for number in range(KEPT_PRESSES + 2)]
+
+
+@pytest.fixture(params=["memory", "embedded"])
+def book(request: pytest.FixtureRequest, aws: EmbeddedAws, ledger_table: str) -> OpeningBook:
+    return InMemoryOpenings() if request.param == "memory" else DynamoDbOpenings(aws.client("dynamodb"), ledger_table)
+
+
+def test_a_press_stands_there_once(book: OpeningBook) -> None:
+    assert [book.note(press, {}) for press in (*PRESSES[:2], *PRESSES[:2])] == [True, True, False, False]
+
+
+def test_presses_are_one_chain_and_nobody_writes_over_another(aws: EmbeddedAws, ledger_table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = DynamoDbOpenings(aws.client("dynamodb"), ledger_table)
+    assert all(book.note(press, {"press": press}) for press in PRESSES)
+    assert not book.note(PRESSES[-1], {})
+    entries, previous = list(DynamoDbLedger(aws.client("dynamodb"), ledger_table).entries(REPORT)), GENESIS
+    assert [(entry.kind, entry.body["press"]) for entry in entries] == [("press", press) for press in PRESSES]
+    for entry in entries:
+        assert (entry.previous, entry.hash) == (previous, entry_hash(REPORT, entry.number, "press", entry.body, previous))
+        previous = entry.hash
+    # Somebody writes between our reading and our writing.
+    read = book._get({"pk": {"S": f"repository#{REPORT}"}, "sk": {"S": "record"}})
+    assert book.note("between", {})
+    monkeypatch.setattr(book, "_get", lambda _key: read)
+    with pytest.raises(Contended):
+        book.note("late", {})
