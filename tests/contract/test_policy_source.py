@@ -60,9 +60,11 @@ class World:
         self.ceiling = ceiling
         self.source = self.another()
 
-    def another(self) -> S3PolicySource:
+    def another(self, *, notes: bool = True) -> S3PolicySource:
         """The source of another function, or of the same one after a cold start."""
-        return S3PolicySource(self.client, self.bucket, KEY, ceiling=self.ceiling, ledger=self.ledger, on_problem=self.problems.append)
+        return S3PolicySource(
+            self.client, self.bucket, KEY, ceiling=self.ceiling, ledger=self.ledger, on_problem=self.problems.append, notes=notes
+        )
 
     def _intercept(self, request: Any, event_name: str, **_: object) -> Any:
         operation = event_name.rpartition(".")[2]
@@ -109,6 +111,18 @@ def test_a_valid_file_is_in_force_and_noted_once(world: World) -> None:
     assert in_force.policy.mode is Mode.ENFORCE
     assert world.noted() == ["policy-accepted"]
     assert world.ledger.last_good_policy() == version
+
+
+def test_who_may_not_write_into_the_ledger_goes_by_the_file_and_leaves_the_note_to_others(world: World) -> None:
+    first = world.upload(GOOD)
+    assert world.another(notes=False).current(T0) == PolicyInForce(good(), first)
+    assert world.noted() == []
+    world.another().current(T0)
+    world.upload(BROKEN)
+    in_force = world.another(notes=False).current(T0)
+    assert (in_force.version, in_force.policy.mode) == (first, Mode.AUDIT)
+    assert in_force.problem
+    assert world.noted() == ["policy-accepted"]
 
 
 def test_a_file_with_a_name_that_only_begins_alike_is_none(world: World) -> None:

@@ -38,10 +38,21 @@ class _Cached:
 
 
 class S3PolicySource:
-    """The policy file in the policy bucket, never more permissive than the deployment's own mode."""
+    """The policy file in the policy bucket, never more permissive than the deployment's own mode.
+
+    `notes`: whether the ledger is told of a version that it does not know yet. Who may not write there leaves that to the others.
+    """
 
     def __init__(
-        self, client: "S3Client", bucket: str, key: str, *, ceiling: Mode, ledger: Ledger, on_problem: Callable[[str], None]
+        self,
+        client: "S3Client",
+        bucket: str,
+        key: str,
+        *,
+        ceiling: Mode,
+        ledger: Ledger,
+        on_problem: Callable[[str], None],
+        notes: bool = True,
     ) -> None:
         self._s3 = client
         self._bucket = bucket
@@ -49,6 +60,7 @@ class S3PolicySource:
         self._ceiling = ceiling
         self._ledger = ledger
         self._on_problem = on_problem
+        self._notes = notes
         self._cached: _Cached | None = None
 
     def current(self, now: datetime) -> PolicyInForce:
@@ -100,12 +112,12 @@ class S3PolicySource:
             if code_of(error) in DENIALS:
                 return self._last_good(version, f"{self._key} may not be read: {code_of(error)}", now)
             raise_translated(error, "s3:GetObject")
-        if self._ledger.note_policy(version, None, now):
+        if self._notes and self._ledger.note_policy(version, None, now):
             logger.info("policy accepted", extra={"policy_version": version, "policy_hash": policy.hash})
         return self._limited(policy, version)
 
     def _last_good(self, version: str, problem: str, now: datetime) -> PolicyInForce:
-        if self._ledger.note_policy(version, problem, now):
+        if self._notes and self._ledger.note_policy(version, problem, now):
             logger.error("policy invalid: nothing is put right until it is mended", extra={"policy_version": version, "problem": problem})
         good = self._ledger.last_good_policy()
         policy = self._read_version(good) if good else None

@@ -56,8 +56,8 @@ def ledger() -> DynamoDbLedger:
 
 
 @cache
-def policies() -> S3PolicySource:
-    """The policy file."""
+def policies(*, notes: bool = True) -> S3PolicySource:
+    """The policy file; `notes` where the function may write into the ledger which version it has judged."""
     settings = from_environment(JudgingSettings, os.environ)
     return S3PolicySource(
         client("s3"),
@@ -66,6 +66,7 @@ def policies() -> S3PolicySource:
         ceiling=settings.mode,
         ledger=ledger(),
         on_problem=lambda _: count("PolicyInvalid"),
+        notes=notes,
     )
 
 

@@ -46,7 +46,7 @@ def _services(time_left: Callable[[], float]) -> Services:
         runs=S3RunStore(client("s3"), settings.reports_bucket),
         ledger=ledger(),
         store=report_store(settings.reports_bucket),
-        policies=policies(),
+        policies=policies(notes=False),
         printed=_printed,
         as_data=glance_as_data,
         chat=chat(settings.slack_secret, time_left, answered=settings.slack_buttons) if settings.slack_secret else None,

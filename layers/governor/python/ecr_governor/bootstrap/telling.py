@@ -72,7 +72,7 @@ def _people(context: Context) -> telling.People | None:
     if not settings.slack_secret:
         return None
     slack = chat(settings.slack_secret, lambda: context.get_remaining_time_in_millis() / 1000, answered=settings.slack_buttons)
-    return telling.People(ledger(), policies(), slack, _conversations(), settings.account, settings.region)
+    return telling.People(ledger(), policies(notes=False), slack, _conversations(), settings.account, settings.region)
 
 
 @cache
