@@ -10,7 +10,7 @@ from typing import Any, Final
 from ecr_governor.app.errors import ChannelRefused, Contended, Throttled, Undeliverable, Vanished
 from ecr_governor.app.ports import PolicyInForce
 from ecr_governor.app.pressing import Approvers
-from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
+from ecr_governor.core.conversation import Attachment, Conversation, Posted, RunningBurst
 from ecr_governor.core.origin import AutomaticCreation, Push
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.model import Policy
@@ -291,6 +291,7 @@ class FakeBot:
     before: Callable[[str, str], None] = lambda _method, _channel: None
     answered: bool = False
     whispers: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
+    files: list[tuple[Attachment, str, str]] = field(default_factory=list)
 
     def editable(self) -> bool:
         return True
@@ -313,6 +314,10 @@ class FakeBot:
         self._call("edit", posted.channel)
         shown = self.find(posted)
         shown.message, shown.edits = message, shown.edits + 1
+
+    def attach(self, file: Attachment, comment: str, channel: str = "") -> None:
+        self._call("attach", channel)
+        self.files.append((file, comment, channel))
 
     def whisper(self, message: Mapping[str, Any], channel: str, person: str) -> None:
         self._call("whisper", channel)

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from local.slack import forms
 from local.slack.mrkdwn import plain, to_html
@@ -123,6 +124,7 @@ def _content(message: Message, live: Live | None) -> str:
 
     body = "".join(draw(block) for block in blocks) if blocks else f'<div class="text">{to_html(str(payload.get("text", "")))}</div>'
     body += "".join(_attachment(attachment) for attachment in payload.get("attachments") or [])
+    body += "".join(_file(file, live) for file in payload.get("files") or [])
     if message["edited"]:
         when = html.escape(str(message["edited"]).replace("T", " ")[:16])
         body += f'<p class="edited" title="{when} UTC">(edited)</p>'
@@ -136,6 +138,15 @@ def _thread(replies: Sequence[Message], app_name: str, live: Live | None) -> str
     inner = "".join(_message(reply, str(reply["payload"].get("username") or app_name), (), live) for reply in replies)
     summary = f'<summary>{AVATAR}<span class="replies">{count}</span><span class="last">Last reply {date:%-d %b %Y, %H:%M}</span></summary>'
     return f'<details class="thread" open>{summary}{inner}</details>'
+
+
+def _file(file: Mapping[str, Any], live: Live | None) -> str:
+    """A file that can be downloaded, where somebody serves it."""
+    title, size = plain(str(file["title"])), f"{int(file['size']):,} bytes"
+    shown = f'<span class="title">{title}</span><span class="size">{plain(str(file["name"]))} · {size}</span>'
+    if live is None:
+        return f'<div class="file">{shown}</div>'
+    return f'<a class="file" href="/files/{html.escape(str(file["id"]))}/{quote(str(file["name"]))}" download>{shown}</a>'
 
 
 def _attachment(attachment: Mapping[str, Any]) -> str:

@@ -8,9 +8,10 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import parse_qs, parse_qsl
 
+from local.slack.files import DOWNLOAD, UPLOAD, Files
 from local.slack.forms import Live
 from local.slack.interaction import Interaction, Sent
 from local.slack.page import render
@@ -19,12 +20,21 @@ from local.slack.validation import MAX_MESSAGE, refusal, view_problems
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+Answer = TypeVar("Answer")
 Mode = Literal["ok", "slow", "down", "rate_limited", "refuse"]
 MODES = ("ok", "slow", "down", "rate_limited", "refuse")
 WEBHOOK = "/services/T0LOCAL000/B0LOCAL000/embeddedaws"
 SERVICES = "/services/"
 API = "/api/"
 BOT_TOKEN = "xoxb-local-embedded-aws"  # noqa: S105 -- a dummy
+SCOPES = {
+    "chat.postMessage": "chat:write",
+    "chat.postEphemeral": "chat:write",
+    "chat.update": "chat:write",
+    "files.getUploadURLExternal": "files:write",
+    "files.completeUploadExternal": "files:write",
+}
+"""What a method asks of the token."""
 MAIN = "C0LOCAL0001"
 """The channel of the webhook."""
 DEFAULT_DELAY = 2.0
@@ -76,14 +86,16 @@ class _Refusal(Exception):
 class Slack:
     """One workspace with one app. `url` is the page; `webhook_url` is where messages are posted, `api_url` where its bot calls.
 
-    With an `interaction.request_url` the page's buttons can be pressed.
+    With an `interaction.request_url` the page's buttons can be pressed. `scopes` are what the token may.
     """
 
     def __init__(self, port: int = 0, *, channel: str = "container-registry", app_name: str = "ECR Governor", topic: str = "") -> None:
         self.app_name = app_name
         self.channels = {MAIN: Channel(MAIN, channel, topic)}
         self.bot_token = BOT_TOKEN
+        self.scopes = set(SCOPES.values())
         self.interaction = Interaction()
+        self.files = Files()
         self.messages: list[dict[str, Any]] = []
         self.whispers: list[dict[str, Any]] = []
         self.refused: list[Refused] = []
@@ -98,6 +110,8 @@ class Slack:
             "chat.postMessage": self._post_message,
             "chat.postEphemeral": self._post_ephemeral,
             "chat.update": self._update,
+            "files.getUploadURLExternal": lambda arguments: self._or_refused(self.files.announce(arguments, self.url)),
+            "files.completeUploadExternal": self._complete_upload,
             "views.open": self._open,
         }
 
@@ -265,6 +279,8 @@ class Slack:
         except _Refusal as refused:
             self.refused.append(Refused(_now(), refused.code, refused.reasons, body.decode(errors="replace")))
             answer = {"ok": False, "error": refused.code}
+            if refused.code == "missing_scope":
+                answer |= {"needed": SCOPES[method], "provided": ",".join(sorted(self.scopes))}
             if refused.reasons != [refused.code]:
                 answer["response_metadata"] = {"messages": [f"[ERROR] {reason}" for reason in refused.reasons]}
         return 200, json.dumps(answer), {}
@@ -283,7 +299,9 @@ class Slack:
             return "not_authed"
         if authorization.removeprefix("Bearer ") != self.bot_token:
             return "invalid_auth"
-        return "" if method in self._methods else "unknown_method"
+        if method not in self._methods:
+            return "unknown_method"
+        return "" if SCOPES.get(method) in {None, *self.scopes} else "missing_scope"
 
     def _meet(self) -> Behaviour:
         with self._lock:
@@ -339,6 +357,30 @@ class Slack:
         message["payload"], message["edited"] = payload, _now()
         message["edits"] += 1
         return {"channel": channel.id, "ts": message["ts"], "text": payload.get("text", "")}
+
+    def _complete_upload(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        files = self._or_refused(self.files.finish(arguments))
+        wanted = str(arguments.get("channel_id", ""))
+        if wanted and wanted not in self.channels:
+            # By its id alone: a name is none.
+            raise _Refusal("channel_not_found")
+        if wanted and not self.channels[wanted].member:
+            raise _Refusal("not_in_channel")
+        if (thread := arguments.get("thread_ts")) is not None:
+            self._find(str(thread), wanted, "thread_not_found")
+        for file in files:
+            file.complete = True
+        shown = [{"id": file.id, "name": file.name, "title": file.title, "size": file.length} for file in files]
+        if wanted:
+            comment = str(arguments.get("initial_comment") or "")[:MAX_MESSAGE]
+            self._keep(wanted, {"text": comment, "files": shown}, thread)
+        return {"files": [{"id": file.id, "title": file.title} for file in files]}
+
+    @staticmethod
+    def _or_refused(answer: Answer | str) -> Answer:
+        if isinstance(answer, str):
+            raise _Refusal(answer)
+        return answer
 
     def _open(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         answer = self.interaction.open(arguments)
@@ -430,6 +472,10 @@ class _Handler(BaseHTTPRequestHandler):
             asked, users = dict(parse_qsl(query)), self.workspace.interaction.users
             user = asked.get("as") if asked.get("as") in users else next(iter(users), "")
             self._send(200, self.workspace.export_html(user or "", again="again" in asked), "text/html; charset=utf-8")
+        elif path.startswith(DOWNLOAD) and (file := self.workspace.files.read(path)) and file.body is not None:
+            # Never shown as a page of this address: whatever the file holds, it is somebody else's.
+            name = file.name.replace('"', "")
+            self._send(200, file.body, "application/octet-stream", {"Content-Disposition": f'attachment; filename="{name}"'})
         elif self.path == "/messages":
             self._send(200, json.dumps(self.workspace.messages), "application/json")
         else:
@@ -441,6 +487,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith(API):
             status, text, headers = self.workspace.call(self.path.removeprefix(API), body, kind, self.headers.get("Authorization", ""))
             self._send(status, text, "application/json; charset=utf-8", headers)
+        elif self.path.startswith(UPLOAD):
+            status = self.workspace.files.take(self.path, body)
+            self._send(status, f"OK - {len(body)}" if status == 200 else "no such upload")  # noqa: PLR2004
         elif self.path.startswith(SERVICES):
             status, text, headers = self.workspace.receive(self.path, body, kind)
             self._send(status, text, "text/html; charset=utf-8", headers)
@@ -449,8 +498,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(404, "no_service")
 
-    def _send(self, status: int, text: str, kind: str = "text/plain; charset=utf-8", headers: Mapping[str, str] | None = None) -> None:
-        body = text.encode()
+    def _send(
+        self, status: int, text: str | bytes, kind: str = "text/plain; charset=utf-8", headers: Mapping[str, str] | None = None
+    ) -> None:
+        body = text.encode() if isinstance(text, str) else text
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

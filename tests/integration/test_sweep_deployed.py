@@ -12,7 +12,7 @@ import pytest
 
 from cli.demo.stage import Stage
 from cli.deployment import Deployment
-from cli.embedded import STACK, running
+from cli.embedded import STACK, running, upload_policy
 from cli.report import write_report
 from cli.trouble import Exit
 from ecr_governor.rendering.report import CONTENT_TYPES
@@ -34,6 +34,18 @@ def auditing() -> Iterator[Stage]:
     """The same under a policy that puts nothing right."""
     with running(policy=AUDITING) as aws:
         yield Stage(aws)
+
+
+def comes_as_a_file(stage: Stage) -> None:
+    """The same report once more, as if nobody had been told, now that the policy file wants it as a file."""
+    upload_policy(stage.aws, QUICK.replace(b"  slack:\n", b"  slack:\n    report: upload\n"))
+    stage.aws.clock.move_to(stage.aws.clock.now() + timedelta(minutes=1))
+    day = f"{stage.aws.clock.now():%Y-%m-%d}"
+    stage.client("s3").delete_object(Bucket=stage.names["reports_bucket"], Key=f"reports/{day}/weekly-told.json")
+    stage.aws.lambdas.invoke(stage.aws.function_name("ReportFunction"), {"report": "weekly"})
+    (file,) = stage.aws.slack.posted[-1]["payload"]["files"]
+    with urllib.request.urlopen(f"{stage.aws.slack.url}files/{file['id']}/{file['name']}") as answer:
+        assert answer.read() == stage.report()
 
 
 def test_a_first_sweep_finds_everything_and_changes_nothing_and_can_be_reported(stage: Stage, tmp_path: Path) -> None:
@@ -92,6 +104,7 @@ def test_a_first_sweep_finds_everything_and_changes_nothing_and_can_be_reported(
     (press,) = stage.ledger.entries("@report")
     assert (press.body["by"]["id"], press.body["result"], "http" in json.dumps(press.body)) == (BOB, "done", False)
     assert slack.replies_to(message) == []
+    comes_as_a_file(stage)
 
 
 def test_with_a_third_of_all_events_lost_a_sweep_finds_every_violation_and_says_how_many_were_lost(stage: Stage) -> None:

@@ -20,13 +20,15 @@ from ecr_governor.adapters.slack.bot import (
 from ecr_governor.adapters.slack.chat import SlackChat
 from ecr_governor.adapters.slack.webhook import SlackWebhook
 from ecr_governor.adapters.slack.wire import SlackSecret
-from ecr_governor.app.errors import ChannelRefused, Undeliverable, Vanished
-from ecr_governor.core.conversation import Posted
+from ecr_governor.app.errors import ChannelRefused, Undeliverable, UploadRefused, Vanished
+from ecr_governor.core.conversation import Attachment, Posted
 
 TOKEN = "xoxb-verysecret"
 SECRET = json.dumps({"bot_token": TOKEN, "channel": "C0DEFAULT0"})
 MESSAGE = {"text": "Nähe → 日本", "blocks": [{"type": "divider"}]}
 POSTED = Posted("C0TEAM0001", "1.2")
+PAGE = Attachment("report 1.html", "Weekly report", "<p>日本</p>".encode())
+ADDRESS = "https://files.example/upload/v1/secret"
 
 
 class Answer:
@@ -73,7 +75,7 @@ class World:
 
     def request(self, method: str, url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
         assert method == "POST"
-        self.requests.append((url, json.loads(body), headers))
+        self.requests.append((url, json.loads(body) if headers["Content-Type"].startswith("application/json") else body, headers))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -329,3 +331,86 @@ def test_under_a_webhooks_message_nothing_can_be_pressed() -> None:
     world = World(ok(), secrets=("https://hooks.slack.com/services/T/B/x",))
     chat = SlackChat(world.secret, SlackWebhook(world.secret, pool=world), world.bot, lambda: 60.0, answered=True)  # type: ignore[arg-type]
     assert not chat.pressable()
+
+
+# --- files ----------------------------------------------------------------------------------------------------------------------------
+
+
+def given(address: str = ADDRESS) -> Answer:
+    return ok(upload_url=address, file_id="F1")
+
+
+def test_a_file_is_announced_sent_without_the_token_and_shown_by_the_last_of_three_calls() -> None:
+    world = World(given(), Answer(200, b"OK"), ok())
+    world.chat.attach(PAGE, "the comment", "C0TEAM0001")
+    (announce, form, by_token), (store, sent, by_nobody), (complete, shown, _) = world.requests
+    assert (announce, form) == ("https://slack.com/api/files.getUploadURLExternal", b"filename=report+1.html&length=13")
+    assert by_token["Content-Type"] == "application/x-www-form-urlencoded"
+    assert (store, sent, "Authorization" in by_nobody) == (ADDRESS, PAGE.body, False)
+    assert complete == "https://slack.com/api/files.completeUploadExternal"
+    assert shown == {"files": [{"id": "F1", "title": "Weekly report"}], "channel_id": "C0TEAM0001", "initial_comment": "the comment"}
+
+
+def refused_upload(world: World) -> str:
+    with pytest.raises(UploadRefused) as refused:
+        world.chat.attach(PAGE, "the comment", "")
+    assert world.refused == [str(refused.value)], "a person has to do something about it"
+    return str(refused.value)
+
+
+def test_a_token_without_the_scope_is_told_as_that_and_goes_on_posting() -> None:
+    lacking = Answer(200, json.dumps({"ok": False, "error": "missing_scope", "needed": "files:write", "provided": "chat:write"}).encode())
+    world = World(lacking, ok())
+    assert refused_upload(world) == "the bot's token has not the scope files:write"
+    assert world.chat.post(MESSAGE, "C0TEAM0001") == POSTED
+
+
+def test_a_scope_that_came_with_another_token_is_found() -> None:
+    world = World(no("missing_scope"), given(), Answer(200, b"OK"), ok(), secrets=(SECRET, SECRET.replace("verysecret", "another")))
+    world.chat.attach(PAGE, "the comment", "")
+    assert world.requests[1][2]["Authorization"] == "Bearer xoxb-another"
+
+
+@pytest.mark.parametrize("error", ["file_uploads_disabled", "file_type_not_allowed", "some_word_of_tomorrow"])
+def test_where_slack_takes_no_files_it_says_so_before_anything_is_sent(error: str) -> None:
+    world = World(no(error))
+    assert refused_upload(world) == f"files.getUploadURLExternal: {error}"
+    assert len(world.requests) == 1
+
+
+@pytest.mark.parametrize("error", ["channel_not_found", "not_in_channel"])
+def test_a_channel_that_takes_no_file_may_take_a_message(error: str) -> None:
+    world = World(given(), Answer(200, b"OK"), no(error), ok())
+    assert refused_upload(world) == f"files.completeUploadExternal: {error}"
+    assert world.chat.post(MESSAGE, "") == POSTED
+
+
+def test_what_the_store_does_not_take_is_refused() -> None:
+    assert refused_upload(World(given(), Answer(413, b""))) == "Slack's store of files answered 413"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (no("internal_error"),),
+        (given(), Answer(503, b"")),
+        (given(), urllib3.exceptions.ProtocolError(ADDRESS)),
+        (given(), Answer(200, b"OK"), no("fatal_error")),
+        (given("http://files.example/x"),),
+        (ok(upload_url=ADDRESS),),
+    ],
+)
+def test_what_passes_is_tried_again_and_the_address_is_told_to_nobody(answers: tuple[Answer | Exception, ...]) -> None:
+    world = World(*answers)
+    with pytest.raises(Undeliverable) as refused:
+        world.chat.attach(PAGE, "the comment", "")
+    assert not isinstance(refused.value, UploadRefused)
+    assert "files.example" not in "".join(traceback.format_exception(refused.value))
+    assert len(world.requests) == len(answers)
+    assert world.refused == []
+
+
+def test_a_file_waits_as_long_as_slack_asks() -> None:
+    world = World(no("ratelimited", 429, {"Retry-After": "2"}), given(), Answer(200, b"OK"), ok())
+    world.chat.attach(PAGE, "the comment", "")
+    assert world.slept == [2.0]

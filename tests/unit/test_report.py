@@ -9,14 +9,14 @@ import pytest
 
 from benchmarks.reports import NOW, sources
 from ecr_governor.adapters.glance_file import glance_as_data, glance_of_data
-from ecr_governor.app.errors import Undeliverable
+from ecr_governor.app.errors import Undeliverable, UploadRefused
 from ecr_governor.app.reporting import GLANCE, SWEEPS, Printed, Services, make_report, report_after_sweep, report_on_schedule
 from ecr_governor.core.audit import AuditedRepository, AuditFinding, AuditSummary
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.report.build import Sources, report_of, report_of_audit, worst
 from ecr_governor.core.report.glance import glance_of
-from ecr_governor.core.report.message import LATEST, Kept, Kind, message, worth_telling
+from ecr_governor.core.report.message import LATEST, Kept, Kind, comment, message, worth_telling
 from ecr_governor.core.report.model import Report
 from ecr_governor.core.report.saving import GB, saving
 from ecr_governor.core.report.words import dollars
@@ -354,6 +354,59 @@ def test_where_a_button_opens_the_report_its_message_holds_no_link(policy: str, 
     assert f"aws s3 cp s3://reports/{LATEST} ." in str(shown.message)
 
 
+def uploading(*, answered: bool = False) -> tuple[Held, FakeBot]:
+    return Held(policy="version: 1\nnotifications: {slack: {channel: C0MAIN00001, report: upload}}\n"), FakeBot(answered=answered)
+
+
+def test_where_it_is_to_be_uploaded_the_page_comes_as_a_file_once_and_nothing_else() -> None:
+    held, bot = uploading(answered=True)
+    assert report_on_schedule(Kind.WEEKLY, held.services(chat=bot), NOW)["told"] is True
+    assert report_on_schedule(Kind.WEEKLY, held.services(chat=bot), NOW)["told"] is False
+    ((file, comment, channel),) = bot.files
+    assert (file.name, file.title) == ("ecr-governor-weekly-2026-11-26.html", "Weekly report, 2026-11-26")
+    assert (file.body, channel) == (held.store.files[LATEST], "C0MAIN00001")
+    assert "Weekly report: " in comment
+    assert f"aws s3 cp s3://reports/{LATEST} ." in comment
+    assert "https://" not in comment
+    assert bot.calls == ["attach"]
+
+
+def test_a_file_that_slack_does_not_take_is_a_link_that_says_why() -> None:
+    held, bot = uploading()
+
+    def no_scope(method: str, _channel: str) -> None:
+        if method == "attach":
+            raise UploadRefused("the bot's token has not the scope files:write")
+
+    bot.before = no_scope
+    assert report_on_schedule(Kind.WEEKLY, held.services(chat=bot), NOW)["told"] is True
+    (shown,) = bot.shown
+    assert refusal(shown.message) is None
+    assert "|Read the report>" in str(shown.message)
+    assert "The page is not attached: the bot's token has not the scope files:write" in str(shown.message)
+    assert report_on_schedule(Kind.WEEKLY, held.services(chat=bot), NOW)["told"] is False
+
+
+def test_trouble_with_a_file_is_no_link_but_tried_again() -> None:
+    held, bot = uploading()
+
+    def down(_method: str, _channel: str) -> None:
+        raise Undeliverable("Slack answered 503")
+
+    bot.before = down
+    with pytest.raises(Undeliverable):
+        report_on_schedule(Kind.WEEKLY, held.services(chat=bot), NOW)
+    bot.before = lambda *_: None
+    assert report_on_schedule(Kind.WEEKLY, held.services(chat=bot), NOW)["told"] is True
+    assert (len(bot.files), bot.shown) == (1, [])
+
+
+def test_a_webhook_takes_no_files() -> None:
+    held, _ = uploading()
+    report_on_schedule(Kind.WEEKLY, held.services(), NOW)
+    assert "|Read the report>" in str(held.chat.posted)
+
+
 # --- the message ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -383,6 +436,21 @@ def test_a_link_that_slack_has_no_room_for_is_left_out() -> None:
 def test_slack_takes_the_message_of_a_large_registry(kind: Kind) -> None:
     report = report_of(sources(3000, everything_violates=True), NOW)
     assert refusal(message(report, kind, Kept("s3://reports/latest.html", "https://example.com/" + "x" * 1500, 12))) is None
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_text_beside_a_file_has_room_for_a_large_registry_and_ends_with_whole_lines(kind: Kind) -> None:
+    large = report_of(sources(3000, everything_violates=True), NOW)
+    text = comment(large, kind, Kept("s3://reports/latest.html"))
+    assert 500 < len(text) <= 4000
+    assert text.count("`") % 2 == 0
+    assert "aws s3 cp" in text
+    hostile = "<!channel>" * 20 + "`*_~"
+    steps = [an_item(f"{'a' * 200}/{number}", next_at=(NOW + number % 5 * DAY).isoformat()) for number in range(40)]
+    text = comment(reported(a_standing(), plan=a_plan(*steps, withheld=[hostile])), kind, Kept("s3://reports/latest.html"))
+    assert len(text) <= 4000
+    assert "<" not in text
+    assert text.splitlines()[-1].startswith("account ")
 
 
 def test_what_holds_everything_up_is_in_the_message() -> None:

@@ -44,6 +44,13 @@ class ChannelRefused(Undeliverable):
         super().__init__(why, only_this_one=True)
 
 
+class UploadRefused(Undeliverable):
+    """The receiver takes messages, but not this file: it has to be sent in another way."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, only_this_one=True)
+
+
 class Vanished(Undeliverable):
     """A message cannot be edited or answered any more: somebody has deleted it, or its channel is closed to us."""
 

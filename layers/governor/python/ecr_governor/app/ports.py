@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
+    from ecr_governor.core.conversation import Attachment, Conversation, Posted, RunningBurst
     from ecr_governor.core.errand import Errand
     from ecr_governor.core.origin import AutomaticCreation, Push
     from ecr_governor.core.policy.model import Policy
@@ -138,6 +138,9 @@ class Chat(Protocol):
 
     def edit(self, posted: Posted, message: Mapping[str, Any]) -> None:
         """Put another message in the place of one that was posted. Raises Vanished, Undeliverable."""
+
+    def attach(self, file: Attachment, comment: str, channel: str = "") -> None:
+        """Post a file with a comment. Raises UploadRefused if it has to be sent in another way, Undeliverable."""
 
 
 class Conversations(Protocol):

@@ -1,20 +1,26 @@
 """Gather what a report is made of, and on schedule: keep it, and tell people where it is."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from ecr_governor.app.errors import UploadRefused
 from ecr_governor.app.ports import Chat, PolicySource
 from ecr_governor.app.retirement.runs import PLAN
 from ecr_governor.app.sweep.ports import RunStore, SweepBook
 from ecr_governor.core import standing as standings
+from ecr_governor.core.conversation import Attachment
+from ecr_governor.core.policy.notifications import ReportBy, SlackNotifications
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.report import message as messages
 from ecr_governor.core.report.build import Sources, report_of, wants_record
 from ecr_governor.core.report.glance import Glance, glance_of
 from ecr_governor.core.report.message import LATEST, Kept, Kind
 from ecr_governor.core.report.model import Report
+
+logger = logging.getLogger(__name__)
 
 SWEEPS: Final = 30
 """How many sweeps the trend goes back."""
@@ -82,8 +88,9 @@ def report_on_schedule(kind: Kind, services: Services, now: datetime) -> dict[st
         return {"reported": False, "why": "no sweep has ended yet"}
     place = f"reports/{now.astimezone(UTC):%Y-%m-%d}/{kind.value}"
     addresses = [_keep(report, output, place, services) for output in FORMATS]
-    latest = _keep_latest(report, services)
-    told = _tell(report, kind, place, f"{place}.{FORMATS[0]}", latest, services, now)
+    page = services.printed(report, FORMATS[0])
+    latest = _keep_latest(report, page, services)
+    told = _tell(_Made(report, kind, place, page, latest), services, now)
     return {"reported": True, "files": [*addresses, latest], "told": told, "needing": report.needing}
 
 
@@ -92,13 +99,24 @@ def report_after_sweep(services: Services, now: datetime) -> dict[str, Any]:
     report = make_report(services.book, services.runs, services.ledger, now)
     if report is None:
         return {"reported": False, "why": "no sweep has ended yet"}
-    return {"reported": True, "files": [_keep_latest(report, services)], "needing": report.needing}
+    latest = _keep_latest(report, services.printed(report, FORMATS[0]), services)
+    return {"reported": True, "files": [latest], "needing": report.needing}
 
 
-def _keep_latest(report: Report, services: Services) -> str:
-    page = services.printed(report, FORMATS[0])
+def _keep_latest(report: Report, page: Printed, services: Services) -> str:
     services.runs.put_document(GLANCE, services.as_data(glance_of(report)))
     return services.store.put(LATEST, page.body, page.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A report that is kept at a `place`, its page, and the address at which the latest one is."""
+
+    report: Report
+    kind: Kind
+    place: str
+    page: Printed
+    latest: str
 
 
 def _keep(report: Report, output: str, place: str, services: Services) -> str:
@@ -106,17 +124,34 @@ def _keep(report: Report, output: str, place: str, services: Services) -> str:
     return services.store.put(f"{place}.{printed.suffix}", printed.body, printed.kind)
 
 
-def _tell(report: Report, kind: Kind, place: str, page: str, latest: str, services: Services, now: datetime) -> bool:
-    if services.chat is None or not messages.worth_telling(report, kind):
+def _tell(made: _Made, services: Services, now: datetime) -> bool:
+    if services.chat is None or not messages.worth_telling(made.report, made.kind):
         return False
     slack = services.policies.current(now).policy.notifications.slack
-    if not slack.enabled or services.runs.document(f"{place}-told"):
+    if not slack.enabled or services.runs.document(f"{made.place}-told"):
         return False
-    buttons = slack.buttons if services.chat.pressable() else None
-    link = services.store.link(page, services.link_hours) if services.link_hours else ""
-    services.chat.post(messages.message(report, kind, Kept(latest, link, services.link_hours), buttons), slack.channel or "")
-    services.runs.put_document(f"{place}-told", {"at": now.isoformat()})
+    _post(made, slack, services, services.chat)
+    services.runs.put_document(f"{made.place}-told", {"at": now.isoformat()})
     return True
+
+
+def _post(made: _Made, slack: SlackNotifications, services: Services, chat: Chat) -> None:
+    """Tell of a report by one post: with the page as a file, if that is wanted and Slack takes it, otherwise with a way to it."""
+    report, kind, hours, refused = made.report, made.kind, services.link_hours, ""
+    link = services.store.link(f"{made.place}.{made.page.suffix}", hours) if hours else ""
+    kept = Kept(made.latest, link, hours)
+    if slack.report is ReportBy.UPLOAD and chat.editable():
+        file = Attachment(messages.name_of(report, kind), messages.title_of(report, kind), made.page.body)
+        try:
+            chat.attach(file, messages.comment(report, kind, kept), slack.channel or "")
+        except UploadRefused as why:
+            # Nothing of it is to be seen in Slack: a file is shown by the last of three calls.
+            logger.warning("the report is not attached", extra={"why": str(why)})
+            refused = str(why)
+        else:
+            return
+    buttons = slack.buttons if chat.pressable() else None
+    chat.post(messages.message(report, kind, kept, buttons, refused), slack.channel or "")
 
 
 def make_report(book: SweepBook, runs: RunStore, ledger: Records, now: datetime) -> Report | None:

@@ -15,6 +15,15 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file for people: its name, a title of it, and itself."""
+
+    name: str
+    title: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """The message of one repository.
 

@@ -1,7 +1,7 @@
 """Slack by a bot: posts to any channel that it was invited to, edits what it posted, answers in threads.
 
 Slack knows no idempotency key: whoever dies between a post and the note of it posts again. (docs.slack.dev: chat.postMessage,
-chat.postEphemeral, chat.update, web API rate limits.)
+chat.postEphemeral, chat.update, files.getUploadURLExternal, files.completeUploadExternal, web API rate limits.)
 """
 
 import json
@@ -9,12 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import urllib3
 
-from ecr_governor.adapters.slack.wire import Bot, SlackSecret, new_pool, retry_after
-from ecr_governor.app.errors import ChannelRefused, Undeliverable, Vanished
-from ecr_governor.core.conversation import Posted
+from ecr_governor.adapters.slack.wire import Bot, SlackSecret, is_address, new_pool, retry_after
+from ecr_governor.app.errors import ChannelRefused, Undeliverable, UploadRefused, Vanished
+from ecr_governor.core.conversation import Attachment, Posted
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,12 @@ _CONTENT = frozenset({"invalid_arguments", "invalid_blocks", "invalid_blocks_for
 _PERSON = frozenset({"user_not_in_channel"})
 _TOO_LATE = frozenset({"exchanged_trigger_id", "expired_trigger_id", "invalid_trigger_id"})
 _RATE = frozenset({"rate_limited", "ratelimited"})
+_PASSING = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable"})
+"""Slack's own trouble, which is gone when the call comes again."""
+_FILES = "files."
+_FORM = frozenset({"files.getUploadURLExternal"})
+"""Methods of which Slack has not always taken JSON."""
+_SCOPE = "missing_scope"
 
 
 class SlackBot:
@@ -120,6 +127,34 @@ class SlackBot:
             # Archived, or the bot was put out: what stands there stays as it is.
             raise Vanished(str(refused)) from refused
 
+    def upload(self, file: Attachment, comment: str, channel: str, time_left: Callable[[], float]) -> None:
+        """Post a file with a comment. Raises UploadRefused if Slack takes messages but not this file, Undeliverable.
+
+        The file is sent to an address of its own, and shown to people by the last of three calls: what dies before that is not seen.
+        """
+        to = channel or self._bot().channel
+        if not to:
+            raise Undeliverable("neither the policy file (notifications.slack.channel) nor the secret names a channel")
+        given = self._call("files.getUploadURLExternal", {"filename": file.name, "length": len(file.body)}, time_left)
+        address, identity = str(given.get("upload_url", "")), str(given.get("file_id", ""))
+        if not is_address(address) or not identity:
+            raise self._failed("Slack named no address for a file")
+        self._put(address, file.body, time_left)
+        shown = {"files": [{"id": identity, "title": file.title}], "channel_id": to, "initial_comment": comment}
+        self._call("files.completeUploadExternal", shown, time_left)
+
+    def _put(self, address: str, body: bytes, time_left: Callable[[], float]) -> None:
+        self._look_at_breaker("", time_left)
+        try:
+            # The address is a secret for as long as it lasts; the token is not sent there.
+            answer = self._pool.request("POST", address, body=body, headers={"Content-Type": "application/octet-stream"})
+        except urllib3.exceptions.HTTPError as error:
+            raise self._failed(f"Slack's store of files could not be reached: {type(error).__name__}") from None
+        if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004
+            raise self._failed(f"Slack's store of files answered {answer.status}")
+        if answer.status != 200:  # noqa: PLR2004
+            raise self._upload_refused(f"Slack's store of files answered {answer.status}")
+
     def whisper(self, message: Mapping[str, Any], channel: str, person: str, time_left: Callable[[], float]) -> None:
         """Show a message in a channel to one person alone; it is gone when Slack is loaded anew. Raises ChannelRefused, Undeliverable."""
         if not channel:
@@ -151,7 +186,7 @@ class SlackBot:
                 raise Undeliverable(str(again), only_this_one=True) from again
 
     def _call(self, method: str, payload: Mapping[str, Any], time_left: Callable[[], float]) -> Mapping[str, Any]:
-        body = json.dumps(payload, ensure_ascii=False).encode()
+        body = urlencode(payload).encode() if method in _FORM else json.dumps(payload, ensure_ascii=False).encode()
         fresh_token = False
         for _ in range(ATTEMPTS):
             self._look_at_breaker(payload.get("channel", ""), time_left)
@@ -170,8 +205,12 @@ class SlackBot:
                 if not fresh_token and self._bot() != bot:
                     fresh_token = True
                     continue
+                if error == _SCOPE and method.startswith(_FILES):
+                    raise self._upload_refused(f"the bot's token has not the scope {str(document.get('needed', 'files:write'))[:80]}")
                 self._refused(f"{method}: {error or status}")
                 raise self._opened(PAUSE_AFTER_REFUSED_TOKEN, f"Slack refuses the token: {error or status}")
+            if error and error not in _PASSING and method.startswith(_FILES):
+                raise self._upload_refused(f"{method}: {error[:80]}")
             if error in _CONTENT:
                 raise _ContentRefused(f"Slack refuses the message: {error}")
             if error in _TOO_LATE | _PERSON:
@@ -188,7 +227,8 @@ class SlackBot:
         raise Undeliverable("Slack kept refusing for the rate of calls", PAUSE_AFTER_RATE)
 
     def _send(self, bot: Bot, method: str, body: bytes) -> tuple[int, Mapping[str, str], Mapping[str, Any]]:
-        headers = {"Content-Type": "application/json; charset=utf-8", "Authorization": f"Bearer {bot.token}"}
+        kind = "application/x-www-form-urlencoded" if method in _FORM else "application/json; charset=utf-8"
+        headers = {"Content-Type": kind, "Authorization": f"Bearer {bot.token}"}
         try:
             answer = self._pool.request("POST", bot.api + method, body=body, headers=headers)
         except (urllib3.exceptions.HTTPError, UnicodeError) as error:
@@ -216,6 +256,10 @@ class SlackBot:
             raise Undeliverable(f"Slack is left alone for another {left:.0f} s: {self._open_because}", left)
         if time_left() < MARGIN:
             raise Undeliverable("there is no time left for another call")
+
+    def _upload_refused(self, why: str) -> UploadRefused:
+        self._refused(why)
+        return UploadRefused(why)
 
     def _failed(self, why: str) -> Undeliverable:
         self._failures += 1

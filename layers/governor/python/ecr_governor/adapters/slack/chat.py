@@ -6,7 +6,7 @@ from typing import Any
 from ecr_governor.adapters.slack.bot import SlackBot
 from ecr_governor.adapters.slack.webhook import SlackWebhook
 from ecr_governor.adapters.slack.wire import Bot, SlackSecret
-from ecr_governor.core.conversation import Posted
+from ecr_governor.core.conversation import Attachment, Posted
 
 
 class SlackChat:
@@ -39,6 +39,10 @@ class SlackChat:
             return self._bot.post(message, channel, thread, self._time_left)
         self._webhook.post(message)
         return None
+
+    def attach(self, file: Attachment, comment: str, channel: str = "") -> None:
+        """Post a file with a comment. Raises UploadRefused, Undeliverable."""
+        self._bot.upload(file, comment, channel, self._time_left)
 
     def whisper(self, message: Mapping[str, Any], channel: str, person: str) -> None:
         """Show a message in a channel to one person alone. Raises ChannelRefused, Undeliverable."""

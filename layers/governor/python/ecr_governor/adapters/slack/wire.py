@@ -60,21 +60,22 @@ def new_pool() -> urllib3.PoolManager:
 
 def _parse(secret: str) -> Webhook | Bot | None:
     if not secret.startswith("{"):
-        return Webhook(secret) if _is_address(secret) else None
+        return Webhook(secret) if is_address(secret) else None
     try:
         document = json.loads(secret)
     except ValueError:
         return None
     values: dict[str, Any] = {key: document.get(key, "") for key in ("bot_token", "webhook_url", "channel", "signing_secret")}
     api = document.get("api_url", API)
-    if not all(isinstance(value, str) for value in (*values.values(), api)) or not _is_address(api):
+    if not all(isinstance(value, str) for value in (*values.values(), api)) or not is_address(api):
         return None
     if values["bot_token"]:
         return Bot(values["bot_token"], values["channel"], api.rstrip("/") + "/", values["signing_secret"])
-    return Webhook(values["webhook_url"]) if _is_address(values["webhook_url"]) else None
+    return Webhook(values["webhook_url"]) if is_address(values["webhook_url"]) else None
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether something may be sent there."""
     return text.startswith(("https://", LOOPBACK))
 
 

@@ -36,7 +36,7 @@ from ecr_governor.core.documents.names import ROOT, is_template_prefix
 from ecr_governor.core.documents.problem import KEY, DocumentProblem, suggestion
 from ecr_governor.core.origin import Origin
 from ecr_governor.core.policy.naming import Convention, ConventionInvalid, Segment, parts_of
-from ecr_governor.core.policy.notifications import Notifications
+from ecr_governor.core.policy.notifications import Notifications, ReportBy
 from ecr_governor.core.policy.patterns import Glob, Matcher, glob_matches
 from ecr_governor.core.policy.presets import Preset
 from ecr_governor.core.policy.retirement import Retirement, RetirementTerms
@@ -599,12 +599,14 @@ class Policy(Strict):
         # What a preset says is in the rest: a file that writes it out is the same policy.
         whole = self.model_copy(update={"namespaces": self._effective})
         content = whole.model_dump(mode="json", by_alias=True, exclude={"preset"})
-        # No policy from before there were templates, rules of a namespace, or a button for the report, becomes another one.
+        # No policy from before there were templates, rules of a namespace, or ways to the report, becomes another one.
         if not any(content["templates"].values()):
             del content["templates"]
-        buttons = content["notifications"]["slack"]["buttons"]
-        if buttons["open_report"] is None:
-            del buttons["open_report"]
+        slack = content["notifications"]["slack"]
+        if slack["buttons"]["open_report"] is None:
+            del slack["buttons"]["open_report"]
+        if slack["report"] == ReportBy.LINK:
+            del slack["report"]
         for settings in content["namespaces"].values():
             if not settings["rules"]:
                 del settings["rules"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Final
 
 import re2
@@ -99,6 +100,13 @@ class Route(Queue):
         return self.actor is None or any(glob_matches(self.actor, actor) for actor in actors)
 
 
+class ReportBy(StrEnum):
+    """How a report reaches people in Slack: by a link to it, or as a file."""
+
+    LINK = "link"
+    UPLOAD = "upload"
+
+
 class Buttons(Strict):
     """Who may press what in Slack, and for how long it holds. Nobody approves who is not named."""
 
@@ -127,6 +135,7 @@ class SlackNotifications(Strict):
     routes: tuple[Route, ...] = ()
     unowned: Queue | None = None
     buttons: Buttons = Field(default_factory=Buttons)
+    report: ReportBy = ReportBy.LINK
 
     @property
     def tag_keys(self) -> frozenset[str]:

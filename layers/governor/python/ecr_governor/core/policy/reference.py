@@ -112,6 +112,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "only the caps withhold, which takes two of them. Left out: nobody, and neither is offered",
         "notifications.slack.buttons.open_report": "Ids of the users who may open the report, all of which they then see; left out: anybody; "
         "`[]`: nobody, and the button is not offered",
+        "notifications.slack.report": "How the [scheduled report](reports.md#on-schedule) gets there: `link`, or as a file by `upload`, for which "
+        "the bot's token needs the scope `files:write`",
         "notifications.slack.min_severity": "Violations below it are not announced. They are findings all the same",
     }
 )

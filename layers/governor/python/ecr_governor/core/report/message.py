@@ -17,6 +17,7 @@ LATEST: Final = "reports/latest.html"
 """Where the latest report is, in the bucket."""
 HEADER_LIMIT: Final = 150
 SECTION_LIMIT: Final = 3000
+COMMENT_LIMIT: Final = 4000
 LINK_LIMIT: Final = 2500
 """Characters of a link that a section has room for; a longer one is left out."""
 SHOWN: Final = 5
@@ -44,16 +45,46 @@ class Kept:
     hours: int = 0
 
 
+def name_of(report: Report, kind: Kind) -> str:
+    """Name the file of a report's page."""
+    return f"ecr-governor-{kind.value}-{report.made_at.astimezone(UTC):%Y-%m-%d}.html"
+
+
+def title_of(report: Report, kind: Kind) -> str:
+    """Give the title of a report's page."""
+    return f"{kind.value.capitalize()} report, {day(report.made_at)}"
+
+
+def comment(report: Report, kind: Kind, kept: Kept) -> str:
+    """Tell of a report in the text that comes with its file, of which Slack lets one have neither blocks nor a fallback."""
+    headline, _, rest = report.verdict.partition(": ")
+    numbers = "\n".join(f"*{label}* {value}" for label, value in _numbers(report))
+    parts = [
+        f":bar_chart: *{kind.value.capitalize()} report: {plain(headline)}*",
+        plain(f"{rest[:1].upper()}{rest[1:]}", COMMENT_LIMIT // 4),
+        numbers,
+        f"Later, where the file is gone: {_command(kept)}\n{_context(report)}",
+    ]
+    room = COMMENT_LIMIT - sum(len(part) + 2 for part in parts)
+    # A line is shown whole or not at all: half of a code span would take in what follows.
+    lines = _next(report, kind).split("\n")
+    while lines and sum(len(line) + 1 for line in lines) > room:
+        lines.pop()
+    parts.insert(3, "\n".join(lines) if len(lines) > 1 else "")
+    return "\n\n".join(part for part in parts if part)
+
+
 def worth_telling(report: Report, kind: Kind) -> bool:
     """Whether people should hear of it: every week of the whole, on a day only if something changed or goes soon."""
     news = report.opened or report.resolved or not report.method.complete or report.method.policy_problem
     return kind is Kind.WEEKLY or bool(news or _soon(report, kind))
 
 
-def message(report: Report, kind: Kind, kept: Kept, buttons: Buttons | None = None) -> dict[str, Any]:
+def message(report: Report, kind: Kind, kept: Kept, buttons: Buttons | None = None, refused: str = "") -> dict[str, Any]:
     """Tell of a report. Foreign text is text: it never mentions anybody and never becomes a link.
 
-    With `buttons` a button asks for a link, where one in the message would have ended long before anybody reads it.
+    With `buttons` a button asks for a link, where one in the message would have ended long before anybody reads it. `refused` is why
+    Slack did not take the page as a file, where it should have.
     """
     button = of_report(buttons)
     headline, _, rest = report.verdict.partition(": ")
@@ -65,6 +96,7 @@ def message(report: Report, kind: Kind, kept: Kept, buttons: Buttons | None = No
         *_section(_next(report, kind)),
         *_section(f"Read it by the button, or: {_command(kept)}" if button else _where(kept)),
         *button,
+        *_section(f":warning: The page is not attached: {plain(refused, 300)}" if refused else ""),
         {"type": "context", "elements": [_text(_context(report))]},
     ]
     return {"text": plain(f"{kind.value.capitalize()} report. {report.verdict}"), "blocks": blocks}
