@@ -33,6 +33,7 @@ SCOPES = {
     "chat.update": "chat:write",
     "files.getUploadURLExternal": "files:write",
     "files.completeUploadExternal": "files:write",
+    "usergroups.users.list": "usergroups:read",
 }
 """What a method asks of the token."""
 MAIN = "C0LOCAL0001"
@@ -86,7 +87,7 @@ class _Refusal(Exception):
 class Slack:
     """One workspace with one app. `url` is the page; `webhook_url` is where messages are posted, `api_url` where its bot calls.
 
-    With an `interaction.request_url` the page's buttons can be pressed. `scopes` are what the token may.
+    With an `interaction.request_url` the page's buttons can be pressed. `scopes` are what the token may, `user_groups` who is in which.
     """
 
     def __init__(self, port: int = 0, *, channel: str = "container-registry", app_name: str = "ECR Governor", topic: str = "") -> None:
@@ -96,6 +97,7 @@ class Slack:
         self.scopes = set(SCOPES.values())
         self.interaction = Interaction()
         self.files = Files()
+        self.user_groups = {"S0LOCAL0001": ["U0LOCAL0002", "U0LOCAL0003"]}
         self.messages: list[dict[str, Any]] = []
         self.whispers: list[dict[str, Any]] = []
         self.refused: list[Refused] = []
@@ -113,6 +115,7 @@ class Slack:
             "files.getUploadURLExternal": lambda arguments: self._or_refused(self.files.announce(arguments, self.url)),
             "files.completeUploadExternal": self._complete_upload,
             "views.open": self._open,
+            "usergroups.users.list": self._users_of_group,
         }
 
     def start(self) -> None:
@@ -381,6 +384,12 @@ class Slack:
         if isinstance(answer, str):
             raise _Refusal(answer)
         return answer
+
+    def _users_of_group(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        group = str(arguments.get("usergroup", ""))
+        if group not in self.user_groups:
+            raise _Refusal("no_such_subteam")
+        return {"users": list(self.user_groups[group])}
 
     def _open(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         answer = self.interaction.open(arguments)

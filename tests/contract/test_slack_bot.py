@@ -1,4 +1,4 @@
-"""The bot on the Slack of this machine, which refuses what Slack refuses: files, and what one person alone is told."""
+"""The bot on the Slack of this machine, which refuses what Slack refuses: files, groups, and what one person alone is told."""
 
 import json
 import urllib.error
@@ -38,9 +38,14 @@ def slack() -> Iterator[Slack]:
 
 
 @pytest.fixture
-def chat(slack: Slack) -> SlackChat:
+def bot(slack: Slack) -> SlackBot:
+    return SlackBot(SlackSecret(Secrets(slack.secret), "slack"))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def chat(slack: Slack, bot: SlackBot) -> SlackChat:
     secret = SlackSecret(Secrets(slack.secret), "slack")  # type: ignore[arg-type]
-    return SlackChat(secret, SlackWebhook(secret), SlackBot(secret), lambda: 60.0)
+    return SlackChat(secret, SlackWebhook(secret), bot, lambda: 60.0)
 
 
 def get(address: str) -> Any:
@@ -90,6 +95,15 @@ def test_an_address_takes_one_file_of_the_length_that_was_said(slack: Slack, cha
     assert sent.body == PAGE.body
     assert slack.files.announce({"filename": "x", "length": 0}, slack.url) == "missing_argument"
     assert slack.files.finish({"files": [{"id": sent.id}]}) == "file_not_found"
+
+
+def test_a_group_is_its_members_and_without_the_scope_it_is_not_known(slack: Slack, bot: SlackBot) -> None:
+    assert bot.members("S0LOCAL0001", lambda: 60.0) == {"U0LOCAL0002", "U0LOCAL0003"}
+    with pytest.raises(Undeliverable, match="no_such_subteam"):
+        bot.members("S0NOBODY001", lambda: 60.0)
+    slack.scopes.discard("usergroups:read")
+    with pytest.raises(Undeliverable, match="has not the scope usergroups:read"):
+        bot.members("S0LOCAL0001", lambda: 60.0)
 
 
 def test_one_person_is_told_and_who_is_not_there_is_not(slack: Slack, chat: SlackChat) -> None:

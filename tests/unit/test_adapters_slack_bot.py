@@ -18,10 +18,12 @@ from ecr_governor.adapters.slack.bot import (
     SlackBot,
 )
 from ecr_governor.adapters.slack.chat import SlackChat
+from ecr_governor.adapters.slack.groups import KEPT_FOR, KeptGroups, SlackGroups
 from ecr_governor.adapters.slack.webhook import SlackWebhook
 from ecr_governor.adapters.slack.wire import SlackSecret
 from ecr_governor.app.errors import ChannelRefused, Undeliverable, UploadRefused, Vanished
 from ecr_governor.core.conversation import Attachment, Posted
+from ecr_governor.core.press import Members
 
 TOKEN = "xoxb-verysecret"
 SECRET = json.dumps({"bot_token": TOKEN, "channel": "C0DEFAULT0"})
@@ -414,3 +416,42 @@ def test_a_file_waits_as_long_as_slack_asks() -> None:
     world = World(no("ratelimited", 429, {"Retry-After": "2"}), given(), Answer(200, b"OK"), ok())
     world.chat.attach(PAGE, "the comment", "")
     assert world.slept == [2.0]
+
+
+# --- user groups ----------------------------------------------------------------------------------------------------------------------
+
+
+def groups(world: World) -> SlackGroups:
+    return SlackGroups(KeptGroups(world.bot, lambda: world.now), lambda: world.time_left)
+
+
+def test_who_is_in_a_group_is_read_and_believed_for_a_few_minutes() -> None:
+    world = World(ok(users=["U1", "U2"]), ok(users=["U2"]))
+    kept = groups(world)
+    assert kept.members("S0TEAM0001") == kept.members("S0TEAM0001") == Members(frozenset({"U1", "U2"}))
+    ((url, body, _),) = world.requests
+    assert (url, body) == ("https://slack.com/api/usergroups.users.list", b"usergroup=S0TEAM0001")
+    world.now += KEPT_FOR
+    assert kept.members("S0TEAM0001") == Members(frozenset({"U2"}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "why", "alarm"),
+    [
+        (
+            Answer(200, json.dumps({"ok": False, "error": "missing_scope", "needed": "usergroups:read"}).encode()),
+            "the bot's token has not the scope usergroups:read",
+            True,
+        ),
+        (no("no_such_subteam"), "usergroups.users.list: no_such_subteam", True),
+        (no("internal_error"), "Slack answered 200 internal_error", False),
+        (ok(), "Slack did not say who is in a user group", False),
+    ],
+)
+def test_a_group_that_cannot_be_read_has_nobody_and_is_read_again(answer: Answer, why: str, alarm: bool) -> None:
+    world = World(answer, ok(users=["U1"]), ok())
+    kept = groups(world)
+    assert kept.members("S0TEAM0001") == Members(unreadable=why)
+    assert world.refused == ([why] if alarm else [])
+    assert kept.members("S0TEAM0001") == Members(frozenset({"U1"}))
+    assert world.chat.post(MESSAGE, "C0TEAM0001") == POSTED

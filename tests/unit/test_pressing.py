@@ -24,6 +24,7 @@ from ecr_governor.core.press import (
     KEPT_EXEMPTIONS,
     PRESS,
     Action,
+    Members,
     Press,
     Result,
     Subject,
@@ -55,6 +56,7 @@ from tests.fakes import (
 from tests.slack_limits import check_slack_limits, second_opinion, texts
 
 ALICE, BOB, CAROL = "U0ALICE0001", "U0BOB000001", "U0CAROL0001"
+GROUP = "S0APPROVERS"
 NAME = "paymets/api"
 MAIN = "C0MAIN00001"
 BUTTONS = f"\nnotifications: {{slack: {{channel: {MAIN}, buttons: {{approve: [{BOB}, {CAROL}], keep_days: 30}}}}}}\n"
@@ -113,6 +115,19 @@ class _Reports:
         return f"https://reports.example/{key}?ends={hours}&signature=x"
 
 
+@dataclass
+class _Groups:
+    """User groups; `trouble` is why nobody can read them. `asked` are those that somebody wanted to know of."""
+
+    people: dict[str, frozenset[str]] = field(default_factory=dict)
+    trouble: str = ""
+    asked: list[str] = field(default_factory=list)
+
+    def members(self, group: str) -> Members:
+        self.asked.append(group)
+        return Members(unreadable=self.trouble) if self.trouble else Members(self.people.get(group, frozenset()))
+
+
 class World:
     """One repository that breaks rules, its message in Slack, and the people in the channel."""
 
@@ -122,6 +137,7 @@ class World:
         self.bot, self.conversations = FakeBot(answered=True), InMemoryConversations()
         self.asked, self.approvals = Asked(), InMemoryApprovals()
         self.openings, self.reports, self.link_hours = InMemoryOpenings(), _Reports(), 12
+        self.groups = _Groups({GROUP: frozenset({BOB, CAROL})})
         self.plan: Approval | None = None
         self.now, self.number = T0, 0
         self.look()
@@ -142,6 +158,7 @@ class World:
             self.openings,
             self.reports,
             self.bot,
+            self.groups,
             self.link_hours,
         )
 
@@ -785,3 +802,104 @@ def test_who_may_open_it_is_said_by_the_policy(named: str, button: bool) -> None
 
 def block_actions(blocks: Any) -> list[str]:
     return [each["action_id"] for block in blocks for each in block["elements"]]
+
+
+# --- user groups ----------------------------------------------------------------------------------------------------------------------
+
+OF_GROUP = BUTTONS.replace(f"[{BOB}, {CAROL}]", f"[{GROUP}]")
+
+
+def test_who_is_in_a_group_that_is_named_may_and_who_is_not_may_not() -> None:
+    world = World(AUDIT + BUTTONS.replace("keep_days: 30", f"keep: [{GROUP}, {ALICE}]"), MARKED)
+    press = world.press(world.buttons()["keep"], "U0NOBODY001")
+    assert world.take(press) is Result.FORBIDDEN
+    assert world.entries[-1]["words"] == "who may is named in the policy file, under notifications.slack.buttons.keep"
+    assert world.take(world.press(world.buttons()["keep"], BOB)) is Result.DONE
+    assert world.asked.releases[0][1] == f"slack:{BOB} ({BOB.lower()})"
+
+
+def test_nobody_is_asked_of_groups_where_anybody_may_or_who_presses_is_named() -> None:
+    world = World(AUDIT + BUTTONS.replace("keep_days: 30", f"keep: [{GROUP}, {ALICE}]"), MARKED)
+    world.take(world.press(world.buttons()["keep"], ALICE))
+    world.take(world.press(world.buttons()["claim"], "U0NOBODY001"))
+    assert world.groups.asked == []
+
+
+def test_where_a_group_cannot_be_read_nobody_of_it_may_and_the_answer_says_why() -> None:
+    world = World(AUDIT + BUTTONS.replace("keep_days: 30", f"keep: [{GROUP}]"), MARKED)
+    world.groups.trouble = "the bot's token has not the scope usergroups:read"
+    assert world.take(world.press(world.buttons()["keep"], BOB)) is Result.FORBIDDEN
+    world.tell()
+    said = json.dumps(world.bot.shown[0].replies, ensure_ascii=False)
+    assert f"whether they may is not known, since who is in {GROUP} could not be read: {world.groups.trouble}" in said
+    assert world.asked.releases == []
+
+
+def test_a_press_that_was_decided_waits_for_the_group_before_others_are_asked() -> None:
+    world = World(AUDIT + BUTTONS.replace("keep_days: 30", f"keep: [{GROUP}]"), MARKED)
+    press = world.press(world.buttons()["keep"], BOB)
+    world.asked.trouble = Throttled("sqs:SendMessage")
+    with pytest.raises(Throttled):
+        world.take(press)
+    world.groups.trouble = "Slack answered 503"
+    with pytest.raises(Undeliverable):
+        world.take(press)
+    world.groups.trouble = ""
+    assert world.take(press) is None
+    assert len(world.asked.releases) == 1
+    assert len(world.entries) == 1
+
+
+def of_group() -> tuple[World, Any]:
+    world, _ = waiting()
+    world.policies.policy = a_policy(AUDIT + OF_GROUP)
+    (block,) = to_approve({"count": 2, "approves": list_identity(STEPS)}, world.policies.policy.notifications.slack.buttons)
+    return world, block["elements"][0]
+
+
+def test_two_people_of_one_group_lift_the_caps_and_one_person_twice_does_not() -> None:
+    world, button = of_group()
+    assert world.take(world.press(button, ALICE)) is Result.FORBIDDEN
+    assert world.take(world.press(button, BOB)) is Result.WAITS
+    assert world.take(world.press(button, BOB)) is Result.ALREADY
+    assert world.take(world.press(button, CAROL)) is Result.DONE
+    assert len(world.asked.approved) == 1
+
+
+def test_who_has_left_the_group_has_not_approved() -> None:
+    world, button = of_group()
+    world.take(world.press(button, BOB))
+    world.groups.people[GROUP] = frozenset({CAROL, ALICE})
+    assert world.take(world.press(button, CAROL)) is Result.WAITS
+    assert world.take(world.press(button, ALICE)) is Result.DONE
+    assert BOB not in world.asked.approved[0].by
+
+
+def test_nobodys_word_is_forgotten_while_a_group_cannot_be_read() -> None:
+    world, button = of_group()
+    world.policies.policy = a_policy(AUDIT + BUTTONS.replace(f"[{BOB}, {CAROL}]", f"[{GROUP}, {ALICE}]"))
+    world.take(world.press(button, BOB))
+    world.groups.trouble = "Slack answered 503"
+    assert world.take(world.press(button, ALICE)) is Result.FORBIDDEN
+    assert "whether all may who approved it is not known" in world.approvals.bodies[-1]["words"]
+    world.groups.trouble = ""
+    assert world.take(world.press(button, ALICE)) is Result.DONE
+
+
+def test_who_asks_for_an_exemption_does_not_confirm_it_by_a_group_either() -> None:
+    world = World(AUDIT + OF_GROUP)
+    world.take(asks(world, BOB))
+    world.tell()
+    confirm = world.buttons(world.bot.shown[0].replies[-1])["confirm"]
+    assert world.take(world.press(confirm, BOB)) is Result.FORBIDDEN
+    assert world.entries[-1]["words"] == "who asks for an exemption does not confirm it"
+    assert world.take(world.press(confirm, CAROL)) is Result.DONE
+
+
+def test_a_report_is_opened_by_who_is_in_the_group() -> None:
+    world = World(AUDIT + BUTTONS.replace("keep_days: 30", f"open_report: [{GROUP}]"))
+    assert take(of_report(BOB), world.services, T0) is Result.DONE
+    world.bot.whispers.clear()
+    world.groups.trouble = "Slack answered 503"
+    assert take(replace(of_report(CAROL), id="another"), world.services, T0) is Result.FORBIDDEN
+    assert "could not be read: Slack answered 503" in whispered(world)

@@ -56,6 +56,9 @@ def test_only_tags_that_a_route_looks_at_are_kept() -> None:
         ("{routes: [{owner: x}]}", "the route leads nowhere"),
         ("{routes: [{owner: x, mention: '<!channel>'}]}", "is no id of a Slack user or user group"),
         ("{routes: [{owner: x, mention: here}]}", "is no id of a Slack user or user group"),
+        ("{buttons: {approve: [alice]}}", "'alice' is no id of a Slack user or user group"),
+        ("{buttons: {open_report: [C0123456789]}}", "'C0123456789' is no id of a Slack user or user group"),
+        ("{report: mail}", "link"),
         ("{routes: [{namespace: Payments, channel: C0123456789}]}", "is neither ROOT nor a prefix"),
         ("{unowned: {channels: C0123456789}}", "channels"),
     ],
@@ -64,3 +67,18 @@ def test_what_leads_nowhere_is_a_problem(slack: str, problem: str) -> None:
     with pytest.raises(PolicyInvalid) as invalid:
         load(f"version: 1\nnotifications: {{slack: {slack}}}\n", "policy.yaml")
     assert problem in str(invalid.value)
+
+
+@pytest.mark.parametrize(
+    ("approve", "lifts"), [("[]", False), ("[U0123456789]", False), ("[U0123456789, U0223456789]", True), ("[S0123456789]", True)]
+)
+def test_two_people_may_lift_the_caps_where_two_are_named_or_a_group(approve: str, lifts: bool) -> None:
+    buttons = a_policy(f"notifications: {{slack: {{buttons: {{approve: {approve}}}}}}}").notifications.slack.buttons
+    assert buttons.lifts_caps is lifts
+
+
+def test_what_the_file_leaves_out_of_the_report_makes_it_no_other_policy() -> None:
+    said = a_policy("notifications: {slack: {report: link, buttons: {open_report: null}}}")
+    assert said.hash == a_policy("mode: audit").hash
+    others = [a_policy(f"notifications: {{slack: {each}}}").hash for each in ("{report: upload}", "{buttons: {open_report: []}}")]
+    assert len({said.hash, *others}) == 3

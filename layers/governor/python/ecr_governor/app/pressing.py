@@ -5,7 +5,7 @@ approved steps of `retire`: each does it with its own rights, as if a command or
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -18,13 +18,18 @@ from ecr_governor.core.press import (
     PRESS,
     Action,
     Answer,
+    Groups,
+    Members,
     Press,
     Result,
     answer,
     entry_body,
+    groups_to_ask,
+    is_among,
     kept_until,
     mark_of,
     may,
+    unreadable,
     with_press,
 )
 from ecr_governor.core.record import RepositoryRecord, append
@@ -107,6 +112,13 @@ class Aside(Protocol):
         """Show a message in a channel to one person alone. Raises Undeliverable."""
 
 
+class UserGroups(Protocol):
+    """Who is in a user group of Slack."""
+
+    def members(self, group: str) -> Members:
+        """Read who is in a group, as it was some minutes ago at most; why not, if that cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What it takes to answer. `last_plan` gives the steps of the last run's plan, approved by nobody.
@@ -125,6 +137,7 @@ class Services:
     openings: OpeningBook
     reports: Reports
     aside: Aside
+    groups: UserGroups
     link_hours: int
 
 
@@ -151,8 +164,12 @@ def _take(press: Press, services: Services, now: datetime) -> Result | None:
     if record is None:
         logger.warning("pressed for what the ledger does not know", extra={"repository": name, "by": press.by})
         return None
-    found = answer(press, record, buttons, now)
+    groups = _groups(press.action, buttons, {press.by}, services)
+    found = answer(press, record, buttons, groups, now)
     if press.id in record.presses:
+        if found.result is Result.FORBIDDEN and (why := unreadable(groups)):
+            # It was decided before: whoever is to be asked may still not have been.
+            raise Undeliverable(why)
         # It comes again: what is asked of others may not have been asked yet.
         _ask_others(press, record, found, services, now)
         return None
@@ -192,8 +209,13 @@ def _approve(press: Press, services: Services, now: datetime) -> Result | None:
             services.approve(_approved(plan, known), press)
         return None
     buttons = policy.notifications.slack.buttons
-    approvers = _so_far(known, press.subject.state, buttons, now)
-    found = _answer(press, may(press, buttons), plan, approvers, now)
+    groups = _groups(Action.APPROVE, buttons, {press.by, *known.names}, services)
+    approvers = _so_far(known, press.subject.state, buttons, groups, now)
+    forbidden = may(press, buttons, groups)
+    if not forbidden and len(approvers.names) < len(known.names) and (why := unreadable(groups)):
+        # Nobody's word is forgotten because Slack does not answer.
+        forbidden = f"whether all may who approved it is not known, since {why}"
+    found = _answer(press, forbidden, plan, approvers, now)
     if found.result in {Result.DONE, Result.WAITS}:
         approvers = replace(approvers, people={**approvers.names, press.by: press.person}, presses=(*approvers.presses, press.id))
     else:
@@ -205,11 +227,16 @@ def _approve(press: Press, services: Services, now: datetime) -> Result | None:
     return found.result
 
 
-def _so_far(known: Approvers, approves: str, buttons: Buttons, now: datetime) -> Approvers:
+def _so_far(known: Approvers, approves: str, buttons: Buttons, groups: Groups, now: datetime) -> Approvers:
     """Who has approved this list: a word is good for a day, and only of who may still give it."""
     if known.approves != approves or known.since is None or now - known.since > GOOD_FOR:
         return Approvers(approves, since=now, version=known.version)
-    return replace(known, people={by: name for by, name in known.names.items() if by in buttons.approve})
+    return replace(known, people={by: name for by, name in known.names.items() if is_among(by, buttons.approve, groups)})
+
+
+def _groups(action: Action, buttons: Buttons, people: Collection[str], services: Services) -> Groups:
+    """Read who is in the user groups that decide whether these people may do this."""
+    return {group: services.groups.members(group) for group in groups_to_ask(action, buttons, people)}
 
 
 def _answer(press: Press, forbidden: str, plan: Approval | None, approvers: Approvers, now: datetime) -> Answer:
@@ -235,7 +262,8 @@ def _open_report(press: Press, services: Services, now: datetime) -> Result | No
     A link that were in the message would have ended with the credentials that signed it, long before the message is read.
     """
     policy, made_at = services.policies.current(now).policy, services.reports.made_at(LATEST)
-    if why := may(press, policy.notifications.slack.buttons):
+    buttons = policy.notifications.slack.buttons
+    if why := may(press, buttons, _groups(press.action, buttons, {press.by}, services)):
         found = Answer(Result.FORBIDDEN, why)
     elif made_at is None:
         found = Answer(Result.UNFIT, "none has been made yet")

@@ -15,6 +15,7 @@ from ecr_governor.adapters.plan_file import approval_as_data, plan_from
 from ecr_governor.adapters.queues import DeadLetters, Releases
 from ecr_governor.adapters.report_store import S3ReportStore
 from ecr_governor.adapters.runs import S3RunStore
+from ecr_governor.adapters.slack.groups import KeptGroups, SlackGroups
 from ecr_governor.adapters.slack.incoming import press_of
 from ecr_governor.app.errors import GovernorError, Rejected
 from ecr_governor.app.pressing import Services, take
@@ -22,7 +23,7 @@ from ecr_governor.app.retirement.runs import PLAN, REVERSIBLE
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ledger, looks, now, policies, sqs
 from ecr_governor.bootstrap.report_store import report_store
-from ecr_governor.bootstrap.slack import chat
+from ecr_governor.bootstrap.slack import chat, ways
 from ecr_governor.core.press import Press
 from ecr_governor.core.retirement.approval import Approval
 from ecr_governor.core.retirement.state import Stage
@@ -72,6 +73,7 @@ def _services(time_left: Callable[[], float]) -> Services:
         openings=_openings(),
         reports=_reports(),
         aside=chat(settings.slack_secret, time_left),
+        groups=SlackGroups(_groups(), time_left),
         link_hours=settings.link_hours,
     )
 
@@ -84,6 +86,11 @@ def _approvals() -> DynamoDbApprovals:
 @cache
 def _openings() -> DynamoDbOpenings:
     return DynamoDbOpenings(client("dynamodb"), _settings().ledger_table)
+
+
+@cache
+def _groups() -> KeptGroups:
+    return KeptGroups(ways(_settings().slack_secret)[2])
 
 
 @cache

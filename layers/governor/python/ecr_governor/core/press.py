@@ -6,7 +6,7 @@ changes nothing, and the answer says so.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -15,7 +15,7 @@ from typing import Any, Final
 from ecr_governor.core.documents.names import is_repository_name
 from ecr_governor.core.granted import Granted
 from ecr_governor.core.policy.model import MIN_REASON
-from ecr_governor.core.policy.notifications import Buttons
+from ecr_governor.core.policy.notifications import Buttons, People, is_group
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.state import Retirement
 from ecr_governor.core.rules import RULES, unused
@@ -99,6 +99,19 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """Who is in a user group; or why that is not known."""
+
+    people: frozenset[str] = frozenset()
+    unreadable: str = ""
+
+
+Groups = Mapping[str, Members]
+"""User groups, by their ids."""
+NO_GROUPS: Final[Groups] = {}
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a press comes to. `words` follow the person's name, `changes` are the record's. `proposal` is the exemption that it asks for."""
 
@@ -166,27 +179,53 @@ def rules_at_stake(record: RepositoryRecord) -> tuple[str, ...]:
     return tuple(sorted(rules))
 
 
-def may(press: Press, buttons: Buttons) -> str:
-    """Why a person may not press this; "" if he may."""
-    if not buttons.enabled:
-        return "the policy file has switched the buttons off"
-    named = {
+def named(action: Action, buttons: Buttons) -> People | None:
+    """Who may do this, by the policy file; None for anybody."""
+    return {
         Action.KEEP: buttons.keep,
         Action.CLAIM: buttons.claim,
         Action.EXEMPT: buttons.exempt,
         Action.CONFIRM: buttons.approve,
         Action.APPROVE: buttons.approve,
         Action.OPEN_REPORT: buttons.open_report,
-    }[press.action]
-    if named is None or press.by in named:
+    }[action]
+
+
+def groups_to_ask(action: Action, buttons: Buttons, people: Iterable[str]) -> tuple[str, ...]:
+    """The user groups that decide whether these people may do this: none where all of them are named themselves."""
+    those = named(action, buttons)
+    if those is None or not buttons.enabled or set(people) <= set(those):
+        return ()
+    return tuple(each for each in those if is_group(each))
+
+
+def is_among(by: str, those: People, groups: Groups) -> bool:
+    """Whether a person is named, or is in a group that is. A group that could not be read has nobody in it."""
+    return by in those or any(by in groups[each].people for each in those if each in groups)
+
+
+def unreadable(groups: Groups) -> str:
+    """Why it is not known who is in one of these groups; "" where all were read."""
+    why = (f"who is in {group} could not be read: {members.unreadable}" for group, members in groups.items() if members.unreadable)
+    return next(why, "")
+
+
+def may(press: Press, buttons: Buttons, groups: Groups = NO_GROUPS) -> str:
+    """Why a person may not press this; "" if he may. `groups` are those that decide it."""
+    if not buttons.enabled:
+        return "the policy file has switched the buttons off"
+    those = named(press.action, buttons)
+    if those is None or is_among(press.by, those, groups):
         return ""
+    if why := unreadable(groups):
+        return f"whether they may is not known, since {why}"
     key = "approve" if press.action in {Action.CONFIRM, Action.APPROVE} else press.action.value
     return f"who may is named in the policy file, under notifications.slack.buttons.{key}"
 
 
-def answer(press: Press, record: RepositoryRecord, buttons: Buttons, now: datetime) -> Answer:
-    """Decide what a press on a repository comes to. The same press, record and time give the same answer."""
-    if why := may(press, buttons):
+def answer(press: Press, record: RepositoryRecord, buttons: Buttons, groups: Groups, now: datetime) -> Answer:
+    """Decide what a press on a repository comes to. The same press, record, groups and time give the same answer."""
+    if why := may(press, buttons, groups):
         return Answer(Result.FORBIDDEN, why)
     if record.gone_at is not None:
         return Answer(Result.STALE, "the repository is not there any more")

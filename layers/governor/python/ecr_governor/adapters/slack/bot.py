@@ -80,7 +80,9 @@ _RATE = frozenset({"rate_limited", "ratelimited"})
 _PASSING = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable"})
 """Slack's own trouble, which is gone when the call comes again."""
 _FILES = "files."
-_FORM = frozenset({"files.getUploadURLExternal"})
+_OPTIONAL = (_FILES, "usergroups.")
+"""Methods that it takes a scope of its own for, and that messages go on without."""
+_FORM = frozenset({"files.getUploadURLExternal", "usergroups.users.list"})
 """Methods of which Slack has not always taken JSON."""
 _SCOPE = "missing_scope"
 
@@ -153,7 +155,7 @@ class SlackBot:
         if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004
             raise self._failed(f"Slack's store of files answered {answer.status}")
         if answer.status != 200:  # noqa: PLR2004
-            raise self._upload_refused(f"Slack's store of files answered {answer.status}")
+            raise self._not_done(_FILES, f"Slack's store of files answered {answer.status}")
 
     def whisper(self, message: Mapping[str, Any], channel: str, person: str, time_left: Callable[[], float]) -> None:
         """Show a message in a channel to one person alone; it is gone when Slack is loaded anew. Raises ChannelRefused, Undeliverable."""
@@ -161,6 +163,13 @@ class SlackBot:
             raise Undeliverable("nobody can be told anything in no channel", only_this_one=True)
         to = {"channel": channel, "user": person, "unfurl_links": False, "unfurl_media": False}
         self._say("chat.postEphemeral", to, message, time_left)
+
+    def members(self, group: str, time_left: Callable[[], float]) -> frozenset[str]:
+        """Read who is in a user group, by their ids. Raises Undeliverable."""
+        users = self._call("usergroups.users.list", {"usergroup": group}, time_left).get("users")
+        if not isinstance(users, list):
+            raise self._failed("Slack did not say who is in a user group")
+        return frozenset(str(user) for user in users)
 
     def open(self, trigger: str, form: Mapping[str, Any], time_left: Callable[[], float]) -> None:
         """Show a form to whoever has just pressed a button, which `trigger` tells Slack. Raises Undeliverable."""
@@ -205,12 +214,12 @@ class SlackBot:
                 if not fresh_token and self._bot() != bot:
                     fresh_token = True
                     continue
-                if error == _SCOPE and method.startswith(_FILES):
-                    raise self._upload_refused(f"the bot's token has not the scope {str(document.get('needed', 'files:write'))[:80]}")
+                if error == _SCOPE and method.startswith(_OPTIONAL):
+                    raise self._not_done(method, f"the bot's token has not the scope {str(document.get('needed', 'that it takes'))[:80]}")
                 self._refused(f"{method}: {error or status}")
                 raise self._opened(PAUSE_AFTER_REFUSED_TOKEN, f"Slack refuses the token: {error or status}")
-            if error and error not in _PASSING and method.startswith(_FILES):
-                raise self._upload_refused(f"{method}: {error[:80]}")
+            if error and error not in _PASSING and method.startswith(_OPTIONAL):
+                raise self._not_done(method, f"{method}: {error[:80]}")
             if error in _CONTENT:
                 raise _ContentRefused(f"Slack refuses the message: {error}")
             if error in _TOO_LATE | _PERSON:
@@ -257,9 +266,9 @@ class SlackBot:
         if time_left() < MARGIN:
             raise Undeliverable("there is no time left for another call")
 
-    def _upload_refused(self, why: str) -> UploadRefused:
+    def _not_done(self, method: str, why: str) -> Undeliverable:
         self._refused(why)
-        return UploadRefused(why)
+        return UploadRefused(why) if method.startswith(_FILES) else Undeliverable(why, only_this_one=True)
 
     def _failed(self, why: str) -> Undeliverable:
         self._failures += 1

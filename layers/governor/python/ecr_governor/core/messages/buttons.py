@@ -62,7 +62,7 @@ def to_confirm(name: str, record: RepositoryRecord | None, body: Mapping[str, An
 
 def to_approve(question: Mapping[str, Any], buttons: Buttons | None) -> list[dict[str, Any]]:
     """Give the button by which a list is approved that only the caps withhold; none where there are not two people who may."""
-    if not (buttons and buttons.enabled and len(buttons.approve) >= APPROVERS and question.get("approves")):
+    if not (buttons and buttons.lifts_caps and question.get("approves")):
         return []
     steps = counted(question["count"], "step")
     words = f"Exactly these {steps} are taken, with all other safeguards, as soon as a second person has approved them."

@@ -16,7 +16,6 @@ from ecr_governor.core.severity import Severity
 
 MAX_TAG_KEY: Final = 128
 _CHANNEL: Final = re2.compile(r"[CG][A-Z0-9]{8,20}")
-_PERSON: Final = re2.compile(r"[UW][A-Z0-9]{6,20}")
 _MENTION: Final = re2.compile(r"[UWS][A-Z0-9]{6,20}")
 
 
@@ -32,12 +31,6 @@ def _mention(text: str) -> str:
     return text
 
 
-def _person(text: str) -> str:
-    if not (text.isascii() and _PERSON.fullmatch(text)):
-        raise fault(f"{text!r} is no id of a Slack user", "copy it from the profile in Slack, for example U0123456789")
-    return text
-
-
 def _namespace(text: str) -> str:
     if not is_template_prefix(text):
         raise fault(f"{text!r} is neither ROOT nor a prefix of ECR repository names", "write whole path parts in lower case")
@@ -46,7 +39,13 @@ def _namespace(text: str) -> str:
 
 Channel = Annotated[StrictStr, AfterValidator(_channel)]
 Mention = Annotated[StrictStr, AfterValidator(_mention)]
-People = tuple[Annotated[StrictStr, AfterValidator(_person)], ...]
+People = tuple[Mention, ...]
+"""Ids of users, and of user groups, whose members are meant."""
+
+
+def is_group(identity: str) -> bool:
+    """Whether an id is that of a user group."""
+    return identity.startswith("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +117,11 @@ class Buttons(Strict):
     exempt: People | None = None
     approve: People = ()
     open_report: People | None = None
+
+    @property
+    def lifts_caps(self) -> bool:
+        """Whether two people may approve, as far as the file tells: how many are in a user group it does not say."""
+        return self.enabled and (len(self.approve) > 1 or any(is_group(each) for each in self.approve))
 
     @property
     def opens_report(self) -> bool:

@@ -101,16 +101,16 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "notifications.slack.unowned": "Where repositories go whose owner is not known and that no route takes",
         "notifications.slack.unowned.channel": "The id of their channel; without it the channel above",
         "notifications.slack.unowned.mention": "The id of a user or a user group who is mentioned there",
-        "notifications.slack.buttons": "Who may press what, where the stack has `SlackButtons`",
+        "notifications.slack.buttons": "Who may press what, where the stack has `SlackButtons`. A user group stands for its members",
         "notifications.slack.buttons.enabled": "Whether there are buttons at all. With `false` a button that still stands somewhere does nothing",
         "notifications.slack.buttons.keep_days": "How long *Keep* lets a repository alone",
         "notifications.slack.buttons.exempt_days": "How long an exemption that is asked for in Slack may last",
-        "notifications.slack.buttons.keep": "Ids of the users who may keep what is retiring; left out: anybody",
-        "notifications.slack.buttons.claim": "Ids of the users who may say that a repository without an owner is theirs; left out: anybody",
-        "notifications.slack.buttons.exempt": "Ids of the users who may ask for an exemption; left out: anybody",
-        "notifications.slack.buttons.approve": "Ids of the users who may confirm an exemption that somebody else asked for, and approve what "
+        "notifications.slack.buttons.keep": "Who may keep what is retiring, by the ids of users and user groups; left out: anybody",
+        "notifications.slack.buttons.claim": "Who may say that a repository without an owner is theirs; left out: anybody",
+        "notifications.slack.buttons.exempt": "Who may ask for an exemption; left out: anybody",
+        "notifications.slack.buttons.approve": "Who may confirm an exemption that somebody else asked for, and approve what "
         "only the caps withhold, which takes two of them. Left out: nobody, and neither is offered",
-        "notifications.slack.buttons.open_report": "Ids of the users who may open the report, all of which they then see; left out: anybody; "
+        "notifications.slack.buttons.open_report": "Who may open the report, all of which they then see; left out: anybody; "
         "`[]`: nobody, and the button is not offered",
         "notifications.slack.report": "How the [scheduled report](reports.md#on-schedule) gets there: `link`, or as a file by `upload`, for which "
         "the bot's token needs the scope `files:write`",
@@ -142,7 +142,10 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "namespaces.<prefix>.retirement.misnamed_after_days": "1 to 3,650 or `null`",
         "namespaces.<prefix>.retirement.quarantine_days": "0, or 2 to 3,650",
         "owner_tag": "tag key",
-        **{f"notifications.slack.buttons.{key}": "list of Slack user ids" for key in ("keep", "claim", "exempt", "approve", "open_report")},
+        **{
+            f"notifications.slack.buttons.{key}": "list of ids of Slack users and user groups"
+            for key in ("keep", "claim", "exempt", "approve", "open_report")
+        },
         "namespaces.<prefix>.rules": "[rule id](rules.md) → mode, or mapping",
         "rules": "[rule id](rules.md) → mode, or mapping",
         "exemptions[].match": "glob",
