@@ -79,20 +79,24 @@ class Findings:
     """What was found, in the comparison's words."""
 
     def __init__(self) -> None:
-        self.by_rule: dict[str, list[str]] = {rule: [] for rule in rules.RULES}
+        # As bytes, which take a third less memory: these lists are the comparison's, not the product's.
+        self.by_rule: dict[str, list[bytes]] = {rule: [] for rule in rules.RULES}
 
     def add(self, name: str, found: Iterable[tuple[str, str]]) -> None:
         """Take down a repository's violations: rule and reason each."""
+        written = name.encode()
         for rule, reason in found:
             for theirs in _of_repository_policy(reason) if rule == REPOSITORY_POLICY else WORDS.get(rule, ()):
-                self.by_rule[theirs].append(name)
+                self.by_rule[theirs].append(written)
 
     def write(self, path: Path) -> None:
         """Write them, each rule's in the order of names."""
         with path.open("w") as file:
             for number, (rule, names) in enumerate(self.by_rule.items()):
                 names.sort()
-                file.write(f"{', ' if number else '{'}{json.dumps(rule)}: {json.dumps(names)}")
+                file.write(f"{', ' if number else '{'}{json.dumps(rule)}: [")
+                file.writelines(f"{', ' if place else ''}{json.dumps(name.decode())}" for place, name in enumerate(names))
+                file.write("]")
             file.write("}")
 
 
