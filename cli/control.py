@@ -70,7 +70,15 @@ def settle(timeout: float) -> Exit:
     """Wait until everything is idle; print the counts."""
     counts = ask("settle", {"timeout": timeout}, timeout + 30)
     _print(counts)
-    return Exit.CLEAN if counts.get("idle", True) else Exit.INCOMPLETE
+    if counts.get("idle", True):
+        return Exit.CLEAN
+    busy = ", ".join(counts.get("busy", ()))
+    raise Trouble(
+        f"it is not idle after {timeout:g} seconds",
+        f"still busy: {busy}" if busy else "nobody is busy just now: it became idle too late, or something comes again and again",
+        f"wait longer: --timeout {2 * timeout:g}; what fails again and again is in the logs: GET /_local/logs on the AWS endpoint",
+        Exit.INCOMPLETE,
+    )
 
 
 def advance(span: str) -> None:

@@ -69,6 +69,8 @@ def running(
         # What a person enters in the app's settings, under Interactivity.
         aws.slack.interaction.request_url = outputs.get("SlackRequestUrl", "")
         aws.slack.interaction.patience = PATIENCE
+        # A policy of one's own names channels that nobody has made here.
+        aws.slack.welcoming = True
         if policy is not None:
             upload_policy(aws, policy)
         yield aws

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class Activity:
@@ -20,23 +21,32 @@ class Activity:
         self._lock = threading.Lock()
         self.running = 0
         self.begun = 0
+        self._by: Counter[str] = Counter()
 
-    def begin(self) -> None:
-        """Count one more piece of work."""
+    def begin(self, by: str) -> None:
+        """Count one more piece of work, and by whom."""
         with self._lock:
             self.running += 1
             self.begun += 1
+            self._by[by] += 1
 
-    def end(self) -> None:
+    def end(self, by: str) -> None:
         """Count it as done; what it caused must have been begun before."""
         with self._lock:
             self.running -= 1
+            self._by[by] -= 1
+
+    @property
+    def busy(self) -> Sequence[str]:
+        """Who has work under way, by name."""
+        with self._lock:
+            return sorted(name for name, count in self._by.items() if count > 0)
 
     @contextmanager
-    def work(self) -> Iterator[None]:
+    def work(self, by: str) -> Iterator[None]:
         """Count the body as one piece of work."""
-        self.begin()
+        self.begin(by)
         try:
             yield
         finally:
-            self.end()
+            self.end(by)

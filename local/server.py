@@ -317,6 +317,15 @@ class EmbeddedAws:
             return False
         return self.activity.running == 0 and self.activity.begun == before
 
+    def _busy(self) -> list[str]:
+        """Say who has work under way, and before whom something waits."""
+        waiting = {
+            source.name: f"{source.name} ({count} in {source.config.source_arn.split(':', 5)[-1].partition('/stream/')[0]})"
+            for source in (self.stack.sources if self.stack else [])
+            if (count := source.pending())
+        }
+        return sorted({*waiting.values(), *(name for name in self.activity.busy if name not in waiting)})
+
     def _counters(self) -> dict[str, Any]:
         counts = self.bus.counts
         return {
@@ -342,7 +351,13 @@ class EmbeddedAws:
                 difference[key] = {name: count - before.get(key, {}).get(name, 0) for name, count in value.items()}
             else:
                 difference[key] = value - before.get(key, 0)
-        return {"idle": idle, **difference, "dlq": self._dead_letters(), "duration": round(time.monotonic() - begun, 3)}
+        return {
+            "idle": idle,
+            "busy": [] if idle else self._busy(),
+            **difference,
+            "dlq": self._dead_letters(),
+            "duration": round(time.monotonic() - begun, 3),
+        }
 
     def _dead_letters(self) -> dict[str, int]:
         queues = store.all_queues(self.account, self.region)

@@ -77,7 +77,7 @@ class Scheduler:
     def fire_due(self, now: datetime) -> int:
         """Fire each schedule that is due, once, however often it would have been; say how many were."""
         fired = 0
-        with self._lock, self._activity.work():
+        with self._lock, self._activity.work("the schedules"):
             due = [(moment, schedule) for schedule in self.schedules.values() if (moment := schedule.next_due()) and moment <= now]
             for moment, schedule in sorted(due, key=lambda pair: (pair[0], pair[1].name)):
                 schedule.last = max(moment, now)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from local.activity import Activity
 
 HISTORY = 10_000
+BUSY = "the event bus"
+"""Whose work a delivery is."""
 SERVICE = "events.amazonaws.com"
 PERMISSION = "NO_PERMISSIONS"
 MISSING = "RESOURCE_NOT_FOUND"
@@ -252,7 +254,7 @@ class Bus:
         rule.matched += 1
         self.counts.by_rule[rule.name] += 1
         for target in rule.targets.values():
-            self._activity.begin()
+            self._activity.begin(BUSY)
             self._deliveries.put(Delivery(rule, target, event))
 
     def put_events(self, entries: list[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -312,7 +314,7 @@ class Bus:
             if again:
                 threading.Timer(self._retry_delay, self._deliveries.put, [delivery]).start()
             else:
-                self._activity.end()
+                self._activity.end(BUSY)
 
     def _deliver(self, delivery: Delivery) -> bool:
         """Try once; True if it is to be tried again."""

@@ -76,7 +76,7 @@ class Lambdas:
     def invoke(self, name_or_arn: str, payload: Any) -> InvokeResult:
         """Invoke and wait; the payload is JSON bytes or anything that JSON can say."""
         function = self.get(name_or_arn)
-        with self._activity.work():
+        with self._activity.work(function.config.name):
             result = function.invoke(payload if isinstance(payload, bytes) else json.dumps(payload).encode())
             if result.logs:
                 self.on_logged(function.config)
@@ -85,7 +85,7 @@ class Lambdas:
     def invoke_async(self, name_or_arn: str, payload: Any) -> None:
         """Queue an event: it is retried on errors, then goes to the failure destination or the dead-letter queue."""
         function = self.get(name_or_arn)
-        self._activity.begin()
+        self._activity.begin(function.config.name)
         self._workers.submit(self._run_async, function, payload)
 
     def _run_async(self, function: Function, payload: Any) -> None:
@@ -99,7 +99,7 @@ class Lambdas:
                     break
             self._report(config, payload, result, attempt + 1)
         finally:
-            self._activity.end()
+            self._activity.end(function.config.name)
 
     def _report(self, config: FunctionConfig, payload: Any, result: InvokeResult, attempts: int) -> None:
         # docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html

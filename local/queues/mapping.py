@@ -65,6 +65,11 @@ class EventSource:
         self._forget = store.on_arrival(self._wake.set)
         self._thread = threading.Thread(target=self._run, name=f"poll-{config.function}", daemon=True)
 
+    @property
+    def name(self) -> str:
+        """The function's name, which may be given by its ARN."""
+        return self.config.function.rsplit(":", 1)[-1]
+
     def start(self) -> None:
         """Begin to read, unless the mapping is disabled."""
         if self.config.enabled:
@@ -85,7 +90,7 @@ class EventSource:
             self._wake.clear()
             progressed = False
             try:
-                with self._activity.work():
+                with self._activity.work(self.name):
                     progressed = self.read_once()
             except Exception:
                 if not self._stopping.is_set():

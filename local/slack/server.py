@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ SCOPES = {
     "usergroups.users.list": "usergroups:read",
 }
 """What a method asks of the token."""
+_CHANNEL_ID = re.compile("[CG][A-Z0-9]{8,20}")
 MAIN = "C0LOCAL0001"
 """The channel of the webhook."""
 DEFAULT_DELAY = 2.0
@@ -88,6 +90,7 @@ class Slack:
     """One workspace with one app. `url` is the page; `webhook_url` is where messages are posted, `api_url` where its bot calls.
 
     With an `interaction.request_url` the page's buttons can be pressed. `scopes` are what the token may, `user_groups` who is in which.
+    `welcoming`: a channel that nobody has made is made, with the bot in it, when the bot first posts to its id.
     """
 
     def __init__(self, port: int = 0, *, channel: str = "container-registry", app_name: str = "ECR Governor", topic: str = "") -> None:
@@ -97,6 +100,7 @@ class Slack:
         self.scopes = set(SCOPES.values())
         self.interaction = Interaction()
         self.files = Files()
+        self.welcoming = False
         self.user_groups = {"S0LOCAL0001": ["U0LOCAL0002", "U0LOCAL0003"]}
         self.messages: list[dict[str, Any]] = []
         self.whispers: list[dict[str, Any]] = []
@@ -364,7 +368,7 @@ class Slack:
     def _complete_upload(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         files = self._or_refused(self.files.finish(arguments))
         wanted = str(arguments.get("channel_id", ""))
-        if wanted and wanted not in self.channels:
+        if wanted and wanted not in self.channels and not self._welcomed(wanted):
             # By its id alone: a name is none.
             raise _Refusal("channel_not_found")
         if wanted and not self.channels[wanted].member:
@@ -402,7 +406,16 @@ class Slack:
         for channel in self.channels.values():
             if wanted in {channel.id, channel.name, f"#{channel.name}"}:
                 return channel
+        if self._welcomed(wanted):
+            return self.channels[wanted]
         raise _Refusal("channel_not_found")
+
+    def _welcomed(self, wanted: str) -> bool:
+        """Make the channel of this id if the workspace makes those that are asked for."""
+        if self.welcoming and _CHANNEL_ID.fullmatch(wanted):
+            self.channels[wanted] = Channel(wanted, wanted.lower())
+            return True
+        return False
 
     def _find(self, ts: str, channel: str | None = None, otherwise: str = "message_not_found") -> dict[str, Any]:
         for message in self.messages:

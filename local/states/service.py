@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from local.activity import Activity
     from local.lambdas.service import Lambdas
 
+BUSY = "the state machines"
+"""Whose work an execution is."""
 TIMED_OUT = "Sandbox.Timedout"
 
 
@@ -83,7 +85,7 @@ class States:
     def start(self, arn: str, text: str, name: str | None = None) -> Any:
         """Start an execution. Raises what the API answers with, and LookupError if there is no such state machine."""
         machine = self.backend.describe_state_machine(arn)
-        self._activity.begin()
+        self._activity.begin(BUSY)
         begun = False
         try:
             run, begun = self._engine.start(self.backend, machine, name, text, self._ended)
@@ -91,14 +93,14 @@ class States:
                 self._count("started")
         finally:
             if not begun:
-                self._activity.end()
+                self._activity.end(BUSY)
         return run
 
     def _ended(self, run: Any) -> None:
         outcome = {"SUCCEEDED": "succeeded", "ABORTED": "aborted"}.get(run.status, "failed")
         self._count(outcome)
         self._engine.forget_threads()
-        self._activity.end()
+        self._activity.end(BUSY)
 
     def _count(self, outcome: str) -> None:
         with self._counting:

@@ -43,3 +43,18 @@ def test_what_is_no_share_is_refused_with_an_example(asked: list[tuple[str, Any]
         control.lose(share, 0)
     assert caught.value.do == "for example: ecr-governor local lose 30%"
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("busy", "why"),
+    [
+        (["NotifyFunction (1 in table/ledger)"], "still busy: NotifyFunction (1 in table/ledger)"),
+        ([], "nobody is busy just now: it became idle too late, or something comes again and again"),
+    ],
+)
+def test_who_is_still_busy_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], busy: list[str], why: str) -> None:
+    monkeypatch.setattr(control, "ask", lambda *_: {"idle": False, "busy": busy})
+    with pytest.raises(Trouble, match="it is not idle after 5 seconds") as caught:
+        control.settle(5)
+    assert (caught.value.why, caught.value.exit_code) == (why, 3)
+    assert json.loads(capsys.readouterr().out) == {"idle": False, "busy": busy}
