@@ -28,7 +28,7 @@ from ecr_governor.core.evaluate import Evaluation, evaluate
 from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.origin import AutomaticCreation, Origin, Provenance, Push, Signal
 from ecr_governor.core.policy.model import Mode, Policy
-from ecr_governor.core.record import Change, Entry, RepositoryRecord, change_as_data
+from ecr_governor.core.record import RELEASE_ASKED, Change, Entry, RepositoryRecord, change_as_data
 from ecr_governor.core.remedy import (
     Outcome,
     OutcomeStatus,
@@ -38,11 +38,24 @@ from ecr_governor.core.remedy import (
 )
 from ecr_governor.core.repository import Fact, Repository, Unreadable
 from ecr_governor.core.verdict import Compliant, Undetermined, Violation
-from ecr_governor.events import NATIVE_ORIGIN, SIZE_LIMIT, Happening, parse
+from ecr_governor.events import API_CALL, NATIVE_ORIGIN, REFUSALS, SIZE_LIMIT, Happening, parse, parse_refusal
 
 WIDTH: Final = 80
 OF_IMAGES: Final = frozenset({"PutImage", "BatchDeleteImage", *NATIVE_ORIGIN})
 """Events that `image_events` takes first; it hands on what needs a look."""
+RELEASES: Final = "releases"
+REFUSED: Final = frozenset(
+    {
+        "BatchCheckLayerAvailability",
+        "BatchGetImage",
+        "CompleteLayerUpload",
+        "GetDownloadUrlForLayer",
+        "InitiateLayerUpload",
+        "PutImage",
+        "UploadLayerPart",
+    }
+)
+"""Calls whose refusal the function `releases` takes, as the template's rule has them."""
 _DECIDED: Final = "the inventory says so"
 _OUTWEIGHS: Final = 100
 """An inventory's origin was weighed when all was known of it; one event alone tells less."""
@@ -187,6 +200,8 @@ def replay(
 
     `pushed` are repositories whose first push came before, although the ledger does not know it.
     """
+    if asked := _of_releases(body, account, region):
+        return Replayed(asked, RELEASES, looked=False)
     happening = parse(body, account, region)
     if happening is None:
         return None
@@ -205,6 +220,15 @@ def replay(
     policy = policies.current(now).policy
     evaluation = evaluate(repository, judging(policy, written) if written else policy, now)
     return Replayed(happening, function, True, repository, evaluation, change)
+
+
+def _of_releases(body: str, account: str, region: str) -> Happening | None:
+    """Read an event that another function takes: a refused pull or push, or that somebody asks for a release. Raises Rejected."""
+    envelope = _envelope(body)
+    detail = envelope.get("detail")
+    refusal = isinstance(detail, dict) and detail.get("errorCode") in REFUSALS and detail.get("eventName") in REFUSED
+    asked = envelope.get("detail-type") == RELEASE_ASKED or (envelope.get("detail-type") == API_CALL and refusal)
+    return parse_refusal(body, account, region) if asked else None
 
 
 def run(deployment: Deployment, path: Path, output: str, inventory_path: Path | None, policy_path: Path | None) -> Exit:
@@ -241,6 +265,9 @@ def _text_of(path: Path) -> str:
         raise Trouble(
             f"{path} is no event", str(error), "give an event as EventBridge delivers it, for example events/put-image.json"
         ) from error
+    if len(text) <= SIZE_LIMIT and not _envelope(text):
+        why = f"it is no JSON object{' but empty' if not text.strip() else ''}"
+        raise Trouble(f"{path} is no event", why, "give an event as EventBridge delivers it, for example events/put-image.json")
     return text
 
 
@@ -261,7 +288,7 @@ def _on_inventory(body: str, inventory_path: Path, policy_path: Path | None) -> 
     ledger: Any = _Notebook(None, *(_record_of(line, policy) for line in lines))
     # Who pushed first an inventory does not tell; only what holds no image was surely not pushed to.
     pushed = frozenset(name for name, line in known.items() if line.repository.holds_image is not False)
-    happening = parse(body, account, region)
+    happening = _of_releases(body, account, region) or parse(body, account, region)
     registry = _OfInventory(known, happening.repository if happening else "")
     replayed = replay(body, account, region, registry, ledger, _OneFile(policy), _time_of(envelope), pushed=pushed)
     return replace(replayed, place="the inventory") if replayed else None
@@ -346,6 +373,8 @@ def _verdicts(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
 
 def _led_to(replayed: Replayed) -> str:
     """Say in a few words what comes of it."""
+    if replayed.function == RELEASES:
+        return "the repository is given back, if it is retiring and may be; replay does not play that"
     if not replayed.looked:
         return "the push is noted; nothing makes a look necessary"
     if replayed.repository is None:

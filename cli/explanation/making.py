@@ -172,7 +172,12 @@ def age_of(finding: Finding, now: datetime) -> str:
     """Say how old a finding is, by the ledger."""
     if finding.state is FindingState.RESOLVED and finding.resolved_at:
         return f"resolved on {finding.resolved_at:%Y-%m-%d}: {finding.resolution}"
-    return f"{finding.state.value} since {finding.opened_at:%Y-%m-%d %H:%M}, {days((now - finding.opened_at).days)}"
+    return f"{finding.state.value} since {finding.opened_at:%Y-%m-%d %H:%M}, {days(days_since(finding.opened_at, now))}"
+
+
+def days_since(at: datetime, now: datetime) -> int:
+    """Count whole days; none where this machine's clock is behind AWS's."""
+    return max(0, (now - at).days)
 
 
 def days(count: int) -> str:
@@ -185,7 +190,7 @@ def states(explanation: Explanation) -> Iterator[str]:
     given = explanation.given
     repository, foreseen = given.repository, given.foreseen
     if foreseen is None:
-        yield f"created {repository.created_at:%Y-%m-%d %H:%M}, {days((given.now - repository.created_at).days)} ago"
+        yield f"created {repository.created_at:%Y-%m-%d %H:%M}, {days(days_since(repository.created_at, given.now))} ago"
         return
     if foreseen.refused:
         yield f"there is no such repository, and ECR would refuse a push: {foreseen.refused}"

@@ -16,6 +16,8 @@ from ecr_governor.core.rules import RULES, auto_created, encryption, naming, req
 
 LISTED: Final = "ecr:DescribeRepositories"
 TAGS_SHOWN: Final = 10
+_TOLD_BY_PUSH: Final = frozenset({Fact.HOLDS_IMAGE, Fact.IMAGES, Fact.USAGE})
+"""Of what is not there yet: no template says these."""
 LATE: Final = "ECR tells a pull up to a day late"
 
 
@@ -91,7 +93,12 @@ def _fact(fact: Fact, given: Given) -> Seen:
     if fact is Fact.USAGE:
         noted = given.recorded.noted if given.recorded and given.exists else None
         note = f"{LATE}; an event tells of a push at {noted.at:%Y-%m-%d %H:%M}" if noted else LATE
-    return _read(given, fact.value.replace("_", " "), words, ACTION_OF[fact], note)
+    what = fact.value.replace("_", " ")
+    if given.foreseen and given.foreseen.template and fact in _TOLD_BY_PUSH:
+        return Seen(what, words, "the push, to come", None)
+    if given.foreseen and fact is Fact.CREATION_TEMPLATES:
+        return Seen(what, words, ACTION_OF[fact], given.now)
+    return _read(given, what, words, ACTION_OF[fact], note)
 
 
 def _read(given: Given, what: str, words: str, action: str, note: str = "") -> Seen:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rich.console import Console
@@ -142,7 +142,8 @@ def _as_of(seen: Seen, now: datetime) -> str:
 
 
 def _ago(at: datetime, now: datetime) -> str:
-    age = now - at
+    # This machine's clock may be behind AWS's.
+    age = max(now - at, timedelta(0))
     if age.days:
         return f"{days(age.days)} ago"
     hours, rest = divmod(int(age.total_seconds()), 3600)

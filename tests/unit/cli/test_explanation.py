@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cli.explanation.given import Given, Recorded
-from cli.explanation.making import SETTINGS, Explanation, RuleTold, explain
-from cli.explanation.telling import as_object, print_table
+from cli.explanation.making import SETTINGS, Explanation, RuleTold, age_of, explain
+from cli.explanation.telling import _ago, as_object, print_table
 from cli.explanation.twins import twins_of
 from cli.policy.cases import Happening
 from cli.policy.rehearsal import World, rehearse
@@ -231,6 +231,16 @@ def test_a_push_is_judged_by_what_its_template_would_give() -> None:
     assert explanation.incomplete_because == ()
 
 
+def test_what_no_template_says_is_told_by_the_push() -> None:
+    policy = POLICY.replace("    tag_mutability: IMM", "    auto_created: {allowed: [create_on_push], grace: 24h}\n    tag_mutability: IMM")
+    found = foresee("payments/new", (TEMPLATE,), ACCOUNT, REGION, NOW)
+    rule = told(explain(given(found.repository, policy, foreseen=found)), "auto-created")
+
+    sources = {each.what: (each.source, each.at) for each in rule.seen}
+    assert sources["holds image"] == ("the push, to come", None)
+    assert sources["creation templates"] == ("ecr:DescribeRepositoryCreationTemplates", NOW)
+
+
 @pytest.mark.parametrize(
     ("name", "templates", "refused"),
     [
@@ -413,6 +423,14 @@ def test_foreign_text_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "[31m[bold]x" in out
+
+
+def test_a_clock_that_is_behind_makes_nothing_younger_than_new(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(explain(given(a_repository(created_at=NOW + timedelta(minutes=3)))))
+
+    assert "created 2026-11-26 12:03, 0 days ago" in capsys.readouterr().out
+    assert age_of(replace(recorded().record.findings[0], opened_at=NOW + DAY / 2), NOW).endswith(", 0 days")  # type: ignore[union-attr]
+    assert _ago(NOW + timedelta(minutes=3), NOW) == "0 min ago"
 
 
 def test_programs_get_all_of_it() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.replay import _Notebook, replay
+from cli.replay import REFUSED, _Notebook, replay
 from ecr_governor.app.errors import Rejected
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.core.granted import Granted
@@ -201,8 +201,37 @@ def test_what_can_be_mended_is_said(
     assert (alone.code, "not known what to judge by" in alone.err) == (2, True)
     other = replace_region(inventory, tmp_path / "two.jsonl")
     assert "more than one registry" in on_inventory(capsys, monkeypatch, (other, policy), EVENTS / "put-image.json").err
+    for text in ("version: 1", "[]", "", "\x00"):
+        (tmp_path / "none.json").write_text(text)
+        none = on_inventory(capsys, monkeypatch, files, tmp_path / "none.json")
+        assert (none.code, none.out, none.err.count("\n"), "none.json is no event" in none.err) == (2, "", 3, True)
     rejected = on_inventory(capsys, monkeypatch, files, EVENTS / "forged-account.json")
     assert (rejected.code, "set aside for a person" in rejected.out) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("event", "first"),
+    [
+        ("release-asked", "Release Asked of payments/api by arn:aws:iam::123456789012:user/alice, 2026-11-26 09:00"),
+        ("refused-pull", "BatchGetImage of payments/api by alice, 2026-11-02 09:14"),
+        ("refused-pull-without-parameters", "BatchGetImage of payments/api by alice, 2026-11-02 09:14"),
+    ],
+)
+def test_what_another_function_takes_is_said_to_be_its(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], event: str, first: str
+) -> None:
+    ended = on_inventory(capsys, monkeypatch, files, EVENTS / f"{event}.json")
+    words = "the repository is given back, if it is retiring and may be; replay does not play that"
+    assert ended.code == 0
+    assert " ".join(ended.out.split()) == f"{first} releases: {words} Nothing was written."
+    data = json.loads(on_inventory(capsys, monkeypatch, files, EVENTS / f"{event}.json", "--output", "json").out)
+    assert (data["function"], data["leads_to"]) == ("releases", words)
+
+
+def test_the_refusals_that_releases_takes_are_those_of_its_rule() -> None:
+    template = (ROOT / "template.yaml").read_text()
+    rule = template[: template.index("errorCode: [AccessDenied, AccessDeniedException]")].rpartition("eventName:")[2]
+    assert {word for word in rule.split() if word != "-"} == REFUSED
 
 
 def replace_region(inventory: Path, into: Path) -> Path:
