@@ -102,15 +102,11 @@ def _policy_file(path: Path) -> Reading:
     try:
         return policy_files.reading(path, policy_files.OPTION)
     except PolicyInvalid as invalid:
-        raise _invalid(str(path), invalid, f"ecr-governor policy validate {path} tells more") from invalid
+        raise policy_files.refused(path, invalid) from invalid
 
 
 def _bundled() -> Reading:
     return read_policy(files("ecr_governor").joinpath(BUNDLED).read_text(encoding="utf-8"), BUNDLED)
-
-
-def _invalid(source: str, invalid: PolicyInvalid, do: str) -> Trouble:
-    return Trouble(f"{source} is no valid policy file", f"\n{invalid}", do)
 
 
 # --- the deployment -------------------------------------------------------------------------------------------------------------------
@@ -137,7 +133,8 @@ def _uploaded(data: bytes, source: str) -> Reading:
     try:
         return read_policy(read_text(data, source), source)
     except PolicyInvalid as invalid:
-        raise _invalid(source, invalid, "upload a valid one, or judge by another: --policy FILE") from invalid
+        lines = "".join(f"\n    {line}" for line in str(invalid).splitlines())
+        raise Trouble(f"{source} is no valid policy file", lines, "upload a valid one, or judge by another: --policy FILE") from invalid
 
 
 # --- the registry ---------------------------------------------------------------------------------------------------------------------

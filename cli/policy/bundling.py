@@ -52,8 +52,7 @@ def _bundled(file: Path) -> tuple[str, Reading, int, frozenset[Path]]:
         whole, count = _put_in(text, {at: document.value for at, document in left.items()})
         again = files.alone(whole, file)
     except PolicyInvalid as invalid:
-        do = f"mend these lines; ecr-governor policy validate {file} tells more"
-        raise Trouble(f"{file} is no valid policy file", f"\n{invalid}", do) from invalid
+        raise files.refused(file, invalid) from invalid
     if again.policy.hash != read.policy.hash:
         why = "the text would say something else: what is left to files is written in an unusual way"
         raise Trouble("no one file can be made here", why, f"put the documents into {file} by hand")

@@ -122,8 +122,7 @@ def _read(path: Path) -> tuple[str, Reading]:
         text = files.text_of(path, option=files.OPTION)
         return text, files.understood(text, path)
     except PolicyInvalid as invalid:
-        do = f"mend these lines; ecr-governor policy validate {path} tells more"
-        raise Trouble(f"{path} is no valid policy file", f"\n{invalid}", do) from invalid
+        raise files.refused(path, invalid) from invalid
 
 
 def _checked(text: str, path: Path, before: Policy, wanted: Sequence[Exemption]) -> Reading:

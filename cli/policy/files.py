@@ -19,9 +19,13 @@ def read(path: Path, option: str = "") -> Policy:
     try:
         return reading(path, option).policy
     except PolicyInvalid as invalid:
-        raise Trouble(
-            f"{path} is no valid policy file", f"\n{invalid}", "mend these lines; docs/policy.md says what each section takes"
-        ) from invalid
+        raise refused(path, invalid) from invalid
+
+
+def refused(path: Path, invalid: PolicyInvalid) -> Trouble:
+    """Tell by any command, in the same words, that a policy file is not valid: each problem on a line of its own."""
+    lines = "".join(f"\n    {line}" for line in str(invalid).splitlines())
+    return Trouble(f"{path} is no valid policy file", lines, f"ecr-governor policy validate {path} tells more")
 
 
 def reading(path: Path, option: str = "") -> Reading:

@@ -19,6 +19,8 @@ from ecr_governor.core.repository import NOT_FETCHED, Repository
 from ecr_governor.core.rules import naming
 from ecr_governor.core.verdict import Violation
 
+_NAMELESS = "(no name)"
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -64,7 +66,7 @@ def check(name: str, policy: Policy, now: datetime) -> Checked:
 
 
 def _text(checked: Sequence[Checked]) -> str:
-    return "".join(f"{'ok  ' if each.allowed else 'no  '}{tidy(each.name)}: {tidy(_told(each))}\n" for each in checked)
+    return "".join(f"{'ok  ' if each.allowed else 'no  '}{tidy(each.name) or _NAMELESS}: {tidy(_told(each))}\n" for each in checked)
 
 
 def _told(checked: Checked) -> str:

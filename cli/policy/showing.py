@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from cli.policy.files import reading
+from cli.policy.files import reading, refused
 from cli.trouble import Trouble, check_output
 from ecr_governor.core.documents.names import ROOT, is_repository_name
 from ecr_governor.core.documents.problem import Path as Place
@@ -50,7 +50,7 @@ def run(file: Path, output: str, name: str | None) -> None:
     try:
         read = reading(file)
     except PolicyInvalid as invalid:
-        raise Trouble(f"{file} is no valid policy file", f"\n{invalid}", f"ecr-governor policy validate {file} tells more") from invalid
+        raise refused(file, invalid) from invalid
     if name is not None and not is_repository_name(name):
         raise Trouble(f"{name!r} is no repository name", "ECR takes a-z, 0-9 and single . _ - / between them", "--name payments/api")
     values = list(expected(read, name, datetime.now(UTC)) if name is not None else effective(read))

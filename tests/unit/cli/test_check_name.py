@@ -28,6 +28,21 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     return lambda *arguments: run(capsys, monkeypatch, "check-name", *arguments)
 
 
+def test_an_invalid_policy_file_is_told_line_by_line_with_the_way_to_more(check: Command) -> None:
+    Path("policy.yaml").write_text("version: 1\nnamin: x\nmode: sometimes\n")
+    ended = check("payments/api")
+
+    first, why, *problems, do = ended.err.splitlines()
+    assert (ended.code, first, why) == (2, "error: policy.yaml is no valid policy file", "  why:")
+    assert len(problems) == 2
+    assert all(problem.startswith("    policy.yaml:") for problem in problems)
+    assert do == "  do:  ecr-governor policy validate policy.yaml tells more"
+
+
+def test_an_empty_name_is_seen(check: Command) -> None:
+    assert check("").out.startswith("no  (no name): is no repository name")
+
+
 def test_names_that_may_be_pushed_to(check: Command) -> None:
     ended = check("payments/api", "docker-hub/library/nginx_x", "search/old_index")
 
