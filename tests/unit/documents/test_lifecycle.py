@@ -1,6 +1,7 @@
 """ECR's lifecycle policy language: what is valid, what is the same, and what is at least as strong."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -424,3 +425,68 @@ def test_no_content_does_anything_but_pass_or_be_explained(content: Any) -> None
     problems_of(content)
     problems_of({"rules": [content]})
     problems_of({"rules": [{"rulePriority": 1, "selection": content, "action": content}]})
+
+
+NOTHING: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "tagPatternList": (
+        rule(2, **tagged("a*")),
+        ["rules[1].selection.tagPatternList: must be a list of at least one text"],
+    ),
+    "tagPrefixList": (
+        rule(2, tagStatus="tagged", tagPrefixList=["a"]),
+        ["rules[1].selection.tagPrefixList: must be a list of at least one text"],
+    ),
+    "storageClass": (rule(2), ["rules[1].selection.storageClass: storageClass has no value"]),
+    "countUnit": (
+        rule(2, countType="imageCountMoreThan"),
+        ["rules[1].selection.countUnit: imageCountMoreThan counts images and takes no countUnit"],
+    ),
+    "tagStatus": (rule(2), ["rules[1].selection.tagStatus: tagStatus has no value"]),
+}
+
+
+@pytest.mark.parametrize("key", NOTHING)
+def test_a_key_without_a_value_is_a_problem_alone_and_beside_another(key: str) -> None:
+    content, expected = NOTHING[key]
+    content = {**content, "selection": {**content["selection"], key: None}}
+
+    for first, also in (
+        (rule(1, **tagged("b*")), []),
+        (rule(1, countNumber=0), ["rules[0].selection.countNumber: must be a whole number above 0"]),
+    ):
+        assert list(map(str, problems_of(document(first, content)))) == [*also, *expected]
+
+
+@pytest.mark.parametrize("key", ["tagPatternList", "tagPrefixList"])
+def test_what_takes_no_tags_takes_no_empty_key_for_them_either(key: str) -> None:
+    content = rule(tagStatus="any")
+    content["selection"][key] = None
+
+    assert list(map(str, problems_of(document(content)))) == [f"rules[0].selection.{key}: any takes no {key}"]
+
+
+def test_to_expire_has_no_target_not_even_an_empty_one() -> None:
+    content = rule()
+    content["action"]["targetStorageClass"] = None
+
+    assert list(map(str, problems_of(document(content)))) == ["rules[0].action.targetStorageClass: expire has no target"]
+
+
+FAULTS = st.sampled_from([None, 0, -1, True, "", "x", [], [None], {}, {"x": 1}, 1.5, "archive", "any", "days"])
+PLACES = st.sampled_from([
+    ("rulePriority",), ("description",), ("selection",), ("action",), ("action", "type"), ("action", "targetStorageClass"),
+    *(("selection", key) for key in ("tagStatus", "tagPatternList", "tagPrefixList", "storageClass", "countType", "countUnit", "countNumber")),
+])  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), PLACES, FAULTS), min_size=1, max_size=3))
+def test_no_faults_of_two_rules_do_anything_but_pass_or_be_explained(faults: list[tuple[int, tuple[str, ...], Any]]) -> None:
+    rules = [rule(1, **tagged("a*")), rule(2, tagStatus="any", countType="imageCountMoreThan")]
+    for index, (*above, key), value in faults:
+        holder = rules[index]
+        for step in above:
+            holder = holder[step]
+        if isinstance(holder, dict):
+            holder[key] = value
+    with suppress(LifecycleInvalid):
+        parse(document(*rules))

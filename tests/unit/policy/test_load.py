@@ -507,10 +507,60 @@ retirement: {stop: 1, window: {days: [], from_hour: 5, until_hour: 3}, sources: 
             ["namespaces.ROOT.unused.after", "namespaces.ROOT.encryption.type"],
         ),
         ("namespaces: {ROOT: {retirement: {quarantine_days: x, then: delete}}}", ["namespaces.ROOT.retirement.quarantine_days"]),
+        (
+            "notifications: {slack: {routes: [{channel: C0123456789, tags: {team: 5}}]}}",
+            ["notifications.slack.routes[0].tags.team"],
+        ),
+        ("notifications: {slack: {routes: [{channel: C0123456789, tags: {'': x}}]}}", ["notifications.slack.routes[0].tags."]),
+        (
+            "exemptions: [&e {match: a, rules: '*', reason: moves with the cluster, owner: me, expires: never}, *e]",
+            ["exemptions[0].expires", "exemptions[1].expires"],
+        ),
     ],
 )
 def test_a_fault_is_not_told_again_by_what_it_leaves_out(body: str, told: list[str]) -> None:
     assert [problem.split(": ")[1] for problem in problems(f"version: 1\n{body}")] == told
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "told"),
+    [
+        (
+            "a: {unused: {afterr: 90d}, retirement: {quarantine_days: 1, foo: 2}}",
+            ["a.unused.after", "a.unused.afterr", "a.retirement.quarantine_days", "a.retirement.foo"],
+        ),
+        (
+            "a: {tag_mutability: {except: ['bad!'], foo: 1, mod: X}}, b: {tag_mutability: {mode: IMMUTABLE, except: [x], foo: 1}}",
+            [
+                "a.tag_mutability.mode",
+                "a.tag_mutability.except[0]",
+                "a.tag_mutability.foo",
+                "a.tag_mutability.mod",
+                "b.tag_mutability.except",
+                "b.tag_mutability.foo",
+            ],
+        ),
+    ],
+)
+def test_several_faults_of_one_part_do_not_hide_those_of_the_parts_around_it(namespaces: str, told: list[str]) -> None:
+    places = [problem.split(": ")[1].removeprefix("namespaces.") for problem in problems(f"version: 1\nnamespaces: {{{namespaces}}}")]
+
+    assert sorted(places) == sorted(told)
+
+
+def test_a_rule_whose_key_has_no_value_is_refused_beside_another_faulty_one() -> None:
+    text = """\
+version: 1
+namespaces:
+  ROOT:
+    lifecycle_policy:
+      rules:
+        - {rulePriority: 1, selection: {tagStatus: untagged, countType: imageCountMoreThan, countNumber: 0}, action: {type: expire}}
+        - rulePriority: 2
+          selection: {tagStatus: any, tagPatternList: null, countType: imageCountMoreThan, countNumber: 5}
+          action: {type: expire}
+"""
+    assert [problem.split(":")[0] for problem in problems(text)] == ["6", "8"]
 
 
 @pytest.mark.parametrize("setting", ["lifecycle_policy", "repository_policy"])
@@ -591,3 +641,61 @@ KEYS = st.sampled_from([
 @given(st.dictionaries(KEYS, ANY_VALUE, max_size=4))
 def test_no_content_of_a_section_does_anything_but_load_or_explain(sections: dict[str, object]) -> None:
     assert all(problem.line == 1 and problem.what and problem.do for problem in told(json.dumps({"version": 1, **sections})))
+
+
+SOUND: dict[str, object] = {
+    "version": 1,
+    "naming": {"convention": "{team}/{path...}", "segments": {"team": ["a"]}},
+    "namespaces": {
+        name: {
+            "lifecycle_policy": {
+                "rules": [
+                    {
+                        "rulePriority": 1,
+                        "selection": {"tagStatus": "tagged", "tagPatternList": ["v*"], "countType": "imageCountMoreThan", "countNumber": 9},
+                        "action": {"type": "expire"},
+                    },
+                    {
+                        "rulePriority": 2,
+                        "selection": {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 9},
+                        "action": {"type": "expire"},
+                    },
+                ]
+            },
+            "repository_policy": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {"Sid": "a", "Effect": "Allow", "Principal": {"AWS": ["123456789012"]}, "Action": ["ecr:GetRepositoryPolicy"]}
+                ],
+            },
+            "tag_mutability": {"mode": "IMMUTABLE_WITH_EXCLUSION", "except": ["latest"]},
+            "required_tags": {"owner": {"regex": "[a-z]+", "set": "{team}"}},
+            "retirement": {"quarantine_days": 7, "then": "delete"},
+            "rules": {"naming": {"mode": "audit"}},
+        }
+        for name in ("ROOT", "a")
+    },
+    "exemptions": [{"match": "a/*", "rules": ["naming"], "reason": "moves with the cluster", "owner": "me", "expires": "2027-01-31"}],
+    "notifications": {"slack": {"routes": [{"channel": "C0123456789", "tags": {"team": "x"}}]}},
+}
+FAULTS = st.sampled_from([None, 0, True, "", "x", "any", [], [None], {}, {"x": 1}, {"file": "a.json"}, 1.5])
+
+
+def paths_of(content: object, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    below = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    return [*([at] if at else []), *(path for key, value in below for path in paths_of(value, (*at, key)))]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.sampled_from(paths_of(SOUND)), FAULTS, st.booleans()), min_size=2, max_size=3))
+def test_no_faults_of_a_sound_file_do_anything_but_load_or_explain(faults: list[tuple[tuple[str | int, ...], object, bool]]) -> None:
+    content = json.loads(json.dumps(SOUND))
+    for (*above, key), value, beside in faults:
+        holder: object = content
+        for step in above:
+            holder = holder[step] if (isinstance(holder, dict) and step in holder) or (isinstance(holder, list) and holder) else None
+        if isinstance(holder, dict):
+            holder["other" if beside else key] = value
+        elif isinstance(holder, list):
+            holder[:] = [value]
+    assert all(problem.what and problem.do for problem in told(json.dumps(content)))

@@ -291,7 +291,7 @@ def _action_problems(action: Mapping[str, Any], at: Path) -> Iterator[DocumentPr
     target = action.get("targetStorageClass")
     if action.get("type") == Action.TRANSITION and target != StorageClass.ARCHIVE:
         yield DocumentProblem((*at, "targetStorageClass"), "transition must say where to", "write targetStorageClass: archive")
-    if action.get("type") == Action.EXPIRE and target is not None:
+    if action.get("type") == Action.EXPIRE and "targetStorageClass" in action:
         yield DocumentProblem((*at, "targetStorageClass"), "expire has no target", "remove targetStorageClass")
 
 
@@ -312,19 +312,22 @@ def _choice_problems(content: Mapping[str, Any], key: str, choices: type[StrEnum
     value = content.get(key)
     known = [str(choice) for choice in choices]
     if value is None:
-        yield DocumentProblem((*at, key), f"{key} is missing", f"write one of {', '.join(known)}")
+        what = f"{key} has no value" if key in content else f"{key} is missing"
+        yield DocumentProblem((*at, key), what, f"write one of {', '.join(known)}")
     elif value not in known:
         yield DocumentProblem((*at, key), f"{value!r} is no {key}", suggestion(str(value), known))
 
 
 def _tag_list_problems(selection: Mapping[str, Any], at: Path) -> Iterator[DocumentProblem]:
-    given = [key for key in ("tagPatternList", "tagPrefixList") if selection.get(key) is not None]
+    # A key without a value is there all the same: what is sound here is read by its keys.
+    given = [key for key in ("tagPatternList", "tagPrefixList") if key in selection]
     status = selection.get("tagStatus")
     if status == TagStatus.TAGGED and len(given) != 1:
         yield DocumentProblem(at, "tagged needs either tagPatternList or tagPrefixList", "for example tagPatternList: ['*']")
     if status in (TagStatus.UNTAGGED, TagStatus.ANY):
         for key in given:
             yield DocumentProblem((*at, key), f"{status} takes no {key}", "remove it, or write tagStatus: tagged")
+        given = [key for key in given if selection[key] is not None]
     for key in given:
         entries = selection[key]
         if not isinstance(entries, list) or not entries:
@@ -345,9 +348,9 @@ def _tag_list_problems(selection: Mapping[str, Any], at: Path) -> Iterator[Docum
 def _count_problems(selection: Mapping[str, Any], action: object, at: Path) -> Iterator[DocumentProblem]:
     count, unit, storage = selection.get("countType"), selection.get("countUnit"), selection.get("storageClass")
     number = selection.get("countNumber")
-    if storage is not None:
+    if "storageClass" in selection:
         yield from _choice_problems(selection, "storageClass", StorageClass, at)
-    if count == CountType.IMAGE_COUNT and unit is not None:
+    if count == CountType.IMAGE_COUNT and "countUnit" in selection:
         yield DocumentProblem((*at, "countUnit"), f"{count} counts images and takes no countUnit", "remove it")
     if count in _BY_AGE and unit != "days":
         yield DocumentProblem((*at, "countUnit"), f"{count} needs countUnit: days", "write countUnit: days")

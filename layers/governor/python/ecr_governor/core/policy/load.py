@@ -1,6 +1,5 @@
 """Reads a policy file: text in, `Policy` out, or every problem at once with its line."""
 
-import copy
 import types
 import typing
 from collections.abc import Iterator
@@ -88,21 +87,38 @@ def _all_errors(model: type[BaseModel], value: Any, context: Any, errors: list[E
     at again, until there is nothing more to be found.
     """
     yield from errors
-    rest, taken = copy.deepcopy(value), set[Path]()
+    rest, touched = _copied(value), set[Path]()
     while errors:
         paths = [detail["loc"] for detail in errors]
         # A list goes as a whole, so that what stays keeps its number: not before its entries have told all.
-        out = {_taken_out(rest, at, lists=False) for at in paths} - {()} or {_taken_out(rest, at, lists=True) for at in paths} - {()}
+        out = _all_taken_out(rest, paths, lists=False) or _all_taken_out(rest, paths, lists=True)
         if not out:
             return
-        taken |= out
+        touched |= {path[:end] for path in out for end in range(1, len(path) + 1)}
         try:
             model.model_validate(rest, context=context)
         except ValidationError as error:
             errors = error.errors(include_url=False)
         else:
             return
-        yield from filter(None, (_apart_from(detail, taken) for detail in errors))
+        yield from filter(None, (_apart_from(detail, touched) for detail in errors))
+
+
+def _copied(value: Any) -> Any:
+    """Copy mappings and lists. What an alias repeats becomes one of its own each time, so that it can be taken out of one place alone."""
+    if isinstance(value, dict):
+        return {key: _copied(below) for key, below in value.items()}
+    return [_copied(below) for below in value] if isinstance(value, list) else value
+
+
+def _all_taken_out(content: Any, paths: list[Path], *, lists: bool) -> set[Path]:
+    """Take out what is at each of the paths; give what paths those were."""
+    out: set[Path] = set()
+    for at in paths:
+        # What lies in a part that is out has gone with it, and is no reason to take what that part was in.
+        if not any(at[:end] in out for end in range(1, len(at) + 1)) and (path := _taken_out(content, at, lists=lists)):
+            out.add(path)
+    return out
 
 
 def _taken_out(content: Any, at: Path, *, lists: bool) -> Path:
@@ -126,14 +142,14 @@ def _taken_out(content: Any, at: Path, *, lists: bool) -> Path:
     return tuple(path[:depth])
 
 
-def _apart_from(detail: ErrorDetails, taken: set[Path]) -> ErrorDetails | None:
-    """Give what is left of an error if nothing is said of what was only taken out."""
+def _apart_from(detail: ErrorDetails, touched: set[Path]) -> ErrorDetails | None:
+    """Give what is left of an error if nothing is said of what was only taken out. `touched` is that, and all that it was in."""
     at: Path = detail["loc"]
-    if detail["type"] == "missing" and at in taken:
+    if detail["type"] == "missing" and at in touched:
         return None
     if detail["type"] != "faults":
         return detail
-    own = tuple(fault for fault in detail["ctx"]["problems"] if not any((*at, key) in taken for key in fault.lacks))
+    own = tuple(fault for fault in detail["ctx"]["problems"] if not any((*at, key) in touched for key in fault.lacks))
     return {**detail, "ctx": {"problems": own}} if own else None
 
 
