@@ -43,7 +43,9 @@ def main() -> None:
         page.locator("#repositories").evaluate("section => section.scrollIntoView()")
         page.mouse.move(0, 0)
         page.locator("h2", has_text="Repositories").focus()
-        page.screenshot(path=folder / "report-large.png")
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+            page.screenshot(path=folder / f"report-large-{theme}.png")
         for theme, card in (("light", "#ffffff"), ("dark", "#161d26")):
             _open_widget(page, Path(place) / "widget.html", theme, card)
             page.locator(".card").screenshot(path=folder / f"widget-{theme}.png")

@@ -195,7 +195,7 @@ def test_nothing_is_wider_than_a_telephone(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.parametrize("picture", ["report-light.png", "report-dark.png", "report-large.png"])
+@pytest.mark.parametrize("picture", ["report-light.png", "report-dark.png", "report-large-light.png", "report-large-dark.png"])
 def test_the_pictures_are_there_and_of_reasonable_size(picture: str) -> None:
     path = Path(__file__).parents[2] / "docs" / "images" / picture
     assert 20_000 < path.stat().st_size < 400_000
