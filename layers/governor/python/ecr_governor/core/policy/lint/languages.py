@@ -19,6 +19,19 @@ class Undecided(Exception):
     """There is too much to look at."""
 
 
+class Steps:
+    """How much may still be looked at, by one search or by several together."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def take(self, count: int) -> None:
+        """Look at so much more. Raises Undecided where that is too much, and from then on."""
+        self._left -= count
+        if self._left < 0:
+            raise Undecided
+
+
 class Alphabet:
     """The characters that texts of one kind are made of."""
 
@@ -185,10 +198,10 @@ class Language:
             self.edges[state] = [(mask & apart, to) for mask, to in self.edges[state]]
 
 
-def shortest(language: Language, machine: Machine, most: int) -> str | None:
+def shortest(language: Language, machine: Machine, most: int, steps: Steps | None = None) -> str | None:
     """Give the shortest text of the language that the machine accepts, None if there is none of at most that many characters.
 
-    Raises Undecided.
+    `steps` are those of several searches together. Raises Undecided.
     """
     begin = (0, machine.start)
     came: dict[tuple[int, Hashable], tuple[tuple[int, Hashable], str] | None] = {begin: None}
@@ -204,8 +217,12 @@ def shortest(language: Language, machine: Machine, most: int) -> str | None:
                 came[target, beside] = ((state, beside), "")
                 queue.appendleft(((target, beside), length))
         if length < most:
-            for mask, target in language.edges[state]:
-                for allowed, after in machine.moves(beside):
+            edges = language.edges[state]
+            moves = machine.moves(beside) if edges else ()
+            if steps is not None:
+                steps.take(1 + len(edges) * len(moves))
+            for mask, target in edges:
+                for allowed, after in moves:
                     if mask & allowed and (target, after) not in came:
                         came[target, after] = ((state, beside), language.alphabet.one_of(mask & allowed))
                         queue.append(((target, after), length + 1))
@@ -266,8 +283,9 @@ def _following(language: Language, machine: Machine, state: int, beside: Hashabl
 class Determined:
     """A language as a machine: each state is a set of the language's states."""
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, steps: Steps | None = None) -> None:
         self._language = language
+        self._steps = steps
         self._known: dict[Hashable, Sequence[tuple[int, Hashable]]] = {}
         self.start: Hashable = self._closed([0])
 
@@ -276,6 +294,8 @@ class Determined:
         if state not in self._known:
             assert isinstance(state, frozenset)  # noqa: S101 - of `_closed`
             edges = [edge for each in state for edge in self._language.edges[each]]
+            if self._steps is not None:
+                self._steps.take(len(edges) ** 2)
             self._known[state] = [(mask, self._closed(to for own, to in edges if own & mask)) for mask in _disjoint(m for m, _ in edges)]
         return self._known[state]
 

@@ -14,7 +14,7 @@ from ecr_governor.core.policy.lint.exemptions import FOR_EVER
 from ecr_governor.core.policy.lint.lifecycles import emptied_after, takes_all
 from ecr_governor.core.policy.lint.names import key_of
 from ecr_governor.core.policy.lint.remark import Found
-from ecr_governor.core.policy.lint.settings import effective, tags_of
+from ecr_governor.core.policy.lint.settings import effective
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import EVERY_RULE, Mode, NamespaceSettings, Policy
 from ecr_governor.core.policy.retirement import RetirementTerms, Then
@@ -137,9 +137,9 @@ def _misnamed(policy: Policy, prefix: str, terms: RetirementTerms, at: Path) -> 
 def _emptied(settings: NamespaceSettings, terms: RetirementTerms, at: Path) -> Iterator[Found]:
     """Tell where ECR itself is quicker than the retirement."""
     rules = lifecycle.parse(settings.lifecycle_policy).rules if settings.lifecycle_policy else ()
-    days = emptied_after(rules, tags_of(settings))
-    if days is not None and days < terms.after_days and terms.empty_after_days is None:
-        what = f"every image expires {days} days after its push, retirement waits for {terms.after_days} days without use"
+    emptied = emptied_after(rules, settings.image_tags)
+    if emptied is not None and emptied.days < terms.after_days and terms.empty_after_days is None:
+        what = f"every {'tagged image' if emptied.tagged_only else 'image'} expires {emptied.days} days after its push, retirement waits for {terms.after_days} days without use"
         yield Found("retirement-emptied-first", at, what, f"write empty_after_days as well, or let images stay {terms.after_days} days")
     for order, rule in enumerate(rules):
         if rule.action is not Action.EXPIRE or not takes_all(rule):
