@@ -100,6 +100,15 @@ def test_that_root_is_closed_is_told_by_what_it_refuses_where_the_convention_nam
     assert told(made(f"{convention}namespaces: {{ROOT: {{{PUSH}}}, a: {{}}, b: {{}}, c: {{}}}}")) == []
 
 
+def test_that_root_is_closed_is_told_as_a_whole_where_a_beginning_is_open_in_part_only() -> None:
+    convention = "naming: {convention: '{team}/{path...}', segments: {team: [a, b]}"
+    whole = "ROOT: appliedFor: not for CREATE_ON_PUSH: a push to any name would create a repository"
+    assert told(made(f"{convention}}}\nnamespaces: {{ROOT: {{{PUSH}}}, a/x: {{}}, b: {{}}}}")) == [whole]
+    open_ones = f"namespaces: {{ROOT: {{{PUSH}}}, a: {{}}, b: {{}}}}"
+    assert told(made(f"{convention}, ignore: ['legacy/*']}}\n{open_ones}")) == [whole]
+    assert told(made(f"{convention}, ignore: ['a/old/*']}}\n{open_ones}")) == []
+
+
 def test_immutable_tags_and_a_cache_do_not_go_into_one_template() -> None:
     both = "auto_created: {allowed: [create_on_push, pull_through_cache]}"
     of = made(f"namespaces: {{a: {{tag_mutability: IMMUTABLE, {both}}}, b: {{tag_mutability: MUTABLE, {both}}}}}")

@@ -327,8 +327,8 @@ CASES: dict[str, tuple[str, list[str]]] = {
           payments-old/api: {encryption: KMS}
         """,
         [
-            "10:3: warning [namespace-not-inherited] namespaces.payments/prod/: what payments says of tag_mutability, scan_frequency, rules.tag-mutability and rules.scanning does not hold here: what payments/prod leaves out it has from ROOT → write tag_mutability, scan_frequency, rules.tag-mutability and rules.scanning here as well, as it is meant; null asks for nothing",
-            "12:3: warning [namespace-not-inherited] namespaces.payments/dev: what payments says of rules.scanning does not hold here: what payments/dev leaves out it has from ROOT → write rules.scanning here as well, as it is meant; null asks for nothing",
+            "10:3: warning [namespace-not-inherited] namespaces.payments/prod/: what payments says of tag_mutability, scan_frequency, rules.tag-mutability and rules.scanning does not hold here: what payments/prod leaves out it has from ROOT → write tag_mutability, scan_frequency, rules.tag-mutability and rules.scanning here as well, as it is meant",
+            "12:3: warning [namespace-not-inherited] namespaces.payments/dev: what payments says of rules.scanning does not hold here: what payments/dev leaves out it has from ROOT → write rules.scanning here as well, as it is meant",
         ],
     ),
     "lifecycle rules that see no image": (

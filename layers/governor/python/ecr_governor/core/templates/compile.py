@@ -106,11 +106,7 @@ def _ways(policy: Policy, prefix: str, settings: NamespaceSettings, left_out: li
         return []
     ways = [way for way, origin in ORIGIN_OF.items() if origin in settings.auto_created.allowed]
     if prefix == ROOT and AppliedFor.CREATE_ON_PUSH in ways and not policy.templates.create_on_push_at_root:
-        # Where the convention names the beginnings one by one, those that are refused are told, and the others miss nothing.
-        if policy.naming is None or not beginnings(policy.naming.convention, policy.naming.segments):
-            what = "not for CREATE_ON_PUSH: a push to any name would create a repository"
-            do = "give each prefix a namespace, if only `search: {}`; or say templates.create_on_push_at_root: true"
-            left_out.append(LeftOut(here, "appliedFor", what, do))
+        # What that refuses is told where all templates are known.
         ways.remove(AppliedFor.CREATE_ON_PUSH)
     immutable = settings.tag_mutability is not None and settings.tag_mutability.mode in _IMMUTABLE
     if immutable and AppliedFor.PULL_THROUGH_CACHE in ways:
@@ -193,21 +189,32 @@ def _falling_through(policy: Policy, templates: list[Template]) -> Iterator[Left
 
 
 def _refused(policy: Policy, templates: list[Template]) -> Iterator[LeftOut]:
-    """Tell of beginnings that the convention allows and no template is for, where the policy allows create on push at all."""
-    settings = settings_of(policy, ROOT)
-    if policy.naming is None or settings.auto_created is None or Origin.CREATE_ON_PUSH not in settings.auto_created.allowed:
+    """Tell of pushes that no template is for, where the policy allows create on push at all: by the beginnings that the convention names.
+
+    Where it names none, where one of them is open in part only, or where names that the convention ignores lie elsewhere, the whole of
+    it is told.
+    """
+    settings, naming = settings_of(policy, ROOT), policy.naming
+    if settings.auto_created is None or Origin.CREATE_ON_PUSH not in settings.auto_created.allowed:
         return
     opened = [each for each in templates if AppliedFor.CREATE_ON_PUSH in each.applied_for]
-    refused = []
-    for beginning in beginnings(policy.naming.convention, policy.naming.segments):
-        under = [*(each.key for each in opened), *policy.namespaces]
-        touched = any(each == beginning or each.startswith(f"{beginning}/") or beginning.startswith(f"{each}/") for each in under)
-        if not touched and not any(covers(each, f"{beginning}/any") for each in opened):
-            refused.append(beginning)
+    named = beginnings(naming.convention, naming.segments) if naming else []
+    closed = [each for each in named if not _open_to(opened, f"{each}/any")]
+    under = [*(each.key for each in opened), *policy.namespaces]
+    refused = [each for each in closed if not any(one == each or one.startswith(f"{each}/") or each.startswith(f"{one}/") for one in under)]
+    elsewhere = [] if naming is None else [glob for glob in naming.ignore if not _open_to(opened, glob.replace("*", "any"))]
+    if not policy.templates.create_on_push_at_root and (not named or len(closed) > len(refused) or elsewhere):
+        what = "not for CREATE_ON_PUSH: a push to any name would create a repository"
+        do = "give each prefix a namespace, if only `search: {}`; or say templates.create_on_push_at_root: true"
+        yield LeftOut((ROOT,), "appliedFor", what, do)
     if refused:
         allowed, added = (", ".join(form.format(each) for each in refused) for form in ("{}/…", "`{}: {{}}`"))
         what = f"the convention allows {allowed}, and a push there is refused: no namespace is for it"
         yield LeftOut((ROOT,), "prefix", what, f"add the namespace {added}" if len(refused) == 1 else f"add the namespaces {added}")
+
+
+def _open_to(opened: list[Template], name: str) -> bool:
+    return any(covers(each, name) for each in opened)
 
 
 def beginnings(convention: str, vocabularies: Mapping[str, object]) -> list[str]:

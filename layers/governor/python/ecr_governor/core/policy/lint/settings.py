@@ -60,7 +60,7 @@ def _left_out(policy: Policy, prefix: str, settings: NamespaceSettings, at: Path
     if keys:
         named = f"{', '.join(keys[:-1])} and {keys[-1]}" if len(keys) > 1 else keys[0]
         what = f"what {shorter} says of {named} does not hold here: what {prefix} leaves out it has from ROOT"
-        yield Found("namespace-not-inherited", at, what, f"write {named} here as well, as it is meant; null asks for nothing")
+        yield Found("namespace-not-inherited", at, what, f"write {named} here as well, as it is meant")
 
 
 def _of_rule(policy: Policy, rule: str, prefix: str) -> tuple[Mode, Severity | None]:
