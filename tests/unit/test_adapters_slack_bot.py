@@ -425,6 +425,21 @@ def groups(world: World) -> SlackGroups:
     return SlackGroups(KeptGroups(world.bot, lambda: world.now), lambda: world.time_left)
 
 
+@pytest.mark.parametrize("answer", [no("internal_error"), ok(), Answer(429, b"", {"Retry-After": "3600"})])
+def test_what_will_pass_refuses_nobody_and_closes_nothing_else(answer: Answer) -> None:
+    world = World(answer, ok())
+    with pytest.raises(Undeliverable):
+        groups(world).members("S0TEAM0001")
+    assert world.chat.post(MESSAGE, "C0TEAM0001") == POSTED
+
+
+def test_an_empty_group_is_believed_as_any_other() -> None:
+    world = World(ok(users=[]))
+    kept = groups(world)
+    assert kept.members("S0TEAM0001") == kept.members("S0TEAM0001") == Members(frozenset())
+    assert len(world.requests) == 1
+
+
 def test_who_is_in_a_group_is_read_and_believed_for_a_few_minutes() -> None:
     world = World(ok(users=["U1", "U2"]), ok(users=["U2"]))
     kept = groups(world)
@@ -444,11 +459,10 @@ def test_who_is_in_a_group_is_read_and_believed_for_a_few_minutes() -> None:
             True,
         ),
         (no("no_such_subteam"), "usergroups.users.list: no_such_subteam", True),
-        (no("internal_error"), "Slack answered 200 internal_error", False),
-        (ok(), "Slack did not say who is in a user group", False),
+        (no("no_permission"), "usergroups.users.list: no_permission", True),
     ],
 )
-def test_a_group_that_cannot_be_read_has_nobody_and_is_read_again(answer: Answer, why: str, alarm: bool) -> None:
+def test_a_group_that_may_not_be_read_has_nobody_and_is_read_again(answer: Answer, why: str, alarm: bool) -> None:
     world = World(answer, ok(users=["U1"]), ok())
     kept = groups(world)
     assert kept.members("S0TEAM0001") == Members(unreadable=why)

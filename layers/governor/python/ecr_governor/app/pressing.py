@@ -209,10 +209,11 @@ def _approve(press: Press, services: Services, now: datetime) -> Result | None:
             services.approve(_approved(plan, known), press)
         return None
     buttons = policy.notifications.slack.buttons
-    groups = _groups(Action.APPROVE, buttons, {press.by, *known.names}, services)
-    approvers = _so_far(known, press.subject.state, buttons, groups, now)
+    standing = _so_far(known, press.subject.state, now)
+    groups = _groups(Action.APPROVE, buttons, {press.by, *standing.names}, services)
+    approvers = replace(standing, people={by: name for by, name in standing.names.items() if is_among(by, buttons.approve, groups)})
     forbidden = may(press, buttons, groups)
-    if not forbidden and len(approvers.names) < len(known.names) and (why := unreadable(groups)):
+    if not forbidden and len(approvers.names) < len(standing.names) and (why := unreadable(groups)):
         # Nobody's word is forgotten because Slack does not answer.
         forbidden = f"whether all may who approved it is not known, since {why}"
     found = _answer(press, forbidden, plan, approvers, now)
@@ -227,11 +228,11 @@ def _approve(press: Press, services: Services, now: datetime) -> Result | None:
     return found.result
 
 
-def _so_far(known: Approvers, approves: str, buttons: Buttons, groups: Groups, now: datetime) -> Approvers:
-    """Who has approved this list: a word is good for a day, and only of who may still give it."""
+def _so_far(known: Approvers, approves: str, now: datetime) -> Approvers:
+    """Who has approved this list: a word is good for a day."""
     if known.approves != approves or known.since is None or now - known.since > GOOD_FOR:
         return Approvers(approves, since=now, version=known.version)
-    return replace(known, people={by: name for by, name in known.names.items() if is_among(by, buttons.approve, groups)})
+    return known
 
 
 def _groups(action: Action, buttons: Buttons, people: Collection[str], services: Services) -> Groups:

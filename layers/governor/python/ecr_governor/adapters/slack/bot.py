@@ -85,6 +85,8 @@ _OPTIONAL = (_FILES, "usergroups.")
 _FORM = frozenset({"files.getUploadURLExternal", "usergroups.users.list"})
 """Methods of which Slack has not always taken JSON."""
 _SCOPE = "missing_scope"
+_NO_TOKEN = frozenset({"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"})
+"""Errors after which Slack takes nothing by this token, whatever is asked."""
 
 
 class SlackBot:
@@ -206,7 +208,7 @@ class SlackBot:
                 self._failures = 0
                 return document
             if status == 429 or error in _RATE:  # noqa: PLR2004
-                self._wait(retry_after(headers), time_left)
+                self._wait(retry_after(headers), time_left, alone=method.startswith(_OPTIONAL))
                 continue
             if error in _TOKEN or status in {401, 403}:
                 # The token may have been replaced: read the secret again, once.
@@ -214,8 +216,9 @@ class SlackBot:
                 if not fresh_token and self._bot() != bot:
                     fresh_token = True
                     continue
-                if error == _SCOPE and method.startswith(_OPTIONAL):
-                    raise self._not_done(method, f"the bot's token has not the scope {str(document.get('needed', 'that it takes'))[:80]}")
+                if method.startswith(_OPTIONAL) and error not in _NO_TOKEN:
+                    scope = f"the bot's token has not the scope {str(document.get('needed', 'that it takes'))[:80]}"
+                    raise self._not_done(method, scope if error == _SCOPE else f"{method}: {error[:80] or status}")
                 self._refused(f"{method}: {error or status}")
                 raise self._opened(PAUSE_AFTER_REFUSED_TOKEN, f"Slack refuses the token: {error or status}")
             if error and error not in _PASSING and method.startswith(_OPTIONAL):
@@ -249,12 +252,15 @@ class SlackBot:
             document = {}
         return answer.status, answer.headers, document if isinstance(document, dict) else {}
 
-    def _wait(self, seconds: float | None, time_left: Callable[[], float]) -> None:
-        """Wait as long as Slack asks for, if there is time; otherwise nothing is said until then."""
+    def _wait(self, seconds: float | None, time_left: Callable[[], float], *, alone: bool) -> None:
+        """Wait as long as Slack asks for, if there is time; otherwise nothing is said until then, or, if it is `alone`, not this."""
         if seconds is not None and seconds <= min(LONGEST_WAIT, time_left() - MARGIN):
             self._sleep(seconds)
             return
-        raise self._opened(PAUSE_AFTER_RATE if seconds is None else seconds, "Slack refuses for the rate of calls")
+        pause = PAUSE_AFTER_RATE if seconds is None else seconds
+        if alone:
+            raise Undeliverable("Slack refuses for the rate of calls", pause)
+        raise self._opened(pause, "Slack refuses for the rate of calls")
 
     def _look_at_breaker(self, channel: str, time_left: Callable[[], float]) -> None:
         closed_until, why = self._closed.get(channel, (0.0, ""))

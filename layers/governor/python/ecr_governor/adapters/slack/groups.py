@@ -21,13 +21,16 @@ class KeptGroups:
         self._read: dict[str, tuple[float, Members]] = {}
 
     def members(self, group: str, time_left: Callable[[], float]) -> Members:
-        """Give who is in a group; why not, if that cannot be read."""
-        read_at, members = self._read.get(group, (0.0, Members()))
-        if members.people and self._clock() - read_at < KEPT_FOR:
-            return members
+        """Give who is in a group; why not, if Slack does not let that be read. Raises Undeliverable for what will pass."""
+        kept = self._read.get(group)
+        if kept and self._clock() - kept[0] < KEPT_FOR:
+            return kept[1]
         try:
             members = Members(self._bot.members(group, time_left))
         except Undeliverable as trouble:
+            if not trouble.only_this_one:
+                # It will pass: who pressed must not be refused for it.
+                raise
             return Members(unreadable=str(trouble))
         self._read[group] = (self._clock(), members)
         return members
@@ -41,5 +44,5 @@ class SlackGroups:
         self._time_left = time_left
 
     def members(self, group: str) -> Members:
-        """Give who is in a group; why not, if that cannot be read."""
+        """Give who is in a group; why not, if Slack does not let that be read. Raises Undeliverable for what will pass."""
         return self._kept.members(group, self._time_left)
