@@ -57,6 +57,24 @@ def test_lines_of_any_length_come_back_whole(runs: RunStore) -> None:
     assert list(runs.lines("sweeps/a/long")) == lines
 
 
+@pytest.mark.parametrize("cut", [5, 400])
+def test_what_stands_before_a_damage_is_not_lost_with_it(tmp_path: Path, cut: int) -> None:
+    runs, lines = DirectoryRunStore(tmp_path), [f"{number:05} {number * 7919}".encode() for number in range(90)]
+    runs.put_lines("whole", lines)
+    path = tmp_path / "whole.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-cut])
+    read: list[bytes] = []
+    try:
+        for line in runs.lines("whole"):
+            read.append(line)  # noqa: PERF402 - those before the error count
+    except EOFError:
+        pass
+    else:
+        pytest.fail("the damage was not told")
+    assert read
+    assert lines[: len(read)] == read
+
+
 def test_files_join_to_one_without_those_that_do_not_exist(runs: RunStore) -> None:
     runs.put_lines("a/1", [b"1", b"2"])
     runs.put_lines("a/2", [])

@@ -129,7 +129,8 @@ def _pack(file: Any, lines: Iterable[bytes]) -> None:
 def _unpacked(file: Any) -> Iterator[bytes]:
     with gzip.GzipFile(fileobj=file, mode="rb") as packed:
         rest = b""
-        while chunk := packed.read(CHUNK):
+        # As it comes, so that what stands before a damage is not lost with it.
+        while chunk := packed.read1(CHUNK):
             *lines, rest = (rest + chunk).split(b"\n")
             yield from lines
         if rest:
