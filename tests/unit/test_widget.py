@@ -160,6 +160,19 @@ def test_whoever_has_nothing_grave_finds_some_of_his_own_too_and_hears_that_it_i
     assert part_of(glance, Asked(namespace="quiet")).said == "At least 5 repositories below quiet violate the policy (5 low)."
 
 
+def test_what_could_not_be_judged_is_nowhere_said_to_be_in_order() -> None:
+    one = replace(REPORT.repositories[0], retirement=None, findings=(), undetermined={"unused": "AccessDenied"})
+    few = glance_of(replace(REPORT, repositories=(replace(one, name="u/1"),), violating=0, steps=()))
+    assert part_of(few, Asked(namespace="u")).said == "0 repositories below u violate the policy. 1 repository could not be judged in full."
+    many = [replace(one, name=f"{team}/{number}", owner="all") for team in ("a", "z") for number in range(400)]
+    glance = glance_of(replace(REPORT, repositories=tuple(many), violating=0, steps=()))
+    assert not glance.whole
+    assert part_of(glance, Asked(namespace="z")).said == "Nothing below z needs somebody, as far as it is shown here."
+    told = text_of(shown(glance, Asked(namespace="z")))
+    assert "There is none that needs somebody, as far as it is shown here." in told
+    assert "within 30 days, as far as it is shown here." in told
+
+
 def test_a_glance_is_read_back_as_it_was_and_one_of_another_release_is_none() -> None:
     document = json.loads(json.dumps(glance_as_data(WHOLE)))
     assert glance_of_data(document) == WHOLE

@@ -114,7 +114,7 @@ def _said(glance: Glance, wanted: Asked, theirs: Sequence[ReportedRepository], s
         grave: Mapping[str, int] = counts.by_severity
     else:
         violating = sum(bool(each.open_findings) for each in theirs)
-        if not violating and not steps:
+        if not theirs and not steps:
             return f"Nothing {who} needs somebody{'' if glance.whole else ', as far as it is shown here'}."
         said = f"{least}{repositories(violating)} {who}"
         found = Counter(finding.severity for each in theirs for finding in each.open_findings)
@@ -123,4 +123,6 @@ def _said(glance: Glance, wanted: Asked, theirs: Sequence[ReportedRepository], s
     going = len({step.repository for step in steps})
     told = f"{said} violate{'s' if violating == 1 else ''} the policy{listed}"
     further = f"; {least}{going:,} go{'es' if going == 1 else ''} a step further towards retirement" if going else ""
-    return f"{told[:1].upper()}{told[1:]}{further}."
+    unjudged = sum(bool(each.undetermined) for each in theirs)
+    weak = f" {least}{repositories(unjudged)} could not be judged in full." if unjudged else ""
+    return f"{told[:1].upper()}{told[1:]}{further}.{weak[:1]}{weak[1:2].upper()}{weak[2:]}"

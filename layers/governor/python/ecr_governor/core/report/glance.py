@@ -46,7 +46,8 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A report that is cut: its lists hold what matters most, in their order; `going` counts all steps, `days` those of each day.
+    """A report that is cut: its lists hold what matters most, in their order; `going` counts all steps, `days` those of each day, and
+    `needing` all repositories with an open finding or something undetermined.
 
     Its verdict says nothing of its age, which is another whenever somebody looks.
     """
@@ -55,12 +56,12 @@ class Glance:
     report: Report
     going: int
     days: tuple[DayCount, ...]
+    needing: int
 
     @property
     def whole(self) -> bool:
         """Whether every repository that needs somebody is in it, and every step."""
-        needing = sum(bool(each.open_findings) for each in self.report.repositories)
-        return needing == self.report.violating and len(self.report.steps) == self.going
+        return _needing(self.report.repositories) == self.needing and len(self.report.steps) == self.going
 
 
 def glance_of(report: Report) -> Glance:
@@ -81,7 +82,7 @@ def glance_of(report: Report) -> Glance:
         ),
         repositories=tuple(each for each in report.repositories if each.name in kept),
     )
-    return Glance(VERSION, cut, len(report.steps), counted(report.steps))
+    return Glance(VERSION, cut, len(report.steps), counted(report.steps), _needing(report.repositories))
 
 
 def counted(steps: Iterable[Step]) -> tuple[DayCount, ...]:
@@ -107,6 +108,10 @@ def weaknesses(glance: Glance, now: datetime) -> Sequence[str]:
         lost, changes = method.event_loss.unannounced, method.event_loss.announced + method.event_loss.unannounced
         said.append(f"No event told of {lost:,} of {changes:,} changes since the sweep before.")
     return said
+
+
+def _needing(repositories: Iterable[ReportedRepository]) -> int:
+    return sum(bool(each.open_findings or each.undetermined) for each in repositories)
 
 
 def _first(reasons: Sequence[str]) -> Sequence[str]:

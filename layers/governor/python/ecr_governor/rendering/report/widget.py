@@ -89,6 +89,7 @@ def glance_as_html(glance: Glance, wanted: Asked, part: Part, frame: Frame, now:
         going=glance.going,
         wanted=wanted,
         part=part,
+        in_part=not (glance.whole or wanted.everything),
         headline=headline,
         rest=" ".join(said for said in (rest[:1].upper() + rest[1:], old) if said),
         weak=weaknesses(glance, now),
