@@ -401,6 +401,8 @@ def kept_by_a_button(stage: Stage) -> None:
     assert timedelta(days=29) < kept.not_before - stage.aws.clock.now() < timedelta(days=31)
     assert night(stage, 20).get("marked") is None
     assert night(stage, 12)["marked"] == 1
+    slack.press(stage.message_of(NAME)["ts"], "open_report", BOB)
+    stage.settle()
     for role, seldom in (("SlackActionsRole", set()), ("PressesRole", {"s3:GetObjectVersion"})):
         used = {action for action, _ in stage.aws.authorizations.used(role)}
         assert granted_to(stage, role) - used == seldom, "granted, and not used"

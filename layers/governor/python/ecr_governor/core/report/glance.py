@@ -46,8 +46,9 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A report that is cut: its lists hold what matters most, in their order; `going` counts all steps, `days` those of each day, and
-    `needing` all repositories with an open finding or something undetermined.
+    """A report that is cut: its lists hold what matters most, in their order.
+
+    `going` counts all steps, `days` those of each day, `needing` all repositories with an open finding or something undetermined.
 
     Its verdict says nothing of its age, which is another whenever somebody looks.
     """
