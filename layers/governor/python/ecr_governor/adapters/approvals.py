@@ -5,12 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from ecr_governor.adapters.aws import raise_translated
-from ecr_governor.adapters.ledger_table import LedgerTable, key_of, lost_the_race, text_of
+from ecr_governor.adapters.ledger_table import LedgerTable, key_of, text_of
 from ecr_governor.adapters.run_book import RETIREMENT
-from ecr_governor.app.errors import Contended
 from ecr_governor.app.pressing import Approvers
 from ecr_governor.core.press import PRESS
 from ecr_governor.core.record import GENESIS, Entry, entry_hash
@@ -47,10 +43,4 @@ class DynamoDbApprovals(LedgerTable):
             "approvers": {"S": json.dumps(known)},
             "head": {"S": entry.hash},
         }
-        puts: list[Any] = [{"Put": self._conditional(record, number)}, {"Put": self._put_entry(entry)}]
-        try:
-            self._dynamodb.transact_write_items(TransactItems=puts)
-        except ClientError as error:
-            if lost_the_race(error):
-                raise Contended("somebody else has approved, or people were asked anew") from error
-            raise_translated(error, "dynamodb:PutItem")
+        self._append(record, number, entry, "somebody else has approved, or people were asked anew")

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import code_of, raise_translated
+from ecr_governor.app.errors import Contended
 from ecr_governor.core.record import Entry
 
 if TYPE_CHECKING:
@@ -57,6 +58,19 @@ class LedgerTable:
             "ConditionExpression": "version = :read_at",
             "ExpressionAttributeValues": {":read_at": {"N": str(read_at)}},
         }
+
+    def _append(self, record: Mapping[str, Any], read_at: int, entry: Entry, lost: str) -> None:
+        """Write a chain's record over the version it was read at, and its next entry, both or neither.
+
+        Raises Contended with what is `lost` if somebody else wrote first, Throttled, Denied.
+        """
+        puts: list[Any] = [{"Put": self._conditional(record, read_at)}, {"Put": self._put_entry(entry)}]
+        try:
+            self._dynamodb.transact_write_items(TransactItems=puts)
+        except ClientError as error:
+            if lost_the_race(error):
+                raise Contended(lost) from error
+            raise_translated(error, "dynamodb:PutItem")
 
     def _put_entry(self, entry: Entry) -> dict[str, Any]:
         item = {

@@ -4,11 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from ecr_governor.adapters.aws import raise_translated
-from ecr_governor.adapters.ledger_table import LedgerTable, key_of, lost_the_race
-from ecr_governor.app.errors import Contended
+from ecr_governor.adapters.ledger_table import LedgerTable, key_of
 from ecr_governor.core.press import KEPT_PRESSES, PRESS
 from ecr_governor.core.record import GENESIS, Entry, entry_hash
 
@@ -33,11 +29,5 @@ class DynamoDbOpenings(LedgerTable):
             "presses": {"S": json.dumps([*presses, press][-KEPT_PRESSES:])},
             "head": {"S": entry.hash},
         }
-        puts: list[Any] = [{"Put": self._conditional(record, number)}, {"Put": self._put_entry(entry)}]
-        try:
-            self._dynamodb.transact_write_items(TransactItems=puts)
-        except ClientError as error:
-            if lost_the_race(error):
-                raise Contended("somebody else has pressed") from error
-            raise_translated(error, "dynamodb:PutItem")
+        self._append(record, number, entry, "somebody else has pressed")
         return True

@@ -9,7 +9,8 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from ecr_governor.adapters.aws import raise_translated
-from ecr_governor.adapters.ledger_table import LedgerTable, key_of, lost_the_race, text_of
+from ecr_governor.adapters.ledger_table import LedgerTable, key_of, text_of
+from ecr_governor.app.errors import Contended
 from ecr_governor.core.record import GENESIS, Entry, entry_hash
 
 RETIREMENT: Final = "@retirement"
@@ -65,11 +66,8 @@ class DynamoDbRunBook(LedgerTable):
             "asked_at": {"S": text_of(at)},
             "head": {"S": entry.hash},
         }
-        puts: list[Any] = [{"Put": self._conditional(record, number)}, {"Put": self._put_entry(entry)}]
         try:
-            self._dynamodb.transact_write_items(TransactItems=puts)
-        except ClientError as error:
-            if lost_the_race(error):
-                return False
-            raise_translated(error, "dynamodb:PutItem")
+            self._append(record, number, entry, "somebody else has asked")
+        except Contended:
+            return False
         return True
