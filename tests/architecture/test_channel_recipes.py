@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "examples" / "channels"
 RECIPES = sorted(path.name for path in FOLDER.glob("*.yml"))
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 HOSTILE = 'said "[click](https://evil.example)" <reason> \\ </b>\n@everyone ünïcode'
-OURS = {"account", "region", "repository", "rule", "severity", "step", "entry"}
+OURS = {"account", "region", "kind", "repository", "rule", "severity", "step", "entry"}
 """Values of a vocabulary of ours, or of ECR's names: neither has quotation marks or backslashes."""
 
 
@@ -47,6 +47,8 @@ def an_event(kind: str, severity: str = "high", step: str = "marked") -> dict[st
     match kind:
         case "Finding Opened":
             told = Told("payments/api", 7, "change", {**change, "opened": [finding]})
+        case "Finding Changed":
+            told = Told("payments/api", 11, "change", {**change, "changed": [finding]})
         case "Finding Resolved":
             told = Told("payments/api", 8, "change", {**change, "resolved": [finding]})
         case "Retirement Step":
@@ -61,6 +63,7 @@ def an_event(kind: str, severity: str = "high", step: str = "marked") -> dict[st
 
 EVENTS = {
     **{f"opened {severity}": an_event("Finding Opened", severity) for severity in ("low", "medium", "high", "critical")},
+    **{f"changed to {severity}": an_event("Finding Changed", severity) for severity in ("medium", "high")},
     "resolved": an_event("Finding Resolved"),
     "created": an_event("Repository Created"),
     **{step: an_event("Retirement Step", step=step) for step in ("marked", "quarantined", "archived", "observed", "held up")},
@@ -108,7 +111,7 @@ def test_what_others_choose_stands_outside_quotation_marks(name: str) -> None:
         paths = properties["Targets"][0]["InputTransformer"]["InputPathsMap"]
         assert {hit[1] for hit in PLACEHOLDER.finditer(template)} == set(paths)
         # EventBridge takes the dots of JSON paths, and no brackets.
-        assert all(re.fullmatch(r"\$(\.[a-z_]+)+", path) for path in paths.values())
+        assert all(re.fullmatch(r"\$(\.[a-z_-]+)+", path) for path in paths.values())
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -126,7 +129,7 @@ def test_secrets_are_given_as_secrets(name: str) -> None:
 
 def test_teams_gets_cards_whose_foreign_text_is_no_markdown() -> None:
     cards = list(sent("teams.yml"))
-    assert [event for _, event, _ in cards] == ["opened high", "opened critical", "marked", "quarantined", "held up"]
+    assert [event for _, event, _ in cards] == ["opened high", "opened critical", "changed to high", "marked", "quarantined", "held up"]
     for _, _, body in cards:
         (attachment,) = body["attachments"]
         assert (body["type"], attachment["contentType"]) == ("message", "application/vnd.microsoft.card.adaptive")
@@ -139,16 +142,18 @@ def test_teams_gets_cards_whose_foreign_text_is_no_markdown() -> None:
 
 def test_pagerduty_opens_one_incident_for_a_finding_and_resolves_it() -> None:
     said = {event: body for _, event, body in sent("pagerduty.yml")}
-    assert said.keys() == {"opened high", "opened critical", "resolved"}
+    assert said.keys() == {"opened high", "opened critical", "changed to high", "resolved"}
     assert {event: body["event_action"] for event, body in said.items()} == {
         "opened high": "trigger",
         "opened critical": "trigger",
+        "changed to high": "trigger",
         "resolved": "resolve",
     }
     assert {body["dedup_key"] for body in said.values()} == {f"{ACCOUNT}/{REGION}/payments/api/naming"}
     assert {event: body["payload"]["severity"] for event, body in said.items() if "payload" in body} == {
         "opened high": "error",
         "opened critical": "critical",
+        "changed to high": "error",
     }
     payload = said["opened high"]["payload"]
     assert (payload["summary"], payload["source"], payload["custom_details"]["ledger_entry"]) == (HOSTILE, "payments/api", 7)
@@ -166,10 +171,11 @@ def test_jira_gets_an_issue_with_a_document() -> None:
 
 def test_amazon_q_gets_custom_notifications() -> None:
     notes = list(sent("amazon-q.yml"))
-    assert [event for _, event, _ in notes] == ["opened high", "opened critical", "marked", "quarantined", "held up"]
+    assert [event for _, event, _ in notes] == ["opened high", "opened critical", "changed to high", "marked", "quarantined", "held up"]
     for _, _, body in notes:
         assert (body["version"], body["source"]) == ("1.0", "custom")
         assert body["content"]["description"] == HOSTILE
         # Without a text type it is not asked to be read as Markdown.
         assert body["content"].keys() == {"title", "description"}
         assert body["metadata"]["threadId"] == "payments/api"
+    assert {body["metadata"]["eventType"] for _, _, body in notes} == {"Finding Opened", "Finding Changed", "Retirement Step"}
