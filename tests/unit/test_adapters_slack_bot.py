@@ -387,19 +387,27 @@ def test_a_channel_that_takes_no_file_may_take_a_message(error: str) -> None:
     assert world.chat.post(MESSAGE, "") == POSTED
 
 
-def test_what_the_store_does_not_take_is_refused() -> None:
-    assert refused_upload(World(given(), Answer(413, b""))) == "Slack's store of files answered 413"
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        ((given(), Answer(413, b"")), "Slack's store of files answered 413"),
+        ((given(), Answer(503, b"")), "Slack's store of files answered 503"),
+        ((given(), urllib3.exceptions.ProtocolError(ADDRESS)), "Slack's store of files could not be reached: ProtocolError"),
+        ((given("http://files.example/x"),), "Slack named no address for a file"),
+        ((ok(upload_url=ADDRESS),), "Slack named no address for a file"),
+    ],
+)
+def test_messages_do_not_wait_for_the_store_of_files(answers: tuple[Answer | Exception, ...], why: str) -> None:
+    world = World(*answers, ok())
+    assert refused_upload(world) == why
+    assert world.chat.post(MESSAGE, "C0TEAM0001") == POSTED
 
 
 @pytest.mark.parametrize(
     "answers",
     [
         (no("internal_error"),),
-        (given(), Answer(503, b"")),
-        (given(), urllib3.exceptions.ProtocolError(ADDRESS)),
         (given(), Answer(200, b"OK"), no("fatal_error")),
-        (given("http://files.example/x"),),
-        (ok(upload_url=ADDRESS),),
     ],
 )
 def test_what_passes_is_tried_again_and_the_address_is_told_to_nobody(answers: tuple[Answer | Exception, ...]) -> None:

@@ -135,6 +135,7 @@ class SlackBot:
         """Post a file with a comment. Raises UploadRefused if Slack takes messages but not this file, Undeliverable.
 
         The file is sent to an address of its own, and shown to people by the last of three calls: what dies before that is not seen.
+        That other address may be out of reach for a day while messages arrive, so nothing waits for it.
         """
         to = channel or self._bot().channel
         if not to:
@@ -142,7 +143,7 @@ class SlackBot:
         given = self._call("files.getUploadURLExternal", {"filename": file.name, "length": len(file.body)}, time_left)
         address, identity = str(given.get("upload_url", "")), str(given.get("file_id", ""))
         if not is_address(address) or not identity:
-            raise self._failed("Slack named no address for a file")
+            raise self._not_done(_FILES, "Slack named no address for a file")
         self._put(address, file.body, time_left)
         shown = {"files": [{"id": identity, "title": file.title}], "channel_id": to, "initial_comment": comment}
         self._call("files.completeUploadExternal", shown, time_left)
@@ -153,9 +154,7 @@ class SlackBot:
             # The address is a secret for as long as it lasts; the token is not sent there.
             answer = self._pool.request("POST", address, body=body, headers={"Content-Type": "application/octet-stream"})
         except urllib3.exceptions.HTTPError as error:
-            raise self._failed(f"Slack's store of files could not be reached: {type(error).__name__}") from None
-        if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004
-            raise self._failed(f"Slack's store of files answered {answer.status}")
+            raise self._not_done(_FILES, f"Slack's store of files could not be reached: {type(error).__name__}") from None
         if answer.status != 200:  # noqa: PLR2004
             raise self._not_done(_FILES, f"Slack's store of files answered {answer.status}")
 
