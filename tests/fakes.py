@@ -390,10 +390,11 @@ class InMemoryOpenings:
 
     bodies: dict[str, Any] = field(default_factory=dict)
 
-    def note(self, press: str, body: Any) -> bool:
-        new = press not in self.bodies
-        self.bodies.setdefault(press, body)
-        return new
+    def note(self, press: str, body: Any) -> str | None:
+        if press in self.bodies:
+            return str(self.bodies[press]["result"])
+        self.bodies[press] = body
+        return None
 
 
 @dataclass

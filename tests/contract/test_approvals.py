@@ -13,7 +13,7 @@ from ecr_governor.core.record import entry_hash
 from local.server import EmbeddedAws
 from tests.fakes import T0, InMemoryApprovals
 
-FIRST = Approvers("list", {"U1": "slack:U1 (alice)"}, ("press-1",), T0)
+FIRST = Approvers("list", {"U1": "slack:U1 (alice)"}, T0, {"press-1": "waits"})
 
 
 @pytest.fixture(params=["memory", "embedded"])
@@ -23,14 +23,14 @@ def book(request: pytest.FixtureRequest, aws: EmbeddedAws, ledger_table: str) ->
 
 def test_at_first_nobody_has_approved_anything(book: ApprovalBook) -> None:
     assert dict(book.read().names) == {}
-    assert book.read().presses == ()
+    assert book.read().answered == {}
 
 
 def test_what_is_kept_is_read_back(book: ApprovalBook) -> None:
     book.write(FIRST, {"at": "1"})
     known = book.read()
     assert replace(known, version=0) == FIRST
-    book.write(replace(known, people={**known.names, "U2": "bob"}, presses=("press-1", "press-2")), {"at": "2"})
+    book.write(replace(known, people={**known.names, "U2": "bob"}, answered={**known.answered, "press-2": "done"}), {"at": "2"})
     assert list(book.read().names) == ["U1", "U2"]
 
 

@@ -3,15 +3,15 @@
 import pytest
 
 from ecr_governor.adapters.ledger import DynamoDbLedger
-from ecr_governor.adapters.openings import REPORT, DynamoDbOpenings
+from ecr_governor.adapters.openings import KEPT, REPORT, DynamoDbOpenings
 from ecr_governor.app.errors import Contended
 from ecr_governor.app.pressing import OpeningBook
-from ecr_governor.core.press import KEPT_PRESSES
 from ecr_governor.core.record import GENESIS, entry_hash
 from local.server import EmbeddedAws
 from tests.fakes import InMemoryOpenings
 
-PRESSES = [f"press-{number}" for number in range(KEPT_PRESSES + 2)]
+PRESSES = [f"press-{number}" for number in range(4)]
+DONE = {"result": "done"}
 
 
 @pytest.fixture(params=["memory", "embedded"])
@@ -20,13 +20,15 @@ def book(request: pytest.FixtureRequest, aws: EmbeddedAws, ledger_table: str) ->
 
 
 def test_a_press_stands_there_once(book: OpeningBook) -> None:
-    assert [book.note(press, {}) for press in (*PRESSES[:2], *PRESSES[:2])] == [True, True, False, False]
+    results = ["done", "forbidden"]
+    assert [book.note(press, {"result": result}) for press, result in zip(PRESSES, results, strict=False)] == [None, None]
+    assert [book.note(press, DONE) for press in PRESSES[:2]] == results, "it says what came of it the first time"
 
 
 def test_presses_are_one_chain_and_nobody_writes_over_another(aws: EmbeddedAws, ledger_table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     book = DynamoDbOpenings(aws.client("dynamodb"), ledger_table)
-    assert all(book.note(press, {"press": press}) for press in PRESSES)
-    assert not book.note(PRESSES[-1], {})
+    assert not any(book.note(press, {"press": press, **DONE}) for press in PRESSES)
+    assert book.note(PRESSES[-1], DONE) == "done"
     entries, previous = list(DynamoDbLedger(aws.client("dynamodb"), ledger_table).entries(REPORT)), GENESIS
     assert [(entry.kind, entry.body["press"]) for entry in entries] == [("press", press) for press in PRESSES]
     for entry in entries:
@@ -34,7 +36,15 @@ def test_presses_are_one_chain_and_nobody_writes_over_another(aws: EmbeddedAws, 
         previous = entry.hash
     # Somebody writes between our reading and our writing.
     read = book._get({"pk": {"S": f"repository#{REPORT}"}, "sk": {"S": "record"}})
-    assert book.note("between", {})
+    assert book.note("between", DONE) is None
     monkeypatch.setattr(book, "_get", lambda _key: read)
     with pytest.raises(Contended):
-        book.note("late", {})
+        book.note("late", DONE)
+
+
+def test_the_last_presses_are_remembered_and_no_more(aws: EmbeddedAws, ledger_table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert KEPT >= 200, "a report in a channel of many is opened by many at once"
+    monkeypatch.setattr("ecr_governor.adapters.openings.KEPT", 2)
+    book = DynamoDbOpenings(aws.client("dynamodb"), ledger_table)
+    assert [book.note(press, DONE) for press in (*PRESSES[:3], *PRESSES[:3])] == [None, None, None, None, None, None]
+    assert book.note(PRESSES[2], DONE) == "done"

@@ -280,6 +280,18 @@ def test_the_same_press_again_changes_nothing_and_is_answered_once() -> None:
 
 
 @pytest.mark.parametrize("action", ["keep", "claim"])
+def test_who_might_not_press_does_not_come_to_it_because_the_press_comes_again(action: str) -> None:
+    world = World(AUDIT + BUTTONS.replace("keep_days: 30", f"{action}: [{GROUP}]"), MARKED)
+    press = world.press(world.buttons()[action], ALICE)
+    assert world.take(press) is Result.FORBIDDEN
+    world.groups.people[GROUP] |= {ALICE}
+    assert world.take(press) is None
+    assert (world.asked.releases, world.asked.looks, world.record.claimed_by) == ([], [], "")
+    assert len(world.entries) == 1
+    assert world.take(world.press(world.buttons()[action], ALICE)) is Result.DONE, "who presses now may"
+
+
+@pytest.mark.parametrize("action", ["keep", "claim"])
 def test_what_was_not_asked_of_others_is_asked_when_the_press_comes_again(action: str) -> None:
     world = World(retirement=MARKED)
     press = world.press(world.buttons()[action])
@@ -746,6 +758,19 @@ def test_the_same_press_again_is_answered_again_and_stands_there_once() -> None:
     assert (len(world.openings.bodies), len(world.bot.whispers)) == (1, 2)
 
 
+def test_a_press_that_was_refused_gives_no_link_when_it_comes_again_after_the_policy_has_changed() -> None:
+    world = World(AUDIT + BUTTONS.replace("keep_days: 30", f"open_report: [{BOB}]"))
+    press = of_report()
+    assert take(press, world.services, T0) is Result.FORBIDDEN
+    world.policies.policy = a_policy(AUDIT + BUTTONS)
+    world.bot.whispers.clear()
+    assert take(press, world.services, T0) is None
+    assert "press again" in whispered(world)
+    assert "https://" not in whispered(world)
+    world.bot.whispers.clear()
+    assert take(replace(press, id="anew"), world.services, T0) is Result.DONE
+
+
 def test_what_slack_does_not_take_is_tried_again() -> None:
     world, press = World(), of_report()
 
@@ -835,16 +860,13 @@ def test_where_a_group_cannot_be_read_nobody_of_it_may_and_the_answer_says_why()
     assert world.asked.releases == []
 
 
-def test_a_press_that_was_decided_waits_for_the_group_before_others_are_asked() -> None:
+def test_a_press_that_was_decided_asks_no_group_again() -> None:
     world = World(AUDIT + BUTTONS.replace("keep_days: 30", f"keep: [{GROUP}]"), MARKED)
     press = world.press(world.buttons()["keep"], BOB)
     world.asked.trouble = Throttled("sqs:SendMessage")
     with pytest.raises(Throttled):
         world.take(press)
     world.groups.trouble = "Slack answered 503"
-    with pytest.raises(Undeliverable):
-        world.take(press)
-    world.groups.trouble = ""
     assert world.take(press) is None
     assert len(world.asked.releases) == 1
     assert len(world.entries) == 1
@@ -855,6 +877,17 @@ def of_group() -> tuple[World, Any]:
     world.policies.policy = a_policy(AUDIT + OF_GROUP)
     (block,) = to_approve({"count": 2, "approves": list_identity(STEPS)}, world.policies.policy.notifications.slack.buttons)
     return world, block["elements"][0]
+
+
+def test_a_refused_word_does_not_count_because_the_press_comes_again() -> None:
+    world, button = of_group()
+    assert world.take(world.press(button, BOB)) is Result.WAITS
+    press = world.press(button, ALICE)
+    assert world.take(press) is Result.FORBIDDEN
+    world.groups.people[GROUP] |= {ALICE}
+    assert world.take(press) is None
+    assert world.asked.approved == []
+    assert world.take(world.press(button, ALICE)) is Result.DONE
 
 
 def test_two_people_of_one_group_lift_the_caps_and_one_person_twice_does_not() -> None:

@@ -23,7 +23,7 @@ class DynamoDbApprovals(LedgerTable):
             return Approvers(version=version)
         known = json.loads(item["approvers"]["S"])
         since = datetime.fromisoformat(known["since"]) if known["since"] else None
-        return Approvers(known["approves"], known["people"], tuple(known["presses"]), since, version)
+        return Approvers(known["approves"], known["people"], since, known["answered"], version)
 
     def write(self, approvers: Approvers, body: Mapping[str, Any]) -> None:
         """Keep who has approved, with an entry that says so. Raises Contended, Throttled, Denied."""
@@ -33,7 +33,7 @@ class DynamoDbApprovals(LedgerTable):
         known = {
             "approves": approvers.approves,
             "people": dict(approvers.names),
-            "presses": list(approvers.presses),
+            "answered": dict(approvers.answered),
             "since": text_of(approvers.since) if approvers.since else "",
         }
         record = {

@@ -6,7 +6,7 @@ approved steps of `retire`: each does it with its own rights, as if a command or
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -22,6 +22,7 @@ from ecr_governor.core.press import (
     Members,
     Press,
     Result,
+    allowed,
     answer,
     entry_body,
     groups_to_ask,
@@ -29,8 +30,8 @@ from ecr_governor.core.press import (
     kept_until,
     mark_of,
     may,
+    remembered,
     unreadable,
-    with_press,
 )
 from ecr_governor.core.record import RepositoryRecord, append
 from ecr_governor.core.report.message import LATEST, Kept, not_opened, opened
@@ -58,15 +59,16 @@ class Releases(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Approvers:
-    """Who has approved a list of steps so far: the names by their ids in Slack, in the order in which they pressed, and by which press.
+    """Who has approved a list of steps so far: the names by their ids in Slack, in the order in which they pressed.
 
-    `since` is when the first of them did. `version` counts the writes of the item that it stands in, and guards each of them.
+    `since` is when the first of them did. `answered` says what came of the last presses, also of those that approved nothing, by the id
+    of each. `version` counts the writes of the item that it stands in, and guards each of them.
     """
 
     approves: str = ""
     people: Mapping[str, str] | None = None
-    presses: tuple[str, ...] = ()
     since: datetime | None = None
+    answered: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
 
     @property
@@ -88,8 +90,8 @@ class ApprovalBook(Protocol):
 class OpeningBook(Protocol):
     """Who has opened the report. Raises Throttled, Denied, Contended."""
 
-    def note(self, press: str, body: Mapping[str, Any]) -> bool:
-        """Keep an entry that says who pressed, and what came of it; False if this press stands there already."""
+    def note(self, press: str, body: Mapping[str, Any]) -> str | None:
+        """Keep an entry that says who pressed, and what came of it. If this press stands there already, give what came of it then."""
 
 
 class Reports(Protocol):
@@ -142,7 +144,11 @@ class Services:
 
 
 def take(press: Press, services: Services, now: datetime) -> Result | None:
-    """Answer one press; None where there is nothing that it could be about. The same press again changes nothing more.
+    """Answer one press; None where there is nothing that it could be about, or where it was answered before.
+
+    What was answered before is not decided again, whatever has changed since: who may press, and what is to be pressed, are as they were
+    when the press came. Only what follows from it is asked for once more, since that may not have come about.
+
 
     Raises Throttled, Denied, Contended, Undeliverable.
     """
@@ -164,18 +170,14 @@ def _take(press: Press, services: Services, now: datetime) -> Result | None:
     if record is None:
         logger.warning("pressed for what the ledger does not know", extra={"repository": name, "by": press.by})
         return None
-    groups = _groups(press.action, buttons, {press.by}, services)
-    found = answer(press, record, buttons, groups, now)
-    if press.id in record.presses:
-        if found.result is Result.FORBIDDEN and (why := unreadable(groups)):
-            # It was decided before: whoever is to be asked may still not have been.
-            raise Undeliverable(why)
-        # It comes again: what is asked of others may not have been asked yet.
-        _ask_others(press, record, found, services, now)
+    if press.id in record.answered:
+        if record.answered[press.id] == Result.DONE:
+            _ask_others(press, record, allowed(press, record, now), services, now)
         return None
+    found = answer(press, record, buttons, _groups(press.action, buttons, {press.by}, services), now)
     owner = {"looked_at": now, "swept_by": ""} if "owner" in found.changes else {}
     body = entry_body(press, found, policy.hash, now)
-    updated, entry = append(record, PRESS, body, **found.changes, **owner, presses=with_press(record, press))
+    updated, entry = append(record, PRESS, body, **found.changes, **owner, answered=remembered(record.answered, press.id, found.result))
     services.ledger.write(updated, entry)
     logger.info("pressed", extra={"repository": name, "by": press.by, "action": press.action.value, "result": found.result.value})
     if found.result is Result.DONE:
@@ -204,8 +206,8 @@ def _ask_others(press: Press, record: RepositoryRecord, found: Answer, services:
 def _approve(press: Press, services: Services, now: datetime) -> Result | None:
     """Count one person's word on a list of steps; with the second one it is taken, caps or not."""
     policy, known, plan = services.policies.current(now).policy, services.approvals.read(), services.last_plan()
-    if press.id in known.presses:
-        if known.presses[-1] == press.id and len(known.names) >= APPROVERS and plan and list_identity(plan.steps) == known.approves:
+    if press.id in known.answered:
+        if known.answered[press.id] == Result.DONE and plan and list_identity(plan.steps) == known.approves:
             services.approve(_approved(plan, known), press)
         return None
     buttons = policy.notifications.slack.buttons
@@ -218,9 +220,10 @@ def _approve(press: Press, services: Services, now: datetime) -> Result | None:
         forbidden = f"whether all may who approved it is not known, since {why}"
     found = _answer(press, forbidden, plan, approvers, now)
     if found.result in {Result.DONE, Result.WAITS}:
-        approvers = replace(approvers, people={**approvers.names, press.by: press.person}, presses=(*approvers.presses, press.id))
+        approvers = replace(approvers, people={**approvers.names, press.by: press.person})
     else:
         approvers = known
+    approvers = replace(approvers, answered=remembered(known.answered, press.id, found.result))
     services.approvals.write(approvers, entry_body(press, found, policy.hash, now))
     logger.info("pressed", extra={"by": press.by, "action": press.action.value, "result": found.result.value})
     if found.result is Result.DONE and plan:
@@ -270,14 +273,16 @@ def _open_report(press: Press, services: Services, now: datetime) -> Result | No
         found = Answer(Result.UNFIT, "none has been made yet")
     else:
         found = Answer(Result.DONE, _given(press, made_at, services.link_hours))
-    new = services.openings.note(press.id, entry_body(press, found, policy.hash, now))
-    if found.result is Result.DONE and made_at:
+    noted = services.openings.note(press.id, entry_body(press, found, policy.hash, now))
+    if noted not in {None, found.result}:
+        said = not_opened("what decides it has changed since you pressed; press again")
+    elif found.result is Result.DONE and made_at:
         link = services.reports.link(LATEST, services.link_hours) if services.link_hours else ""
         kept = Kept(services.reports.address(LATEST), link, services.link_hours)
         said = opened(kept, made_at, press.subject.repository)
     else:
         said = not_opened(found.words)
-    logger.info("pressed", extra={"by": press.by, "action": press.action.value, "result": found.result.value, "again": not new})
+    logger.info("pressed", extra={"by": press.by, "action": press.action.value, "result": found.result.value, "again": noted is not None})
     try:
         services.aside.whisper(said, press.channel, press.by)
     except Undeliverable as trouble:
@@ -285,7 +290,7 @@ def _open_report(press: Press, services: Services, now: datetime) -> Result | No
             raise
         # Who has left the channel meanwhile, or was never in it, cannot be told there.
         logger.warning("whoever pressed could not be answered", extra={"by": press.by, "why": str(trouble)})
-    return found.result if new else None
+    return found.result if noted is None else None
 
 
 def _given(press: Press, made_at: datetime, hours: int) -> str:

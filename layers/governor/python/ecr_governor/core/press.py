@@ -23,7 +23,7 @@ from ecr_governor.core.rules import RULES, unused
 PRESS: Final = "press"
 """The kind of entry that says who pressed what, and what came of it."""
 KEPT_PRESSES: Final = 20
-"""Presses that a record remembers, so that one that comes again changes nothing."""
+"""Presses that are remembered with what came of them, so that one that comes again is not decided again."""
 KEPT_EXEMPTIONS: Final = 10
 """Exemptions, asked for or confirmed, that a record holds."""
 MAX_DAYS: Final = 365
@@ -227,6 +227,11 @@ def answer(press: Press, record: RepositoryRecord, buttons: Buttons, groups: Gro
     """Decide what a press on a repository comes to. The same press, record, groups and time give the same answer."""
     if why := may(press, buttons, groups):
         return Answer(Result.FORBIDDEN, why)
+    return allowed(press, record, now)
+
+
+def allowed(press: Press, record: RepositoryRecord, now: datetime) -> Answer:
+    """Decide what the press of somebody who may comes to."""
     if record.gone_at is not None:
         return Answer(Result.STALE, "the repository is not there any more")
     if record.created_at != press.subject.birth:
@@ -321,9 +326,9 @@ def _kept(exemptions: tuple[Granted, ...], now: datetime) -> tuple[Granted, ...]
     return tuple(each for each in standing if each.id not in dropped)
 
 
-def with_press(record: RepositoryRecord, press: Press) -> tuple[str, ...]:
-    """The presses that a record remembers, with this one."""
-    return (*record.presses, press.id)[-KEPT_PRESSES:]
+def remembered(answered: Mapping[str, str], press: str, result: str, most: int = KEPT_PRESSES) -> dict[str, str]:
+    """Give the last presses that were answered, with this one: what came of each, by id, in the order in which they came."""
+    return dict([*answered.items(), (press, result)][-most:])
 
 
 def refusal_body(by: str, reasons: Sequence[str], channel: str, ts: str, now: datetime) -> dict[str, Any]:

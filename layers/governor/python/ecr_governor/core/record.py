@@ -34,8 +34,8 @@ class RepositoryRecord:
     repository; `retirement` is how far its retirement is, or was when it ended. `used_at` is when somebody
     was last seen to use it by other signs than ECR's own times: a running task, a refused pull. `tags` are those by which the policy
     says where people are told of it; `reminded` is the last reminder of its mark's end. `claimed_by` is who has said in Slack that it is
-    theirs: the owner as long as no tag names one. `exemptions` were asked for in Slack, and some confirmed; `presses` are the last presses
-    of buttons that were answered.
+    theirs: the owner as long as no tag names one. `exemptions` were asked for in Slack, and some confirmed; `answered` says what
+    came of the last presses of buttons, by the id of each.
     """
 
     name: str
@@ -66,7 +66,7 @@ class RepositoryRecord:
     reminded: str = ""
     claimed_by: str = ""
     exemptions: tuple[Granted, ...] = ()
-    presses: tuple[str, ...] = ()
+    answered: Mapping[str, str] = field(default_factory=dict)
 
     def same_but_for_version(self, other: "RepositoryRecord") -> bool:
         """Whether two records say the same."""
