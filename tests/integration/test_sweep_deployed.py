@@ -89,6 +89,9 @@ def test_a_first_sweep_finds_everything_and_changes_nothing_and_can_be_reported(
     }
     with urllib.request.urlopen(dashboard, json.dumps(click).encode()) as answer:
         assert "nearest allowed name: payments/service-0" in answer.read().decode()
+    assert stage.aws.stack is not None
+    home = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1"
+    assert stage.aws.stack.outputs["DashboardAddress"] == f"{home}#dashboards/dashboard/ecr-governor-eu-west-1"
     stage.aws.lambdas.invoke(stage.aws.function_name("ReportFunction"), {"report": "weekly"})
     slack = stage.aws.slack
     message = slack.posted[-1]
