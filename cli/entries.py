@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -14,14 +14,20 @@ from rich.text import Text
 from cli.deployment import Deployment, refused
 from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.adapters.ledger import DynamoDbLedger
+from ecr_governor.adapters.openings import REPORT
+from ecr_governor.adapters.run_book import RETIREMENT
 from ecr_governor.app.errors import GovernorError
 from ecr_governor.app.retirement.cases import PEOPLE
 from ecr_governor.core.messages.buttons import person
 from ecr_governor.core.messages.text import counted
 from ecr_governor.core.press import PRESS
-from ecr_governor.core.record import Entry, RepositoryRecord
+from ecr_governor.core.record import Entry, RepositoryRecord, break_in
 from ecr_governor.core.retirement.history import INTENT, OUTCOME, breaches
 from ecr_governor.core.retirement.reported import REMINDER
+from ecr_governor.core.sweep import LEDGER_NAME as SWEEPS
+
+CHAINS: Final = (SWEEPS, RETIREMENT, REPORT)
+"""What the ledger keeps beside the repositories' entries."""
 
 
 def show(deployment: Deployment, name: str, output: str) -> Exit:
@@ -48,7 +54,7 @@ def show(deployment: Deployment, name: str, output: str) -> Exit:
 def verify(deployment: Deployment, name: str | None, output: str) -> Exit:
     """Check hash chains and the order of retirements; the exit code says whether anything is wrong."""
     check_output(output, "table", "json")
-    ledger, found, repositories, checked = deployment.ledger(), [], 0, 0
+    ledger, found, repositories, checked = deployment.ledger(), list[dict[str, str]](), 0, 0
     try:
         for record in _records(ledger, name):
             entries, wrong = _checked(ledger, record)
@@ -57,6 +63,10 @@ def verify(deployment: Deployment, name: str | None, output: str) -> Exit:
                 entries, wrong = _checked(ledger, again)
             repositories, checked = repositories + 1, checked + entries
             found += [{"repository": record.name, "what": what} for what in wrong]
+        for chain in CHAINS if name is None else ():
+            entries, broken = _unbroken(ledger, chain)
+            checked += entries
+            found += [{"repository": chain, "what": broken}] if broken else []
     except (ClientError, BotoCoreError, GovernorError) as error:
         raise refused(error) from error
     if output == "json":
@@ -78,6 +88,16 @@ def _checked(ledger: DynamoDbLedger, record: RepositoryRecord) -> tuple[int, lis
         return len(entries), list(breaches(record, entries, partial(ledger.told_at, record.name, channel=PEOPLE)))
     except (KeyError, TypeError, ValueError) as error:
         return len(entries), [f"an entry is of no known form: {type(error).__name__}: {error}"]
+
+
+def _unbroken(ledger: DynamoDbLedger, name: str) -> tuple[int, str]:
+    """Count the entries of a chain that is no repository's, and say where it is broken."""
+    for _ in range(2):
+        # As above: somebody may write between the two reads.
+        known, entries = ledger.chain(name), list(ledger.entries(name))
+        if not (broken := break_in(known, entries)):
+            break
+    return len(entries), broken
 
 
 def _records(ledger: DynamoDbLedger, name: str | None) -> Iterator[RepositoryRecord]:

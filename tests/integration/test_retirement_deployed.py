@@ -197,6 +197,11 @@ def check_ledger(stage: Stage, here: Deployment, capsys: pytest.CaptureFixture[s
     assert "entry 2 was changed after it was written" in capsys.readouterr().out
     with pytest.raises(Trouble, match="does not know"):
         entries.verify(here, "payments/other", "table")
+    lost = {"pk": {"S": "repository#@report"}, "sk": {"S": "record"}}
+    dynamodb.put_item(TableName=stage.names["ledger"], Item={**lost, "version": {"N": "1"}, "head": {"S": "of an entry that is not there"}})
+    assert entries.verify(here, None, "table") == 1
+    assert "@report: the record counts 1 entries, and there are 0" in capsys.readouterr().out
+    dynamodb.delete_item(TableName=stage.names["ledger"], Key=lost)
 
 
 def test_it_ends_with_a_tombstone_from_which_all_but_the_images_comes_back(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:

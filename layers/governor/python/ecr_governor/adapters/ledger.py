@@ -15,7 +15,7 @@ from ecr_governor.adapters.ledger_table import LedgerTable, key_of, lost_the_rac
 from ecr_governor.app.errors import Contended, Throttled, Unintelligible
 from ecr_governor.core.announcement import Told
 from ecr_governor.core.origin import Push
-from ecr_governor.core.record import GENESIS, Entry, RepositoryRecord, entry_hash
+from ecr_governor.core.record import GENESIS, Chain, Entry, RepositoryRecord, entry_hash
 
 logger = logging.getLogger(__name__)
 
@@ -228,6 +228,11 @@ class DynamoDbLedger(LedgerTable):
             for item in page["Items"]:
                 if "document" in item and "@" not in item["pk"]["S"]:
                     yield _RECORD.validate_json(item["document"]["S"])
+
+    def chain(self, name: str) -> Chain:
+        """What is known of the entries under a name that is no repository's, such as `@report`."""
+        item = self._get(key_of(name, "record"))
+        return Chain(name, int(item["version"]["N"]), item["head"]["S"]) if item else Chain(name)
 
     def entries(self, name: str) -> Iterator[Entry]:
         """A repository's ledger, oldest entry first."""

@@ -153,8 +153,17 @@ def entry_hash(repository: str, number: int, kind: str, body: Mapping[str, Any],
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, check_circular=False)
 
 
-def break_in(record: RepositoryRecord, entries: Iterable[Entry]) -> str:
-    """Say where a repository's entries do not follow one another up to the record's head; "" if they do."""
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What is known of the entries under a name that is no repository's: how many there are, and the newest one's hash."""
+
+    name: str
+    entries: int = 0
+    head: str = GENESIS
+
+
+def break_in(record: RepositoryRecord | Chain, entries: Iterable[Entry]) -> str:
+    """Say where entries do not follow one another up to the record's head; "" if they do."""
     previous, number = GENESIS, 0
     for number, entry in enumerate(entries, start=1):
         if (entry.number, entry.previous) != (number, previous):
