@@ -124,7 +124,7 @@ def _said(entry: Entry) -> Iterator[str]:
         yield "gone"
     if entry.kind == REMINDER:
         yield f"{counted(body['working_days'], 'working day')} left, then {body['to']}, not before {body['delete_after']}"
-    for key, word in (("opened", "opened"), ("changed", "changed"), ("resolved", "resolved")):
+    for key, word in (("opened", "opened"), ("changed", "changed"), ("exempted", "exempt"), ("resolved", "resolved")):
         yield from (f"{word} {finding['rule']} ({finding['severity']}): {finding['reason']}" for finding in _listed(body, key))
     for outcome in _listed(body, "outcomes"):
         yield f"{outcome['words']}: {outcome['status']}{', ' + outcome['why'] if outcome['why'] else ''}"

@@ -389,7 +389,12 @@ def _led_to(replayed: Replayed) -> str:
     change = replayed.change
     counts = [
         f"{len(listed)} {word}"
-        for listed, word in ((change.opened, "opened"), (change.resolved, "resolved"), (change.outcomes, "put right"))
+        for listed, word in (
+            (change.opened, "opened"),
+            (change.exempted, "exempt"),
+            (change.resolved, "resolved"),
+            (change.outcomes, "put right"),
+        )
         if listed
     ]
     return f"the repository is looked at: {', '.join(counts) or 'nothing is new'}"
@@ -412,6 +417,7 @@ def _print(replayed: Replayed) -> None:
     _section(console, "Would be put right", [tidy(describe(remedy)) for remedy in replayed.remedies])
     if replayed.change is not None:
         _section(console, "Would be opened", [finding.rule for finding in replayed.change.opened])
+        _section(console, "Would be exempt", [finding.rule for finding in replayed.change.exempted])
         _section(console, "Would be resolved", [finding.rule for finding in replayed.change.resolved])
     console.print(Text("\nNothing was written."))
 

@@ -49,6 +49,8 @@ def an_event(kind: str, severity: str = "high", step: str = "marked") -> dict[st
             told = Told("payments/api", 7, "change", {**change, "opened": [finding]})
         case "Finding Changed":
             told = Told("payments/api", 11, "change", {**change, "changed": [finding]})
+        case "Finding Exempted":
+            told = Told("payments/api", 12, "change", {**change, "exempted": [finding]})
         case "Finding Resolved":
             told = Told("payments/api", 8, "change", {**change, "resolved": [finding]})
         case "Retirement Step":
@@ -64,6 +66,7 @@ def an_event(kind: str, severity: str = "high", step: str = "marked") -> dict[st
 EVENTS = {
     **{f"opened {severity}": an_event("Finding Opened", severity) for severity in ("low", "medium", "high", "critical")},
     **{f"changed to {severity}": an_event("Finding Changed", severity) for severity in ("medium", "high")},
+    "exempted": an_event("Finding Exempted"),
     "resolved": an_event("Finding Resolved"),
     "created": an_event("Repository Created"),
     **{step: an_event("Retirement Step", step=step) for step in ("marked", "quarantined", "archived", "observed", "held up")},
@@ -142,11 +145,12 @@ def test_teams_gets_cards_whose_foreign_text_is_no_markdown() -> None:
 
 def test_pagerduty_opens_one_incident_for_a_finding_and_resolves_it() -> None:
     said = {event: body for _, event, body in sent("pagerduty.yml")}
-    assert said.keys() == {"opened high", "opened critical", "changed to high", "resolved"}
+    assert said.keys() == {"opened high", "opened critical", "changed to high", "exempted", "resolved"}
     assert {event: body["event_action"] for event, body in said.items()} == {
         "opened high": "trigger",
         "opened critical": "trigger",
         "changed to high": "trigger",
+        "exempted": "resolve",
         "resolved": "resolve",
     }
     assert {body["dedup_key"] for body in said.values()} == {f"{ACCOUNT}/{REGION}/payments/api/naming"}

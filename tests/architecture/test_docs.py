@@ -448,6 +448,7 @@ def put_on_the_bus() -> dict[str, dict[str, Any]]:
         origin=Origin.CREATE_ON_PUSH,
         opened=(finding,),
         changed=(finding,),
+        exempted=(finding,),
         resolved=(finding,),
         outcomes=(Outcome(PutImageTagMutability(before, after), OutcomeStatus.APPLIED),),
     )

@@ -20,7 +20,7 @@ from ecr_governor.core.messages.mail import AT_ONCE, SUBJECT_LIMIT, mail
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import RepositoryRecord, append, finding_as_data
 from ecr_governor.core.retirement.state import Retirement, Stage
-from ecr_governor.core.security_finding import DESCRIPTION_LIMIT, TITLE_LIMIT, security_finding
+from ecr_governor.core.security_finding import DESCRIPTION_LIMIT, TITLE_LIMIT, is_for_security_hub, security_finding
 from ecr_governor.core.severity import Severity
 from tests.fakes import ACCOUNT, REGION, T0, FakeBus, FakeSecurityHub, InMemoryLedger
 
@@ -291,6 +291,17 @@ def test_what_is_exempt_by_now_is_archived_with_the_next_entry() -> None:
     world.hand_on(world.write("change", a_change(HIGH), findings=(exempt, HIGH)))
     world.deliver()
     assert states(world) == {"naming: payments/api": "ARCHIVED", "scanning: payments/api": "ACTIVE"}
+
+
+def test_an_exemption_alone_brings_it_up_to_date() -> None:
+    exempt = replace(CRITICAL, state=FindingState.EXEMPT, resolution="until 2027-03-31, search: renamed")
+    body = {**a_change(), "exempted": [finding_as_data(exempt)]}
+    assert is_for_security_hub(Told(NAME, 2, "swept", body))
+    assert not is_for_security_hub(Told(NAME, 2, "swept", a_change()))
+    world = World(HUB)
+    world.hand_on(world.write("swept", body, findings=(exempt,)))
+    world.deliver()
+    assert states(world) == {"naming: payments/api": "ARCHIVED"}
 
 
 def test_one_finding_that_is_not_taken_brings_back_its_repository_alone() -> None:

@@ -155,6 +155,19 @@ def test_what_is_resolved_edits_the_message_and_calls_nobody() -> None:
     assert ":red_circle: High \\u00b7 *tag-mutability*" not in said
 
 
+def test_what_is_exempted_edits_the_message_and_calls_nobody() -> None:
+    world = World("paymets/api")
+    world.tell()
+    exemption = "exemptions: [{match: '*', rules: ['*'], reason: renamed next quarter, owner: platform, expires: 2026-12-31}]\n"
+    world.policies.policy = a_policy(AUDIT + SLACK + exemption)
+    world.change("paymets/api")
+    world.tell()
+    assert (world.only.edits, world.only.replies) == (1, [])
+    said = json.dumps(world.only.message)
+    assert "In good order: paymets/api" in said
+    assert ":shield: *Exempt*: lifecycle-policy: until 2026-12-31, platform: renamed next quarter, naming: until" in said
+
+
 def test_its_history_is_short_and_has_dates() -> None:
     world = World("paymets/api")
     for mutability in [TagMutability.IMMUTABLE, TagMutability.MUTABLE] * 6:

@@ -65,7 +65,16 @@ def everything(name: str, text: str, other: str, count: int, stage: Stage) -> It
         Finding(name, f"gone-{index}", Severity.HIGH, FindingState.RESOLVED, Mode.AUDIT, text, (), T0, T0, text) for index in range(count)
     )
     change = Change(
-        name, T0, Trigger(other, text), "abc", discovered=True, opened=findings, resolved=resolved, changed=findings, outcomes=outcomes
+        name,
+        T0,
+        Trigger(other, text),
+        "abc",
+        discovered=True,
+        opened=findings,
+        resolved=resolved,
+        changed=findings,
+        outcomes=outcomes,
+        exempted=tuple(replace(exempt, rule=f"exempt-{index}") for index in range(count)),
     )
     actor = Actor(f"arn:aws:iam::{ACCOUNT}:user/{text}", ACCOUNT, "IAMUser")
     record = RepositoryRecord(
@@ -199,3 +208,22 @@ def test_things_are_counted_in_english() -> None:
         "2 days",
         "2 working days",
     ]
+
+
+def test_an_exemption_is_told_as_one_and_counted_apart() -> None:
+    exempt = Finding(
+        "payments/api", "naming", Severity.LOW, FindingState.EXEMPT, Mode.AUDIT, "r", (), T0, resolution="until 2027-01-01, x: y"
+    )
+    change = change_as_data(Change("payments/api", T0, Trigger("Sweep"), "abc", exempted=(exempt,)))
+    announcement = announce([Told("payments/api", 1, "change", change)], None, Severity.LOW)
+    assert announcement.worth_a_message
+    said = json.dumps(message(announcement, ACCOUNT, REGION))
+    assert ":shield: Exempt: payments/api" in said
+    assert "naming: until 2027-01-01, x: y" in said
+    assert "Resolved" not in said
+    summed = json.dumps(digest(Burst().plus([announcement] * 3), ACCOUNT, REGION))
+    assert "naming: 3 repositories" in summed
+    assert "Resolved" not in summed
+    opened = change_as_data(Change("payments/api", T0, Trigger("Sweep"), "abc", opened=(replace(exempt, state=FindingState.OPEN),)))
+    both = [Told("payments/api", number, "change", body) for number, body in enumerate((opened, change))]
+    assert not announce(both, None, Severity.LOW).worth_a_message, "what opened and was exempted meanwhile is no news"

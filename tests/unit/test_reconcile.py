@@ -252,6 +252,26 @@ def test_an_exemption_holds_until_it_expires_and_then_reports_itself() -> None:
     assert [finding.rule for finding in change.opened] == ["naming"]
 
 
+def test_what_is_exempted_while_it_is_open_is_told_once_and_is_opened_when_the_exemption_ends() -> None:
+    exemption = "exemptions: [{match: 'paymets/*', rules: [naming], reason: renamed next quarter, owner: platform, expires: 2026-11-03}]\n"
+    world = World(ENFORCING, "paymets/api")
+    world.look("paymets/api")
+    world.policies.policy = a_policy(ENFORCING + exemption)
+    change = world.look("paymets/api", at=T0 + HOUR)
+    assert change is not None
+    assert [(finding.rule, finding.resolution) for finding in change.exempted] == [
+        ("naming", "until 2026-11-03, platform: renamed next quarter")
+    ]
+    assert (change.opened, change.resolved) == ((), ())
+    assert world.look("paymets/api", at=T0 + 2 * HOUR) is None
+    record = world.ledger.read("paymets/api")
+    assert record is not None
+    assert record.due_at is not None
+    ended = world.look("paymets/api", at=record.due_at)
+    assert ended is not None
+    assert [finding.rule for finding in ended.opened] == ["naming"]
+
+
 def test_a_push_that_follows_the_scheme_costs_no_call_and_leaves_the_record_alone() -> None:
     world = World(ENFORCING.replace("    tag_mutability", "    image_tags: {regex: 'v[0-9]+'}\n    tag_mutability"))
     assert not world.note(news=PUSHED)

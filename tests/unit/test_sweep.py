@@ -704,6 +704,19 @@ def test_an_exempt_finding_is_told_apart_and_does_not_make_a_repository_violatin
     assert finding.state is FindingState.EXEMPT
 
 
+def test_what_is_exempt_since_the_last_sweep_is_not_counted_as_resolved_and_is_told_once() -> None:
+    world = a_world(used("other/x"))
+    world.sweep(T0)
+    world.policy = a_policy(
+        AUDITING + 'exemptions: [{match: "other/*", rules: [naming], reason: "known for long", owner: x, expires: 2027-01-01}]\n'
+    )
+    summary = world.sweep(T0 + DAY)
+    assert (summary["exempt"], summary["resolved"], summary["violating"]) == ({"naming": 1}, {}, 0)
+    world.sweep(T0 + 2 * DAY)
+    told = [[finding["rule"] for finding in entry.body["exempted"]] for entry in world.ledger.entries("other/x")]
+    assert told == [[], ["naming"]]
+
+
 def test_counts_are_told_by_namespace_and_owner() -> None:
     world = a_world(used("other/x"), a_repository("payments/y", tags={"owner": "bob"}), a_repository("payments/z"))
     summary = world.sweep(T0)

@@ -141,6 +141,7 @@ def _concluded(
         origin=repository.provenance.origin,
         opened=_newly_open((*opened, *remaining), before.findings),
         changed=_changed(remaining, before.findings),
+        exempted=tuple(finding for finding in remaining if _is_exempt(finding) and _was_open(finding, before.findings)),
         resolved=tuple(finding for finding in remaining if _is_resolved(finding) and _was_open(finding, (*before.findings, *opened))),
         outcomes=tuple(outcome for outcome in outcomes if _is_news(outcome, before)),
         recovered=_recovered(before, found.evaluation),
@@ -306,6 +307,10 @@ def _is_open(finding: Finding) -> bool:
 
 def _is_resolved(finding: Finding) -> bool:
     return finding.state is FindingState.RESOLVED
+
+
+def _is_exempt(finding: Finding) -> bool:
+    return finding.state is FindingState.EXEMPT
 
 
 def _was_open(finding: Finding, earlier: Iterable[Finding]) -> bool:

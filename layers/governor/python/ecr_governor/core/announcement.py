@@ -41,11 +41,12 @@ class Announcement:
     policy_hash: str
     record: RepositoryRecord | None
     held_back: bool = False
+    exempted: tuple[Finding, ...] = ()
 
     @property
     def worth_a_message(self) -> bool:
         """Whether a person should be told: a repository that was found in good order is no news."""
-        return bool(self.opened or self.resolved or self.put_right or self.not_put_right)
+        return bool(self.opened or self.exempted or self.resolved or self.put_right or self.not_put_right)
 
     @property
     def mended(self) -> tuple[Finding, ...]:
@@ -61,35 +62,37 @@ class Announcement:
 def announce(told: Iterable[Told], record: RepositoryRecord | None, least: Severity) -> Announcement:
     """Sum up the entries of one repository, oldest first; violations below the severity `least` are left out.
 
-    What opened and was resolved again within the same entries appears in neither list: it shows as a remedy, or not at all.
+    What opened and was resolved or exempted again within the same entries appears in no list: it shows as a remedy, or not at all.
     What the record says by now counts for more than what an entry said then.
     """
     now = {finding.rule: finding for finding in record.findings} if record else {}
     entries = sorted(told, key=lambda entry: entry.number)
     opened: dict[str, Finding] = {}
-    resolved: dict[str, Finding] = {}
+    ended: dict[str, Finding] = {}
     outcomes: list[Mapping[str, Any]] = []
     for entry in entries:
         for data in entry.body["opened"]:
             finding = finding_from_data(data)
-            resolved.pop(finding.rule, None)
+            ended.pop(finding.rule, None)
             opened[finding.rule] = finding
         for data in entry.body.get("changed", ()):
             finding = finding_from_data(data)
             # Told again only if it is grave: a list of bad tags that grows by one is no news.
             if finding.rule in opened or _matters(finding, Severity.HIGH):
                 opened[finding.rule] = finding
-        for data in entry.body["resolved"]:
+        for data in (*entry.body.get("exempted", ()), *entry.body["resolved"]):
             finding = finding_from_data(data)
             if opened.pop(finding.rule, None) is None:
-                resolved[finding.rule] = finding
+                ended[finding.rule] = finding
         outcomes.extend(entry.body["outcomes"])
     opened = {rule: now.get(rule, finding) for rule, finding in opened.items() if rule not in now or now[rule].state is FindingState.OPEN}
+    told_ended = sorted((finding for finding in ended.values() if _matters(finding, least)), key=_by_severity)
     first = entries[0].body
     return Announcement(
         repository=entries[0].repository,
         opened=tuple(sorted((finding for finding in opened.values() if _matters(finding, least)), key=_by_severity)),
-        resolved=tuple(sorted((finding for finding in resolved.values() if _matters(finding, least)), key=_by_severity)),
+        exempted=tuple(finding for finding in told_ended if finding.state is FindingState.EXEMPT),
+        resolved=tuple(finding for finding in told_ended if finding.state is not FindingState.EXEMPT),
         put_right=tuple(outcome["words"] for outcome in outcomes if outcome["status"] == OutcomeStatus.APPLIED),
         not_put_right=tuple(
             (outcome["words"], outcome["why"]) for outcome in outcomes if outcome["status"] in {OutcomeStatus.FAILED, OutcomeStatus.REFUSED}
@@ -154,6 +157,7 @@ def bus_events(entry: Told, account: str, region: str) -> tuple[tuple[str, dict[
         events.append((kind, {**common, "origin": body["origin"], "trigger": body["trigger"]}))
     events += [("Finding Opened", {**common, "finding": finding}) for finding in body["opened"]]
     events += [("Finding Changed", {**common, "finding": finding}) for finding in body.get("changed", ())]
+    events += [("Finding Exempted", {**common, "finding": finding}) for finding in body.get("exempted", ())]
     events += [
         ("Remedy Applied", {**common, "remedy": outcome["remedy"]}) for outcome in body["outcomes"] if outcome["status"] == "applied"
     ]

@@ -99,7 +99,7 @@ class Change:
 
     `recovered` are remedies, in words, whose outcome an interrupted look left unrecorded and that were found done. `held_back`: the
     policy file is invalid, so that nothing was put right that otherwise might have been. `discovered`: first seen; `created`: and new.
-    `changed` are findings that stay open for another reason than before.
+    `changed` are findings that stay open for another reason than before, `exempted` those that were open and that somebody answers for now.
     """
 
     repository: str
@@ -116,11 +116,12 @@ class Change:
     held_back: bool = False
     created: bool = False
     changed: tuple[Finding, ...] = ()
+    exempted: tuple[Finding, ...] = ()
 
     @property
     def announced(self) -> bool:
         """Whether anybody should be told. Learning where a repository came from is kept, but is no news in itself."""
-        return bool(self.discovered or self.gone or self.opened or self.changed or self.resolved or self.outcomes)
+        return bool(self.discovered or self.gone or self.opened or self.changed or self.exempted or self.resolved or self.outcomes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,7 @@ def change_as_data(change: Change) -> dict[str, Any]:
         "held_back": change.held_back,
         "created": change.created,
         "changed": [finding_as_data(finding) for finding in change.changed],
+        "exempted": [finding_as_data(finding) for finding in change.exempted],
     }
 
 

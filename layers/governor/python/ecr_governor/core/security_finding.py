@@ -18,7 +18,7 @@ from ecr_governor.core.rules import RULES
 TITLE_LIMIT: Final = 256
 DESCRIPTION_LIMIT: Final = 1024
 RECOMMENDATION_LIMIT: Final = 512
-_TELL_BY: Final = ("opened", "changed", "resolved", "gone")
+_TELL_BY: Final = ("opened", "changed", "exempted", "resolved", "gone")
 
 
 def is_for_security_hub(entry: Told) -> bool:
@@ -29,7 +29,8 @@ def is_for_security_hub(entry: Told) -> bool:
 def security_findings(record: RepositoryRecord, product: str, now: datetime) -> Iterator[dict[str, Any]]:
     """Give what Security Hub is to hold of a repository: its open findings as active, what is exempt or resolved by now as archived.
 
-    All that the record has, and not only what an entry names: what is resolved while it is exempt is named by none. `product` is the ARN
+    All that the record has, and not only what an entry names: what is resolved while it is exempt, or exempt from its first day on, is
+    named by none. `product` is the ARN
     of the product that the account sends its own findings as.
     """
     return (security_finding(finding, product, now) for finding in record.findings)

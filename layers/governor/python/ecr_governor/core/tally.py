@@ -100,8 +100,9 @@ class Tally:
         before = former.open_rules if former is not None and same else frozenset[str]()
         after = standing.open_rules
         self.opened.update(after - before)
-        # What is not known now is not resolved.
-        self.resolved.update(before - after - standing.undetermined.keys())
+        exempt = {finding["rule"] for finding in standing.findings if finding["state"] == "exempt"}
+        # What is not known now is not resolved, nor is what somebody answers for.
+        self.resolved.update(before - after - exempt - standing.undetermined.keys())
         if after - before and len(self.opened_in) < EXAMPLES:
             self.opened_in.append(standing.name)
 

@@ -1,5 +1,6 @@
 """A burst of news, summed up: what happened how often, with examples. Sums add up, so that one message can tell of a burst as it goes on."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +32,7 @@ class Burst:
     examples: tuple[str, ...] = ()
     opened: Mapping[str, Opened] = field(default_factory=dict)
     put_right: Mapping[str, int] = field(default_factory=dict)
+    exempted: Mapping[str, int] = field(default_factory=dict)
     resolved: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
     refused_count: int = 0
@@ -44,13 +46,11 @@ class Burst:
         return total
 
     def _plus_one(self, announcement: Announcement) -> "Burst":
-        name, opened, resolved = announcement.repository, dict(self.opened), dict(self.resolved)
+        name, opened = announcement.repository, dict(self.opened)
         for finding in announcement.opened:
             known = opened.get(finding.rule, Opened(finding.severity, 0, ()))
             severity = min(known.severity, finding.severity, key=ORDER.index)
             opened[finding.rule] = Opened(severity, known.count + 1, (*known.examples, name)[:EXAMPLES])
-        for finding in announcement.mended:
-            resolved[finding.rule] = resolved.get(finding.rule, 0) + 1
         put_right = dict(self.put_right)
         for words in announcement.put_right:
             kind = words if words in put_right or len(put_right) < KINDS else OTHER
@@ -62,7 +62,8 @@ class Burst:
             examples=(*self.examples, name)[:EXAMPLES],
             opened=opened,
             put_right=put_right,
-            resolved=resolved,
+            exempted=Counter(self.exempted) + Counter(finding.rule for finding in announcement.exempted),
+            resolved=Counter(self.resolved) + Counter(finding.rule for finding in announcement.mended),
             refused=(*self.refused, *([name] if refused else []))[:LISTED],
             refused_count=self.refused_count + refused,
             policy_hash=announcement.policy_hash,
@@ -79,8 +80,9 @@ def digest(burst: Burst, account: str, region: str) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = [
         header(title),
         *section("\n".join(lines)),
-        *section(_counts("Put right", burst.put_right)),
-        *section(_counts("Resolved", burst.resolved)),
+        *section(_counts("Put right", ":white_check_mark:", burst.put_right)),
+        *section(_counts("Exempt", ":shield:", burst.exempted)),
+        *section(_counts("Resolved", ":white_check_mark:", burst.resolved)),
         *section(first_of("Not put right", ":no_entry:", burst.refused, burst.refused_count)),
         where("sent as a digest because many came at once", account, region, burst.policy_hash),
     ]
@@ -88,8 +90,8 @@ def digest(burst: Burst, account: str, region: str) -> dict[str, Any]:
     return {"text": cut(plain(f"{counted(burst.repositories, 'repository')} changed: {names}"), TEXT_LIMIT), "blocks": blocks}
 
 
-def _counts(title: str, counts: Mapping[str, int]) -> str:
-    return listed(title, ":white_check_mark:", (f"{words}: {counted(count, 'repository')}" for words, count in sorted(counts.items())))
+def _counts(title: str, mark: str, counts: Mapping[str, int]) -> str:
+    return listed(title, mark, (f"{words}: {counted(count, 'repository')}" for words, count in sorted(counts.items())))
 
 
 def _examples(opened: Opened) -> str:

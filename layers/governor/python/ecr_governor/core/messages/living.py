@@ -254,6 +254,8 @@ def _change(body: Mapping[str, Any], least: Severity) -> Iterator[str]:
         yield _line(":hammer_and_wrench:", "Put right", "; ".join(right))
     if wrong := [outcome["words"] for outcome in outcomes if outcome["status"] in {OutcomeStatus.FAILED, OutcomeStatus.REFUSED}]:
         yield _line(":no_entry:", "Not put right", "; ".join(wrong))
+    if exempted := [finding for data in body.get("exempted", ()) if _matters((finding := finding_from_data(data)).severity, least)]:
+        yield _line(":shield:", "Exempt", ", ".join(f"{finding.rule}: {finding.resolution}" for finding in exempted))
     elsewhere = {data["rule"] for data in body["opened"]}
     mended = [finding for rule, finding in resolved.items() if rule not in elsewhere and _matters(finding.severity, least)]
     if mended and not body["gone"]:

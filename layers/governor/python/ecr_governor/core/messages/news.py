@@ -34,6 +34,7 @@ def message(announcement: Announcement, account: str, region: str) -> dict[str, 
         *section(finding_lines(announcement.opened)),
         *section(listed("Put right", ":white_check_mark:", announcement.put_right)),
         *section(listed("Not put right", ":no_entry:", (f"{words}: {why}" for words, why in announcement.not_put_right))),
+        *section(listed("Exempt", ":shield:", (f"{finding.rule}: {finding.resolution}" for finding in announcement.exempted))),
         *section(listed("Resolved", ":white_check_mark:", (f"{finding.rule}: {finding.resolution}" for finding in announcement.mended))),
         fields(provenance_fields(announcement.repository, announcement.record)),
         where(cause(announcement), account, region, announcement.policy_hash),
@@ -115,6 +116,8 @@ def _title(announcement: Announcement) -> str:
         return f":no_entry: Could not put right: {name}"
     if announcement.put_right:
         return f":hammer_and_wrench: {'New repository put in order' if announcement.discovered else 'Put right'}: {name}"
+    if announcement.exempted and not announcement.resolved:
+        return f":shield: Exempt: {name}"
     return f":white_check_mark: Resolved: {name}"
 
 
