@@ -20,7 +20,9 @@ TALK = Conversation(POSTED, "C0123456789", T0, "f" * 64)
 BURST = RunningBurst(
     POSTED,
     T0,
-    Burst(3, ("a", "b"), {"naming": Opened(Severity.HIGH, 3, ("a",))}, {"set the tags": 2}, {"scanning": 1}, ("„x“",), 1, "abc"),
+    Burst(
+        3, ("a", "b"), {"naming": Opened(Severity.HIGH, 3, ("a",))}, {"set the tags": 2}, {"scanning": 1}, {"naming": 2}, ("„x“",), 1, "abc"
+    ),
     "batch-1",
 )
 
