@@ -77,6 +77,7 @@ def _case(given: Given, snapshot: Snapshot) -> Case:
         noted_push=noted.at if noted else None,
         used_at=record.used_at if record else None,
         misnamed=_misnamed(given),
+        kept_until=record.kept_until if record else None,
     )
 
 

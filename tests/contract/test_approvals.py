@@ -50,6 +50,7 @@ def test_questions_and_presses_are_one_chain_and_a_new_question_forgets_who_appr
     assert book.read().approves == "list"
     assert questions.ask({**asked, "approves": "other"}, T0)
     assert book.read().approves == ""
+    assert book.read().answered == FIRST.answered, "what came of a press is known for as long as it may come again"
     entries = list(DynamoDbLedger(aws.client("dynamodb"), ledger_table).entries("@retirement"))
     assert [entry.kind for entry in entries] == ["approval-asked", "press", "approval-asked"]
     for entry, previous in zip(entries, [None, *entries], strict=False):

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.entries import _said
-from ecr_governor.app.errors import Throttled, Undeliverable
+from ecr_governor.app.errors import SweepRunning, Throttled, Undeliverable
 from ecr_governor.app.notify import People, tell_people
-from ecr_governor.app.pressing import Services, take
+from ecr_governor.app.pressing import Services, take, take_approved
 from ecr_governor.app.reconcile import Services as Looking
 from ecr_governor.app.reconcile import reconcile
 from ecr_governor.core.announcement import Told
@@ -269,6 +269,26 @@ def test_keep_asks_for_a_release_that_lasts_as_long_as_the_button_says() -> None
     (body,) = world.entries
     assert (body["action"], body["result"], body["by"]["id"], body["press"]) == ("keep", "done", ALICE, press.id)
     assert world.record.retirement == MARKED, "what is undone in ECR is undone by others"
+
+
+def test_keep_holds_from_the_press_on_and_the_longest_term_counts() -> None:
+    world = World(retirement=MARKED)
+    button = world.buttons()["keep"]
+    world.take(world.press(button))
+    assert world.record.kept_until == T0 + timedelta(days=30)
+    short = world.press(button, BOB)
+    world.take(replace(short, subject=replace(short.subject, days=7)))
+    assert world.record.kept_until == T0 + timedelta(days=30)
+
+
+def test_keep_promises_nothing_of_a_deletion_that_has_begun() -> None:
+    world = World(retirement=MARKED)
+    button = world.buttons()["keep"]
+    world.ledger.records_by_name[NAME] = replace(world.record, retirement=replace(MARKED, stage=Stage.ARCHIVED, intended=Stage.DELETED))
+    assert world.take(world.press(button)) is Result.DONE
+    assert world.record.kept_until == T0 + timedelta(days=30)
+    assert world.entries[-1]["words"] == "asks to keep it; its deletion has begun, and what is gone already does not come back"
+    assert len(world.asked.releases) == 1
 
 
 def test_the_same_press_again_changes_nothing_and_is_answered_once() -> None:
@@ -665,6 +685,53 @@ def test_approvers_of_one_list_are_not_those_of_the_next() -> None:
     (block,) = to_approve({"count": 1, "approves": list_identity(STEPS[:1])}, world.policies.policy.notifications.slack.buttons)
     assert world.take(world.press(block["elements"][0], CAROL)) is Result.WAITS
     assert world.asked.approved == []
+
+
+def test_a_press_that_comes_again_takes_no_other_list() -> None:
+    world, button = waiting()
+    second = world.press(button, CAROL)
+    world.take(world.press(button, BOB))
+    world.take(second)
+    world.plan = Approval("nobody", ACCOUNT, REGION, "hash", T0, STEPS[:1])
+    (block,) = to_approve({"count": 1, "approves": list_identity(STEPS[:1])}, world.policies.policy.notifications.slack.buttons)
+    assert world.take(world.press(block["elements"][0], BOB)) is Result.WAITS
+    assert world.take(second) is None
+    assert [approval.steps for approval in world.asked.approved] == [STEPS]
+
+
+@pytest.mark.parametrize("trouble", [SweepRunning("a run is at work"), Throttled("dynamodb:GetItem")])
+def test_what_keeps_approved_steps_from_being_taken_is_said_and_they_can_be_approved_anew(trouble: Exception) -> None:
+    world, button = waiting()
+    presses = [world.press(button, who) for who in (BOB, CAROL)]
+    assert [world.take(press) for press in presses] == [Result.WAITS, Result.DONE]
+    answer = {"channel": MAIN, "ts": "1.1"}
+
+    def fails() -> dict[str, Any]:
+        raise trouble
+
+    done = take_approved(fails, "bob and carol", answer, world.approvals, T0)
+    assert done == {"refused": [str(trouble)]}
+    assert (world.approvals.bodies[-1]["words"], world.approvals.bodies[-1]["message"]) == (str(trouble), answer)
+    assert [world.take(press) for press in presses] == [None, None]
+    assert len(world.asked.approved) == 1, "nobody has pressed again"
+    assert [world.take(world.press(button, who)) for who in (BOB, CAROL)] == [Result.WAITS, Result.DONE]
+    assert take_approved(lambda: {"done": []}, "bob and carol", answer, world.approvals, T0) == {"done": []}
+    assert world.approvals.bodies[-1]["result"] == "done", "nothing more is said of what was taken"
+
+
+def test_a_refusal_is_said_though_somebody_presses_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, button = waiting()
+    read, pressed = world.approvals.read, iter([BOB])
+
+    def reading() -> Any:
+        known = read()
+        if (who := next(pressed, None)) is not None:
+            world.take(world.press(button, who))
+        return known
+
+    monkeypatch.setattr(world.approvals, "read", reading)
+    take_approved(lambda: {"refused": ["the policy says stop"]}, "x and y", {"channel": MAIN, "ts": "1.1"}, world.approvals, T0)
+    assert [body["result"] for body in world.approvals.bodies] == ["waits", "stale"]
 
 
 def test_that_an_approved_list_was_refused_is_said_there_as_well() -> None:

@@ -825,6 +825,36 @@ def disturbed(made: Callable[[], World], act: Callable[[World], None]) -> Iterat
         yield world, done, f"{at}: {world.beats.heard[at]}"
 
 
+def keeps(world: World) -> None:
+    """Somebody presses *Keep*, and what gives back has not come to it yet."""
+    record = world.ledger.records_by_name[NAME]
+    world.ledger.records_by_name[NAME] = replace(record, version=record.version + 1, kept_until=world.now + 30 * DAY)
+
+
+@pytest.mark.parametrize("stage", [stage for stage in FORWARD if stage is not Stage.OBSERVED])
+def test_what_somebody_keeps_goes_no_farther_whenever_it_is_given_back(stage: Stage) -> None:
+    world = a_world().ready(stage)
+    keeps(world)
+    assert stage not in {done.stage for done in world.night().values()}
+    world.settle()
+    assert is_untouched(world)
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if "deleted" in step])
+def test_what_somebody_keeps_while_it_is_deleted_loses_nothing_more_once_that_is_read(step: str) -> None:
+    stopped = 0
+    for world, _, where in disturbed(STEPS[step], keeps):
+        since = world.beats.heard[int(where.partition(":")[0]) + 1 :]
+        known = since.index("after read") if "after read" in since else len(since)
+        assert not [call for call in since[known:] if "delete" in call], where
+        if NAME in world.registry.repositories:
+            stopped += 1
+            world.settle()
+            assert world.stage is Stage.OBSERVED, where
+            assert not {DELETE_AFTER, STATE} & world.held.tags.keys(), where
+    assert stopped > 10
+
+
 @pytest.mark.parametrize("step", [step for step in STEPS if "deleted" in step])
 def test_what_is_pushed_during_the_deletion_survives_it(step: str) -> None:
     pushed: list[World] = []

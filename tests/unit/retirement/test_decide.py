@@ -313,6 +313,7 @@ CONTRARY_UNDER_WAY: dict[str, tuple[Change, str]] = {
     ),
     "a push told of": (lambda case: replace(case, noted_push=NOW - AFTER * DAY - SLACK + SECOND), "unused"),
     "a user remembered": (lambda case: replace(case, used_at=NOW - AFTER * DAY - SLACK + SECOND), "unused"),
+    "kept by a button": (lambda case: replace(case, kept_until=NOW + SECOND), KEPT),
     "a use that a source remembers": (lambda case: once_used(case, NOW - AFTER * DAY - SLACK + SECOND), "unused"),
 }
 
@@ -336,6 +337,14 @@ def test_what_changed_since_it_was_judged_takes_it_back(what: str, stage: Stage)
     assert decision.to is Stage.OBSERVED
     assert against(decision) == [(check, Weight.CONTRARY)]
     assert decision.vetoed is (check == VETO)
+
+
+def test_what_somebody_keeps_is_marked_when_that_ends_and_not_before() -> None:
+    case = replace(going_on(Stage.OBSERVED), kept_until=NOW + DAY)
+    decision = decide(case, NOW)
+    assert (decision.to, decision.next_at) == (None, NOW + DAY)
+    assert decision.against == (Reason(KEPT, "somebody keeps it until 2026-11-03", Weight.WAIT, NOW + DAY),)
+    assert decide(case, NOW + DAY).to is Stage.MARKED
 
 
 @pytest.mark.parametrize("stage", UNDER_WAY)
@@ -606,7 +615,7 @@ def test_whoever_asks_why_is_told_what_was_seen(change: Change, check: str, said
 def test_of_a_case_of_which_nothing_else_is_said_nothing_is_known() -> None:
     """It is then held to be like any other: pushed to, rightly named, exempt from nothing."""
     bare = Case(SNAPSHOT, None, None, None, (), ())
-    unknown = dict.fromkeys(("owner", "delivered_at", "noted_push", "judged", "used_at"))
+    unknown = dict.fromkeys(("owner", "delivered_at", "noted_push", "judged", "used_at", "kept_until"))
     assert bare == Case(SNAPSHOT, None, None, None, (), (), exempt="", trusted_pulls=True, never_pushed=False, misnamed=False, **unknown)
     assert Reason("a check", "seen") == Reason("a check", "seen", Weight.FOR, None)
 

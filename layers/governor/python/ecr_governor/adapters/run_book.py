@@ -65,6 +65,8 @@ class DynamoDbRunBook(LedgerTable):
             "asked": {"S": asked},
             "asked_at": {"S": text_of(at)},
             "head": {"S": entry.hash},
+            # What came of presses: one that comes again is not decided again because people were asked anew.
+            **({"answered": item["answered"]} if "answered" in item else {}),
         }
         try:
             self._append(record, number, entry, "somebody else has asked")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from ecr_governor.app.errors import Contended, Undeliverable
+from ecr_governor.app.errors import Contended, GovernorError, Undeliverable
 from ecr_governor.app.ports import Ledger, PolicySource
 from ecr_governor.core.messages.buttons import APPROVERS
 from ecr_governor.core.policy.notifications import Buttons
@@ -30,6 +30,7 @@ from ecr_governor.core.press import (
     kept_until,
     mark_of,
     may,
+    refusal_body,
     remembered,
     unreadable,
 )
@@ -207,7 +208,8 @@ def _approve(press: Press, services: Services, now: datetime) -> Result | None:
     """Count one person's word on a list of steps; with the second one it is taken, caps or not."""
     policy, known, plan = services.policies.current(now).policy, services.approvals.read(), services.last_plan()
     if press.id in known.answered:
-        if known.answered[press.id] == Result.DONE and plan and list_identity(plan.steps) == known.approves:
+        still = plan is not None and list_identity(plan.steps) == known.approves == press.subject.state and len(known.names) >= APPROVERS
+        if plan and still and known.answered[press.id] == Result.DONE:
             services.approve(_approved(plan, known), press)
         return None
     buttons = policy.notifications.slack.buttons
@@ -229,6 +231,38 @@ def _approve(press: Press, services: Services, now: datetime) -> Result | None:
     if found.result is Result.DONE and plan:
         services.approve(_approved(plan, approvers), press)
     return found.result
+
+
+def take_approved(
+    steps: Callable[[], dict[str, Any]], by: str, answer: Mapping[str, Any], approvals: ApprovalBook, now: datetime
+) -> dict[str, Any]:
+    """Take the steps that people approved in Slack; if they are not taken, say so and why where that was. Raises Throttled, Denied.
+
+    They were told that the steps are taken now. What keeps them from it, such as a run that is at work, is told as a refusal is.
+    """
+    try:
+        done = steps()
+    except GovernorError as trouble:
+        logger.exception("approved steps not taken")
+        done = {"refused": [str(trouble)]}
+    if refused := done.get("refused"):
+        _refuse(answer, by, refused, approvals, now)
+    return done
+
+
+def _refuse(answer: Mapping[str, Any], by: str, reasons: Sequence[str], approvals: ApprovalBook, now: datetime) -> None:
+    """Forget who approved: whoever still wants it approves it once more, when what stood against it has passed."""
+    body = refusal_body(by, reasons, str(answer["channel"]), str(answer["ts"]), now)
+    for attempt in range(1, ATTEMPTS + 1):
+        known = approvals.read()
+        try:
+            approvals.write(Approvers(version=known.version, answered=known.answered), body)
+        except Contended:
+            # Somebody has pressed at the same moment.
+            if attempt == ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _so_far(known: Approvers, approves: str, now: datetime) -> Approvers:

@@ -1,10 +1,10 @@
 """Where the functions that retire are put together."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol
 
 from ecr_governor import batches
@@ -18,9 +18,9 @@ from ecr_governor.adapters.runs import S3RunStore
 from ecr_governor.adapters.sweep_book import DynamoDbSweepBook
 from ecr_governor.adapters.tombstones import S3Tombstones
 from ecr_governor.adapters.usage.witnesses import AwsWitnesses
-from ecr_governor.app.errors import Contended, SweepRunning
+from ecr_governor.app.errors import SweepRunning
 from ecr_governor.app.ports import PolicyInForce
-from ecr_governor.app.pressing import Approvers
+from ecr_governor.app.pressing import take_approved
 from ecr_governor.app.retirement.cases import Services
 from ecr_governor.app.retirement.ports import RetiringRegistry
 from ecr_governor.app.retirement.runs import RunServices, apply, reap, retire
@@ -29,7 +29,6 @@ from ecr_governor.batches import Arrival
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ecr, ledger, now, policies, sqs
 from ecr_governor.bootstrap.parts import now as clock
-from ecr_governor.core.press import refusal_body
 from ecr_governor.core.record import RELEASE_ASKED
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.events import parse_refusal
@@ -62,10 +61,10 @@ def retire_unused(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     services = _run(EcrRetiring(ecr), context, tells_people=bool(deployed.slack_secret), deletes=deployed.deletes)
     if "approval" in event:
         approval = approval_of(event["approval"])
-        done = apply(f"approved-{context.aws_request_id}", approval, services, now())
-        if "answer" in event and (refused := done.get("refused")):
-            _tell_refused(event["answer"], approval.by, refused)
-        return done
+        steps = partial(apply, f"approved-{context.aws_request_id}", approval, services, now())
+        if "answer" not in event:
+            return steps()
+        return take_approved(steps, approval.by, event["answer"], DynamoDbApprovals(client("dynamodb"), _settings().ledger_table), now())
     summary = retire(event["execution"], services, now())
     _count(summary)
     return summary
@@ -101,17 +100,6 @@ def release_refused(event: Mapping[str, Any], context: Context) -> dict[str, lis
 
     dead_letters = DeadLetters(sqs(), settings.dead_letter_queue_url)
     return batches.settle(event, take, dead_letters, settings.account, settings.region, parse_refusal)
-
-
-def _tell_refused(answer: Mapping[str, Any], by: str, refused: Sequence[str]) -> None:
-    approvals = DynamoDbApprovals(client("dynamodb"), _settings().ledger_table)
-    body = refusal_body(by, refused, str(answer["channel"]), str(answer["ts"]), now())
-    try:
-        # Nothing was done: whoever still wants it approves it once more, when what stood against it has passed.
-        approvals.write(Approvers(version=approvals.read().version), body)
-    except Contended:
-        # Somebody has pressed at the same moment, and is told what is true then.
-        logger.warning("refusal not told", extra={"why": refused[:1]})
 
 
 def _count(summary: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from ecr_governor.core.granted import Granted
 from ecr_governor.core.policy.model import MIN_REASON
 from ecr_governor.core.policy.notifications import Buttons, People, is_group
 from ecr_governor.core.record import RepositoryRecord
-from ecr_governor.core.retirement.state import Retirement
+from ecr_governor.core.retirement.state import Retirement, Stage
 from ecr_governor.core.rules import RULES, unused
 
 PRESS: Final = "press"
@@ -255,7 +255,12 @@ def _keep(press: Press, record: RepositoryRecord) -> Answer:
         return Answer(Result.ALREADY, "it is not retiring any more")
     if mark != press.subject.state or not press.subject.days:
         return Answer(Result.STALE, "it has changed since; its message shows how it stands now")
-    return Answer(Result.DONE, f"keeps it until {kept_until(press):%Y-%m-%d}")
+    until = kept_until(press)
+    # It holds from this write on, whenever `releases` comes to give back what was done.
+    changes = {"kept_until": max(until, record.kept_until or until)}
+    if record.retirement is not None and record.retirement.intended is Stage.DELETED:
+        return Answer(Result.DONE, "asks to keep it; its deletion has begun, and what is gone already does not come back", changes)
+    return Answer(Result.DONE, f"keeps it until {until:%Y-%m-%d}", changes)
 
 
 def kept_until(press: Press) -> datetime:

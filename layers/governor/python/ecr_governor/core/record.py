@@ -35,7 +35,7 @@ class RepositoryRecord:
     was last seen to use it by other signs than ECR's own times: a running task, a refused pull. `tags` are those by which the policy
     says where people are told of it; `reminded` is the last reminder of its mark's end. `claimed_by` is who has said in Slack that it is
     theirs: the owner as long as no tag names one. `exemptions` were asked for in Slack, and some confirmed; `answered` says what
-    came of the last presses of buttons, by the id of each.
+    came of the last presses of buttons, by the id of each; `kept_until` is until when somebody keeps it by one.
     """
 
     name: str
@@ -67,6 +67,7 @@ class RepositoryRecord:
     claimed_by: str = ""
     exemptions: tuple[Granted, ...] = ()
     answered: Mapping[str, str] = field(default_factory=dict)
+    kept_until: datetime | None = None
 
     def same_but_for_version(self, other: "RepositoryRecord") -> bool:
         """Whether two records say the same."""

@@ -107,6 +107,7 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         used_at=record.used_at if record is not None and same else None,
         never_pushed=record is not None and same and noted is None and _never_pushed(record),
         misnamed=record is not None and same and _misnamed(record, policy, expected, now),
+        kept_until=record.kept_until if record is not None and same else None,
     )
 
 

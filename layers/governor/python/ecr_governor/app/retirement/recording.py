@@ -110,9 +110,13 @@ def write_outcome(
 
 
 def still_ours(intended: RepositoryRecord, services: Services) -> bool:
-    """Whether nobody has taken the retirement another way since the step began, such as a refused pull."""
+    """Whether nobody has taken the retirement another way since the step began, such as a refused pull, or wants it kept by now."""
     current = services.ledger.read(intended.name)
-    return current is not None and current.retirement == intended.retirement
+    return current is not None and _said_of_it(current) == _said_of_it(intended)
+
+
+def _said_of_it(record: RepositoryRecord) -> tuple[Any, ...]:
+    return record.retirement, record.kept_until, [each for each in record.exemptions if each.confirmed_by]
 
 
 def tampered(record: RepositoryRecord, services: Services) -> str:

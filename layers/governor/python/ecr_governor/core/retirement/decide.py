@@ -57,7 +57,7 @@ class Case:
     where nobody is known to own it. `trusted_pulls`: nobody's pulls go unrecorded. `noted_push` is the newest push that an event told of:
     ECR itself does not show that a tag was moved to an old image. `judged` is what an interrupted deletion had judged. `used_at` is when
     somebody was last seen to use it by other signs than ECR's times. `never_pushed`: watched since it was created, and no push was ever
-    seen. `misnamed`: its name breaks the rule `naming`, and nothing exempts it.
+    seen. `misnamed`: its name breaks the rule `naming`, and nothing exempts it. `kept_until` is until when somebody keeps it by a button.
     """
 
     snapshot: Snapshot
@@ -76,6 +76,7 @@ class Case:
     never_pushed: bool = False
     misnamed: bool = False
     audited: bool = False
+    kept_until: datetime | None = None
 
     @property
     def empty(self) -> bool:
@@ -224,6 +225,14 @@ def _not_exempt(case: Case, _now: datetime) -> Iterator[Reason]:
         yield Reason("no exemption", f"it carries the tag {PROTECT}", Weight.CONTRARY)
     if stack := case.snapshot.tag(STACK):
         yield Reason("nobody else manages it", f"CloudFormation does, in {stack}", Weight.CONTRARY)
+
+
+def _nobody_keeps_it(case: Case, now: datetime) -> Iterator[Reason]:
+    if case.kept_until is None or now >= case.kept_until:
+        return
+    seen = f"somebody keeps it until {_day(case.kept_until)}"
+    under_way = case.retirement is not None and case.retirement.under_way
+    yield Reason(KEPT, seen, Weight.CONTRARY if under_way else Weight.WAIT, None if under_way else case.kept_until)
 
 
 def _readable(case: Case, _now: datetime) -> Iterator[Reason]:
@@ -384,6 +393,7 @@ CHECKS: Final[Sequence[Callable[[Case, datetime], Iterator[Reason]]]] = (
     _policy_asks,
     _enforced,
     _not_exempt,
+    _nobody_keeps_it,
     _readable,
     _clock,
     _watched,
