@@ -15,11 +15,14 @@ from typing import Any
 
 from ecr_governor.app.errors import Contended, Denied, Refused, Throttled
 from ecr_governor.app.ports import PolicyInForce
+from ecr_governor.app.pressing import Services as Pressing
+from ecr_governor.app.pressing import take
 from ecr_governor.app.retirement.cases import PEOPLE, Services
 from ecr_governor.app.retirement.planning import carry_out_plan, plan
 from ecr_governor.app.retirement.taking_back import release
 from ecr_governor.core.origin import Push
 from ecr_governor.core.policy.model import Policy
+from ecr_governor.core.press import Action, Press, Result, Subject, kept_until, mark_of
 from ecr_governor.core.record import GENESIS, Entry, RepositoryRecord
 from ecr_governor.core.retirement.evidence import Evidence, Use
 from ecr_governor.core.retirement.history import breaches
@@ -129,6 +132,17 @@ class SimLedger(InMemoryLedger):
         return written
 
 
+class SimReleases:
+    """The queue of what somebody keeps by a button."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[str, datetime]] = []
+
+    def ask(self, repository: str, by: str, keep_until: datetime, at: datetime) -> None:
+        del by, at
+        self.waiting.append((repository, keep_until))
+
+
 class SimWitnesses(MemoryWitnesses):
     """ECS, which is sometimes silent."""
 
@@ -201,6 +215,10 @@ class World:
         self.policies = SimPolicies(self)
         self.tombstones = MemoryTombstones()
         self.book = MemoryRunBook()
+        self.presses = 0
+        self.releases = SimReleases()
+        nobody: Any = None
+        self.pressing = Pressing(self.ledger, self.policies, nobody, self.releases, *[nobody] * 7, link_hours=0)
         self.services = Services(self.registry, self.ledger, self.policies, self.witnesses, self.tombstones, self.book)
         for number, name in enumerate(NAMES):
             images = [an_image(10 * number + each, tags=[f"v{each}"]) for each in range(self.rng.choice((0, 1, 2, 3)))]
@@ -283,6 +301,10 @@ class World:
                 continue
             if self.calm or self.rng.random() < 0.8:
                 self.ledger.mark_delivered(entry.repository, entry.number, PEOPLE, self.clock)
+        kept, self.releases.waiting = self.releases.waiting, []
+        for name, until in kept:
+            if self.calm or self.rng.random() < 0.8:
+                self._release_kept(name, until)
         waiting, self.inbox = self.inbox, []
         for name in waiting:
             if self.calm or self.rng.random() < 0.8:
@@ -296,6 +318,11 @@ class World:
         except (Crash, Throttled, Contended):
             self.excused |= self.recreated
             self.inbox.append(name)
+
+    def _release_kept(self, name: str, until: datetime) -> None:
+        """Give back what somebody keeps by a button. What is lost is lost: the press itself holds."""
+        with suppress(Crash, Throttled, Contended):
+            release(name, "somebody in Slack keeps it", self.services, self.clock, asked=True, keep_until=until)
 
     # What strikes
 
@@ -436,15 +463,19 @@ class World:
 
     def _keep(self, name: str) -> None:
         """Press the button in Slack that keeps it for a month. It speaks of the repository that the ledger knows, and of no later one."""
-        held, known, until = self.registry.repositories.get(name), self.ledger.records_by_name.get(name), self.clock + AFTER
-        self.overlapped.add(name)
-        try:
-            done = release(name, "somebody in Slack keeps it", self.services, self.clock, asked=True, keep_until=until)
-        except (Crash, Throttled, Contended):
-            self.excused |= self.recreated
+        held, known = self.registry.repositories.get(name), self.ledger.records_by_name.get(name)
+        if known is None or not (mark := mark_of(known.retirement)):
             return
-        if held and known and known.created_at == held.created_at and done.stage is Stage.OBSERVED:
-            self.kept_until[name] = until
+        self.presses += 1
+        shown_for = Subject(name, known.created_at, mark, AFTER.days)
+        press = Press(f"press-{self.presses}", Action.KEEP, "U0ANN000001", "ann", self.clock, shown_for, "C0MAIN00001", "1.1")
+        try:
+            done = take(press, self.pressing, self.clock)
+        except (Crash, Throttled, Contended):
+            return
+        begun = known.retirement is not None and known.retirement.intended is Stage.DELETED
+        if held and known.created_at == held.created_at and done is Result.DONE and not begun:
+            self.kept_until[name] = kept_until(press)
 
     def _apply(self, name: str) -> None:
         """Terraform puts back all that it finds changed, and it does not know our tags."""
