@@ -260,6 +260,41 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "5:30: warning [sweep-puts-nothing-right] limits.remedies_per_sweep: a sweep has nothing put right → write how many it may, or mode: audit",
         ],
     ),
+    "routes that never count": (
+        """
+        naming:
+          convention: "{team}/{service}"
+          segments: {team: [payments, search]}
+          ignore: ["docker-hub/*"]
+        notifications:
+          slack:
+            routes:
+              - {namespace: paymets, channel: C0123456789}
+              - {namespace: docker-hub/library, channel: C0123456789}
+              - {namespace: payments, owner: "pay*", channel: C0123456789}
+              - {namespace: payments/api, owner: "pay-a*", tags: {stage: prod}, channel: C0PAYMENTS01}
+              - {namespace: payments, owner: "pa*", channel: C0PAYMENTS01}
+              - {namespace: payments-old, owner: "pay-a*", channel: C0PAYMENTS01}
+              - {owner: "?", tags: {stage: "p*"}, channel: C0123456789}
+              - {owner: "?", tags: {stage: "pr*", team: "*"}, mention: U0123456789}
+              - {owner: "x", tags: {stage: "p*"}, channel: C0123456789}
+              - {tags: {stage: "p*"}, owner: "?", channel: C0123456789}
+              - {actor: "ci-*", channel: C0123456789}
+              - {namespace: ROOT, channel: C0123456789}
+              - {namespace: search, actor: "*", mention: U0123456789}
+            unowned: {channel: C0123456789}
+        """,
+        [
+            '10:21: warning [route-unreachable] notifications.slack.routes[0].namespace: no name that keeps {team}/{service} is below paymets → correct the prefix, or add "paymets/*" to naming.ignore',
+            "13:9: warning [route-shadowed] notifications.slack.routes[3]: routes[2] takes all that it would take → put it above routes[2], or remove it",
+            '13:21: warning [route-unreachable] notifications.slack.routes[3].namespace: no name that keeps {team}/{service} is below payments/api → correct the prefix, or add "payments/api/*" to naming.ignore',
+            '15:21: warning [route-unreachable] notifications.slack.routes[5].namespace: no name that keeps {team}/{service} is below payments-old → correct the prefix, or add "payments-old/*" to naming.ignore',
+            "17:9: warning [route-shadowed] notifications.slack.routes[7]: routes[6] takes all that it would take → put it above routes[6], or remove it",
+            "19:9: warning [route-shadowed] notifications.slack.routes[9]: routes[6] takes the same repositories → remove one of the two",
+            "22:9: warning [route-shadowed] notifications.slack.routes[12]: routes[11] takes all that it would take → put it above routes[11], or remove it",
+            "23:5: warning [route-shadowed] notifications.slack.unowned: routes[11] takes every repository, whether or not its owner is known → remove it, or narrow routes[11]",
+        ],
+    ),
     "settings that nothing can keep, or everybody": (
         """
         namespaces:

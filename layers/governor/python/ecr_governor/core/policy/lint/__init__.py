@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ecr_governor.core.documents.problem import written
-from ecr_governor.core.policy.lint import exemptions, lifecycles, names, retirements, rules, settings
+from ecr_governor.core.policy.lint import exemptions, lifecycles, names, retirements, routes, rules, settings
 from ecr_governor.core.policy.lint.remark import CHECKS, Check, Found, Level, Remark
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.yaml_text import PolicyInvalid, found_at
@@ -38,6 +38,7 @@ def _found(reading: Reading, now: datetime, region: str | None) -> Iterator[Foun
     yield from names.found(reading)
     yield from exemptions.found(reading, now)
     yield from rules.found(reading)
+    yield from routes.found(reading)
     yield from settings.found(reading, region)
     yield from lifecycles.found(reading)
     yield from retirements.found(reading, now)

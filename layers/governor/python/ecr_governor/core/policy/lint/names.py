@@ -238,9 +238,7 @@ def _unreachable(reading: Reading, convention: _Convention) -> Iterator[Found]:
     prefixes = [prefix for prefix in policy.namespaces if prefix != ROOT]
     if not prefixes:
         return
-    language = _allowed(policy, convention)
-    alive = hopeful(language, REPOSITORY_NAME, reached(language, REPOSITORY_NAME))
-    lived_in = _settled(language, _machine(tuple(policy.namespaces)), alive)
+    lived_in = _lived_in(policy, convention, policy.namespaces)
     for prefix in prefixes:
         if prefix in lived_in:
             continue
@@ -254,6 +252,28 @@ def _unreachable(reading: Reading, convention: _Convention) -> Iterator[Found]:
             what = f"no name that keeps {policy.naming.convention} is below it"
             do = f'correct the prefix, or add "{prefix}/*" to naming.ignore'
             yield Found("namespace-unreachable", at, what, do)
+
+
+def uninhabited(policy: Policy, prefixes: Iterable[str]) -> set[str]:
+    """Give those of the prefixes below which no allowed name is; none where no name is judged, or none can keep the convention.
+
+    Raises Undecided.
+    """
+    wanted = set(prefixes) - {ROOT}
+    if policy.naming is None or not wanted:
+        return set()
+    convention = _Convention.of(policy.naming)
+    if _impossible(policy.naming, convention):
+        return set()
+    lived_in = _lived_in(policy, convention, sorted(wanted))
+    return {prefix for prefix in wanted if not any(f"{each}/".startswith(f"{prefix}/") for each in lived_in)}
+
+
+def _lived_in(policy: Policy, convention: _Convention, prefixes: Iterable[str]) -> set[str]:
+    """Give those of the prefixes that are the longest one of an allowed name."""
+    language = _allowed(policy, convention)
+    alive = hopeful(language, REPOSITORY_NAME, reached(language, REPOSITORY_NAME))
+    return _settled(language, _machine(tuple(prefixes)), alive)
 
 
 def _settled(language: Language, machine: _Namespaces, alive: set[tuple[int, Hashable]]) -> set[str]:

@@ -117,6 +117,16 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         ),
         "rule-held-back": Check(_W, "`enforce` for a rule under a lower `mode`", "a rule never goes farther than `mode`"),
         "nobody-told": Check(_W, "`min_severity` above the severity of every rule", "no violation is ever announced"),
+        "route-shadowed": Check(
+            _W,
+            "A route, or the queue of what nobody owns, whose repositories an earlier route takes",
+            "the first route that takes a repository has its messages, and this one never counts",
+        ),
+        "route-unreachable": Check(
+            _W,
+            "A route by a namespace in which no repository can be whose name is allowed",
+            "only what is called wrongly could go that way, and a misspelt prefix looks just so",
+        ),
         "sweep-puts-nothing-right": Check(
             _W, "`remedies_per_sweep: 0` under `mode: enforce`", "what events missed is found every night and never put right"
         ),
