@@ -6,7 +6,7 @@ import sys
 from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -14,11 +14,12 @@ from cli import asking, completion, exempt
 from cli.days import moment_of
 from cli.explain import explain
 from cli.options import Endpoint, Output, Profile, Region, Stack, output_of
-from cli.output import whole_output
+from cli.output import INTERRUPTED, whole_output
 from cli.policy import app as policy
 from cli.starting import BETWEEN_COLLECTIONS, narrowed, pass_over, put_off
 from cli.templates import app as templates
 from cli.trouble import Exit, Trouble
+from cli.usage import refused
 
 app = typer.Typer(
     name="ecr-governor",
@@ -510,11 +511,23 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         with whole_output():
-            narrowed(app, sys.argv[1:])()
+            sys.exit(narrowed(app, sys.argv[1:])(standalone_mode=False) or Exit.CLEAN)
     except Trouble as trouble:
-        gap = "" if trouble.why.startswith("\n") else " "
-        typer.echo(f"error: {trouble.what}\n  why:{gap}{trouble.why}\n  do:  {trouble.do}", err=True)
-        sys.exit(trouble.exit_code)
+        _stop(trouble)
+    except typer.TyperException as error:
+        if written := refused(error):
+            _stop(written)
+        typer.echo(error, err=True)
+        sys.exit(Exit.USAGE)
+    except typer.Abort:
+        typer.echo("\ninterrupted", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _stop(trouble: Trouble) -> NoReturn:
+    gap = "" if trouble.why.startswith("\n") else " "
+    typer.echo(f"error: {trouble.what}\n  why:{gap}{trouble.why}\n  do:  {trouble.do}", err=True)
+    sys.exit(trouble.exit_code)
 
 
 __all__ = ["Exit", "app", "main"]

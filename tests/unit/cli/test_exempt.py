@@ -202,7 +202,7 @@ def test_reason_owner_end_and_rule_are_required(command: Command, missing: str) 
     ended = command(*arguments)
 
     assert ended.code == 2
-    assert f"Missing option '{missing}'" in ended.err
+    assert f"missing option '{missing}'" in ended.err
 
 
 @pytest.mark.parametrize("day", ["2027-13-01", "31.1.2027", "20270131", "2027-01-31T00:00:00", "tomorrow"])

@@ -60,6 +60,50 @@ def test_a_wrong_option_is_three_lines_whatever_the_command(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("explian", (
+            "no such command 'explian'",
+            "it is written ecr-governor [OPTIONS] COMMAND [ARGS]...",
+            "Did you mean 'explain', 'plan', 'replay'? ecr-governor --help tells more",
+        )),
+        ("explain a/b --polcy x", (
+            "no such option: --polcy",
+            "it is written ecr-governor explain [OPTIONS] {name}",
+            "--policy or --profile; ecr-governor explain --help tells more",
+        )),
+        ("exempt expire", (
+            "missing argument 'match'",
+            "it is written ecr-governor exempt expire [OPTIONS] {match}",
+            "ecr-governor exempt expire --help tells more",
+        )),
+        ("policy backtest a --max-regret abc", (
+            "the value of --max-regret cannot be used",
+            "it should be a valid number",
+            "ecr-governor policy backtest --help tells more",
+        )),
+        ("calendar --days 0", (
+            "the value of --days cannot be used",
+            "it should be greater than or equal to 1",
+            "ecr-governor calendar --help tells more",
+        )),
+        ("local up --policy", ("option '--policy' requires an argument", "it is written otherwise", "--help behind the command tells more")),
+    ],
+)  # fmt: skip
+def test_a_command_that_is_written_wrong_is_three_lines_as_well(command: Command, arguments: str, told: tuple[str, str, str]) -> None:
+    error, why, do = told
+
+    assert command(*arguments.split()) == Ended(2, "", f"error: {error}\n  why: {why}\n  do:  {do}\n")
+
+
+def test_a_group_without_a_command_shows_its_help(command: Command) -> None:
+    ended = command("policy")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("Usage: ecr-governor policy [OPTIONS] COMMAND [ARGS]...\n\n  The policy file.\n")
+
+
+@pytest.mark.parametrize(
     "arguments", [("policy", "test"), ("policy", "validate"), ("policy", "show"), ("apply",), ("exempt", "list", "--policy")]
 )
 @pytest.mark.parametrize("file", ["none.yaml", "."])
