@@ -16,7 +16,7 @@ from cli.audit_output import OUTPUTS, AuditWriter, writer_for
 from cli.audit_output.progress import shown
 from cli.audit_output.table import TableWriter
 from cli.output import BROKEN_PIPE, INTERRUPTED, leave
-from cli.policy.files import OPTION, in_source_tree
+from cli.policy.files import OPTION, chosen, in_source_tree, say_chosen
 from cli.policy.files import read as read_policy
 from cli.trouble import Exit, Trouble
 from ecr_governor.adapters.inventory import CONCURRENCY, RESOURCELESS, EcrInventory, actions_for, pace_of
@@ -67,6 +67,7 @@ def run(wish: Wish) -> Exit:
 def print_permissions(wish: Wish) -> None:
     """Print the least-privilege policy document that an audit by this policy needs."""
     policy = _auditing(wish.policy_path)
+    say_chosen(wish.policy_path)
     actions = frozenset[str]().union(
         *(
             actions_for(wanted.facts, pulls=policy.limits.pull_metrics and wanted.idle_since is not None)
@@ -94,7 +95,8 @@ def _run(wish: Wish) -> Exit:
     regions = regions_of(session, wish.regions, wish.endpoint_url)
     check_credentials(session)
     account = account_of(session, regions[0], wish.endpoint_url)
-    policy_file = in_source_tree(wish.policy_path) if wish.policy_path else BUNDLED
+    say_chosen(wish.policy_path)
+    policy_file = in_source_tree(path) if (path := chosen(wish.policy_path)) else BUNDLED
     writer = writer_for(wish.output, sys.stdout, len(regions), policy_file, policy.namespace_of, datetime.now(UTC))
     results = [_audit(wish, session, policy, account, region, writer) for region in regions]
     for summary, _ in results:
@@ -150,6 +152,7 @@ def _audit(
     return summary, refused
 
 
-def _auditing(policy_path: Path | None) -> Policy:
-    """Read the policy, or the bundled one. An audit judges by a policy that is switched off, too: that is what it is for."""
-    return (read_policy(policy_path, OPTION) if policy_path else bundled_policy()).in_mode(Mode.AUDIT)
+def _auditing(named: Path | None) -> Policy:
+    """Read the policy that counts. An audit judges by a policy that is switched off, too: that is what it is for."""
+    path = chosen(named)
+    return (read_policy(path, OPTION) if path else bundled_policy()).in_mode(Mode.AUDIT)

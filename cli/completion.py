@@ -56,11 +56,12 @@ def exempted(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _policy(ctx: typer.Context) -> "Policy | None":
     """Read the policy file that the words so far name, or the one that would be read without; None if it cannot be read."""
+    from cli.options import POLICY_HERE  # noqa: PLC0415 - it has these completions
     from cli.policy import files  # noqa: PLC0415 - pydantic is heavy
     from cli.trouble import Trouble  # noqa: PLC0415 - with it
     from ecr_governor.core.policy.yaml_text import PolicyInvalid  # noqa: PLC0415 - with it
 
-    named = next((ctx.params[key] for key in ("policy_path", "policy", "file") if ctx.params.get(key)), "policy.yaml")
+    named = next((ctx.params[key] for key in ("policy_path", "policy", "file") if ctx.params.get(key)), POLICY_HERE)
     try:
         return files.reading(Path(named)).policy
     except (Trouble, PolicyInvalid):

@@ -8,13 +8,12 @@ import typer
 
 from cli import completion
 from cli.days import SHAPE, day_of
-from cli.options import Output
+from cli.options import POLICY_HERE, Output, PolicyOption
 
 app = typer.Typer(
     help="Exemptions in the policy file: who is spared which rule, why, and until when.", no_args_is_help=True, rich_markup_mode=None
 )
 
-File = Annotated[Path, typer.Option("--policy", help="The policy file.")]
 Against = Annotated[
     Path | None,
     typer.Option("--against", help="An inventory: audit --facts --output jsonl, or a sweep's lines.", show_default=False),
@@ -32,7 +31,7 @@ def add(
     reason: Annotated[str, typer.Option("--reason", help="Why, in at least 10 characters.")],
     owner: Annotated[str, typer.Option("--owner", help="Who answers for it.")],
     expires: Annotated[datetime, typer.Option("--expires", parser=day_of, metavar=SHAPE, help="The last day on which it holds, in UTC.")],
-    policy_path: File = Path("policy.yaml"),
+    policy_path: PolicyOption = POLICY_HERE,
     against: Against = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -50,7 +49,7 @@ def add(
 
 @app.command("list")
 def show(
-    policy_path: File = Path("policy.yaml"),
+    policy_path: PolicyOption = POLICY_HERE,
     name: Annotated[str | None, typer.Option("--repository", help="Only what speaks of this repository.", show_default=False)] = None,
     output: Output = "table",
     on: Annotated[
@@ -74,7 +73,7 @@ def expire(
     line: Annotated[
         int | None, typer.Option("--line", help="The line of the exemption, where several have the glob.", show_default=False)
     ] = None,
-    policy_path: File = Path("policy.yaml"),
+    policy_path: PolicyOption = POLICY_HERE,
     against: Against = None,
     dry_run: DryRun = False,
 ) -> None:

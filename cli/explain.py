@@ -1,23 +1,23 @@
 """`ecr-governor explain`: why a repository is judged as it is, what follows, and what would change it."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import completion
-from cli.options import Endpoint, Output, Profile, Region
+from cli.options import Endpoint, Output, PolicyOrBundled, Profile, Region
 
 
 def explain(
     name: Annotated[str, typer.Argument(help="The repository's name; there need not be one yet.", autocompletion=completion.names)],
-    policy_path: Annotated[
-        Path | None,
-        typer.Option("--policy", help="Policy file to judge by; without one that of --stack, or the bundled policy.", show_default=False),
-    ] = None,
+    policy_path: PolicyOrBundled = None,
     stack: Annotated[
         str | None,
-        typer.Option("--stack", help="Ask the ledger of this deployment as well: origin, owner, age of findings.", show_default=False),
+        typer.Option(
+            "--stack",
+            help="Ask this deployment as well: origin, owner, age of findings; and, without --policy, its policy.",
+            show_default=False,
+        ),
     ] = None,
     output: Output = "table",
     endpoint_url: Endpoint = None,

@@ -13,7 +13,7 @@ import typer
 from cli import asking, completion, exempt
 from cli.days import moment_of
 from cli.explain import explain
-from cli.options import Endpoint, Output, Profile, Region, Stack, output_of
+from cli.options import POLICY_HERE, Endpoint, Output, PolicyOption, PolicyOrBundled, Profile, Region, Stack, output_of
 from cli.output import INTERRUPTED, whole_output
 from cli.policy import app as policy
 from cli.starting import BETWEEN_COLLECTIONS, narrowed, pass_over, put_off
@@ -46,9 +46,7 @@ Seconds = Annotated[float, typer.Option("--timeout", help="Seconds to wait at mo
 
 @app.command()
 def audit(
-    policy_path: Annotated[
-        Path | None, typer.Option("--policy", help="Policy file to judge by; without one the bundled policy.", show_default=False)
-    ] = None,
+    policy_path: PolicyOrBundled = None,
     regions: Annotated[
         list[str] | None,
         typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="AWS Region; give it again for several."),
@@ -87,7 +85,7 @@ def audit(
 @app.command("check-name")
 def check_name(
     names: Annotated[list[str], typer.Argument(help="Repository names.", autocompletion=completion.names)],
-    policy_path: Annotated[Path, typer.Option("--policy", help="Policy file to judge by.")] = Path("policy.yaml"),
+    policy_path: PolicyOption = POLICY_HERE,
     output: Annotated[str, output_of("text", "json", "github")] = "text",
 ) -> None:
     """Say before a push whether a name keeps the convention, and the nearest one that does. Exit code 1 if one does not.
@@ -374,9 +372,7 @@ def check(
 
 @local.command()
 def up(
-    policy_path: Annotated[
-        Path | None, typer.Option("--policy", help="Policy file to deploy; without one the bundled policy audits.")
-    ] = None,
+    policy_path: PolicyOrBundled = None,
     start_time: Annotated[
         datetime | None,
         typer.Option("--start-time", parser=moment_of, metavar="MOMENT", help="What time it is in there, for example 2026-01-01T00:00:00."),
@@ -403,9 +399,9 @@ def up(
 
     Example: ecr-governor local up --policy policy.yaml
     """
-    from cli import embedded  # noqa: PLC0415 - moto is heavy
+    from cli.up import up as run  # noqa: PLC0415 - pydantic is heavy
 
-    embedded.up(policy_path, start_time, port, mode, create_on_push_record)
+    run(policy_path, start_time, port, mode, create_on_push_record)
 
 
 @local.command()

@@ -3,6 +3,7 @@
 from cli.explanation.gathering import Wish, gather
 from cli.explanation.making import explain
 from cli.explanation.telling import KNOWN, OUTPUTS
+from cli.policy.files import say_chosen
 from cli.trouble import Exit, check_output
 
 
@@ -10,6 +11,8 @@ def run(wish: Wish, output: str) -> Exit:
     """Explain a repository, or a name; the exit code says whether anything is open, or not known."""
     check_output(output, *KNOWN)
     explanation = explain(gather(wish))
+    if wish.stack is None:
+        say_chosen(wish.policy_path)
     OUTPUTS[output](explanation)
     if explanation.incomplete_because:
         return Exit.INCOMPLETE

@@ -69,7 +69,9 @@ def gather(wish: Wish, now: datetime | None = None) -> Given:
         why = "ECR takes 2 to 256 of a-z, 0-9 and single . _ - / between them"
         raise Trouble(f"{wish.name!r} is no repository name", why, "ecr-governor check-name finds the nearest one that is allowed")
     moment = now or datetime.now(UTC)
-    given = _policy_file(wish.policy_path) if wish.policy_path else None
+    # A deployment that is named brings its policy along.
+    path = wish.policy_path if wish.stack else policy_files.chosen(wish.policy_path)
+    given = _policy_file(path) if path else None
     session = session_of(wish.profile, wish.endpoint_url)
     region = regions_of(session, [wish.region or ""], wish.endpoint_url)[0]
     check_credentials(session)

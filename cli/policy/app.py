@@ -8,16 +8,14 @@ import typer
 
 from cli import completion
 from cli.days import SHAPE, day_of
-from cli.options import output_of
+from cli.options import POLICY_HERE, PolicyFile, output_of
 
 app = typer.Typer(help="The policy file.", no_args_is_help=True, rich_markup_mode=None)
-
-File = Annotated[Path, typer.Argument(help="The policy file.")]
 
 
 @app.command()
 def validate(
-    file: File,
+    file: PolicyFile = POLICY_HERE,
     output: Annotated[str, output_of("text", "json", "sarif", "github")] = "text",
     region: Annotated[str | None, typer.Option("--region", help="The AWS Region that the policy is for.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if there is a warning.")] = False,
@@ -72,7 +70,7 @@ def docs(
 
 @app.command()
 def show(
-    file: File,
+    file: PolicyFile = POLICY_HERE,
     name: Annotated[
         str | None, typer.Option("--name", help="Only what is expected of the repository of this name.", autocompletion=completion.names)
     ] = None,
@@ -89,7 +87,7 @@ def show(
 
 @app.command()
 def bundle(
-    file: File,
+    file: PolicyFile = POLICY_HERE,
     into: Annotated[Path | None, typer.Option("--into", help="Write to this file instead of printing.", show_default=False)] = None,
 ) -> None:
     """Put the documents that a policy file leaves to files into it: one file, as a deployment reads it, with the same hash.
@@ -145,7 +143,7 @@ def diff(
 
 @app.command()
 def backtest(
-    file: File,
+    file: PolicyFile = POLICY_HERE,
     events: Annotated[
         str | None,
         typer.Option(

@@ -35,15 +35,15 @@ def run(file: Path, into: Path | None) -> None:
     sys.stderr.write(f"{file}: {told} put in, policy hash {read.policy.hash}\n")
 
 
-def text_of(file: Path) -> str:
-    """Give the policy file as one text. Raises Trouble if it is not valid."""
-    return _bundled(file)[0]
+def text_of(file: Path, option: str = "") -> str:
+    """Give the policy file, named by an option, as one text. Raises Trouble if it is not valid."""
+    return _bundled(file, option)[0]
 
 
-def _bundled(file: Path) -> tuple[str, Reading, int, frozenset[Path]]:
+def _bundled(file: Path, option: str = "") -> tuple[str, Reading, int, frozenset[Path]]:
     """Give the policy as one text, as it was read, how many places were filled, and the files that they were filled from."""
     try:
-        text = files.text_of(file)
+        text = files.text_of(file, option=option)
         read = files.understood(text, file)
         # What stands where was put in by now; the text says where it was to be put.
         written, _ = compose(text, str(file))

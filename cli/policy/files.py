@@ -2,8 +2,10 @@
 
 import os
 import stat
+import sys
 from pathlib import Path, PurePosixPath
 
+from cli.options import POLICY_HERE
 from cli.trouble import Trouble
 from ecr_governor.core.policy.document_files import FileRefused
 from ecr_governor.core.policy.load import Reading
@@ -12,6 +14,20 @@ from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.policy.yaml_text import MAX_BYTES, POLICY, FileKind, PolicyInvalid, read_text, shown, too_large
 
 OPTION = "--policy"
+
+
+def chosen(named: Path | None) -> Path | None:
+    """Give the policy file that counts where a command can do without: the named one, else `POLICY_HERE` if it is there.
+
+    None is the bundled policy.
+    """
+    return named or (POLICY_HERE if POLICY_HERE.exists() else None)
+
+
+def say_chosen(named: Path | None) -> None:
+    """Say on stderr which policy counts where none was named."""
+    if named is None:
+        sys.stderr.write(f"policy: {chosen(None) or f'the bundled one, as there is no {POLICY_HERE} here'}\n")
 
 
 def read(path: Path, option: str = "") -> Policy:

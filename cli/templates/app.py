@@ -1,16 +1,14 @@
 """The commands `ecr-governor templates …`. Heavy imports wait until a command needs them."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import completion
-from cli.options import output_of
+from cli.options import POLICY_HERE, Endpoint, PolicyOption, Profile, Region, output_of
 
 app = typer.Typer(help="Creation templates, made of the policy file.", no_args_is_help=True, rich_markup_mode=None)
 
-Policy = Annotated[Path, typer.Option("--policy", help="The policy file.")]
 Output = Annotated[str, output_of("text", "json")]
 PolicyOnly = Annotated[bool, typer.Option("--policy-only", help="Look at the templates of the policy file, and ask no registry.")]
 Known = Annotated[
@@ -19,16 +17,11 @@ Known = Annotated[
         "--known", metavar="PREFIX", help="Somebody else's template at this prefix is meant to be there; give it again for several."
     ),
 ]
-Endpoint = Annotated[
-    str | None, typer.Option("--endpoint-url", envvar="AWS_ENDPOINT_URL", help="Another AWS endpoint, for example the embedded AWS.")
-]
-Region = Annotated[str | None, typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="AWS Region.")]
-Profile = Annotated[str | None, typer.Option("--profile", envvar="AWS_PROFILE", help="Profile of your AWS configuration.")]
 
 
 @app.command("compile")
 def compile_(
-    policy: Policy = Path("policy.yaml"),
+    policy: PolicyOption = POLICY_HERE,
     output: Annotated[
         str,
         typer.Option(
@@ -69,7 +62,7 @@ def compile_(
 
 @app.command()
 def diff(
-    policy: Policy = Path("policy.yaml"),
+    policy: PolicyOption = POLICY_HERE,
     known: Known = None,
     output: Output = "text",
     endpoint_url: Endpoint = None,
@@ -87,7 +80,7 @@ def diff(
 
 @app.command()
 def sync(
-    policy: Policy = Path("policy.yaml"),
+    policy: PolicyOption = POLICY_HERE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     adopt: Annotated[
@@ -124,7 +117,7 @@ def sync(
 def which(
     name: Annotated[str, typer.Argument(help="A repository name.", autocompletion=completion.names)],
     policy_only: PolicyOnly = False,
-    policy: Policy = Path("policy.yaml"),
+    policy: PolicyOption = POLICY_HERE,
     output: Output = "text",
     endpoint_url: Endpoint = None,
     region: Region = None,
@@ -143,7 +136,7 @@ def which(
 @app.command()
 def lint(
     policy_only: PolicyOnly = False,
-    policy: Policy = Path("policy.yaml"),
+    policy: PolicyOption = POLICY_HERE,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if there is a warning, too.")] = False,
     output: Output = "text",
     endpoint_url: Endpoint = None,

@@ -3,7 +3,8 @@
 import pytest
 
 from cli.demo.stage import Stage
-from cli.embedded import RECORDS, running
+from cli.embedded import running
+from cli.up import RECORDS
 from ecr_governor.core.origin import Origin
 from tests.integration.conftest import POLICY
 

@@ -82,6 +82,10 @@ def test_validate_loads_no_format_and_looks_for_no_plugin() -> None:
     assert "plugins: None" in modules_and_plugins("policy", "validate", "cli/demo/policy.yaml")
 
 
+def test_what_local_up_cannot_start_is_told_before_the_embedded_aws_is_loaded() -> None:
+    assert vain(loaded("local", "up", "--policy", "no policy.yaml"), CLOUD) == []
+
+
 def test_what_a_section_is_by_default_is_not_validated_by_a_model_of_its_own() -> None:
     script = """\
 import sys

@@ -127,6 +127,7 @@ def test_a_file_that_is_not_there_is_told_by_what_it_should_be(command: Command,
         ("templates", "which", "a/b", "--policy-only"),
         ("explain", "a/b", "--policy", "policy.yaml"),
         ("audit", "--policy", "policy.yaml"),
+        ("local", "up", "--policy", "policy.yaml"),
     ],
     ids=" ".join,
 )
