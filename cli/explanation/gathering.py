@@ -135,8 +135,8 @@ def _uploaded(data: bytes, source: str) -> Reading:
     try:
         return read_policy(read_text(data, source), source)
     except PolicyInvalid as invalid:
-        lines = "".join(f"\n    {line}" for line in str(invalid).splitlines())
-        raise Trouble(f"{source} is no valid policy file", lines, "upload a valid one, or judge by another: --policy FILE") from invalid
+        do = "upload a valid one, or judge by another: --policy FILE"
+        raise Trouble(f"{source} is no valid policy file", policy_files.problems_in(invalid), do) from invalid
 
 
 # --- the registry ---------------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Files of cases: what a policy is expected to say of repositories as a person describes them."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from pathlib import Path
@@ -10,11 +11,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictS
 from cli.policy.files import text_of
 from ecr_governor.core.documents.names import is_repository_name
 from ecr_governor.core.documents.problem import DocumentProblem, suggestion
+from ecr_governor.core.documents.problem import Path as Place
 from ecr_governor.core.origin import Origin
 from ecr_governor.core.policy.load import validated
 from ecr_governor.core.policy.model import EncryptionModel, TagMutabilityModel
 from ecr_governor.core.policy.strict import Strict, fault, problems_error
 from ecr_governor.core.policy.yaml_text import FileKind, Node, compose, place
+from ecr_governor.core.remedy import CHANGES
 from ecr_governor.core.repository import ScanFrequency
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.core.rules import RULES
@@ -22,6 +25,8 @@ from ecr_governor.core.rules import RULES
 CASES: Final = FileKind("file of cases", "policy: policy.yaml")
 EXPECTED: Final = "expected"
 """In the place of a document: the one that the policy expects."""
+OPERATIONS: Final = tuple(sorted(each.__name__ for each in CHANGES))
+"""ECR's operations that a remedy may be."""
 
 
 def _moment(value: Any) -> datetime:
@@ -53,6 +58,12 @@ def _rule(rule_id: str) -> str:
     return rule_id
 
 
+def _operation(name: str) -> str:
+    if name not in OPERATIONS:
+        raise fault(f"there is no remedy {name!r}", suggestion(name, OPERATIONS))
+    return name
+
+
 def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
@@ -67,6 +78,7 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 Name = Annotated[StrictStr, AfterValidator(_name)]
 RuleId = Annotated[StrictStr, AfterValidator(_rule)]
 Rules = Annotated[tuple[RuleId, ...], BeforeValidator(_listed)]
+Operation = Annotated[StrictStr, AfterValidator(_operation)]
 Document = Annotated[Any, BeforeValidator(_document)]
 
 
@@ -141,7 +153,7 @@ class Expect(Strict):
     exempt: Rules | None = None
     compliant: Rules | None = None
     undetermined: Rules | None = None
-    remedies: Annotated[tuple[StrictStr, ...], BeforeValidator(_listed)] | None = None
+    remedies: Annotated[tuple[Operation, ...], BeforeValidator(_listed)] | None = None
     reasons: dict[RuleId, StrictStr] = Field(default_factory=dict)
     retirement: Stage | None = None
     because: Annotated[tuple[StrictStr, ...], BeforeValidator(_listed)] = ()
@@ -179,6 +191,13 @@ class Case(Strict):
                 raise fault("happens before what stands above it", "put it in the order of time", ("history", index + 1, "at"))
         return self
 
+    def times(self) -> Iterator[tuple[Place, datetime]]:
+        """Give the time of all that is told, and where it stands."""
+        for fact in ("created_at", "watched_since", "last_push", "last_pull"):
+            if (at := getattr(self.given, fact)) is not None:
+                yield ("given", fact), at
+        yield from ((("history", index, "at"), happening.at) for index, happening in enumerate(self.history))
+
 
 class CaseFile(Strict):
     """A file of cases. `policy` is the policy file, seen from this file."""
@@ -187,6 +206,19 @@ class CaseFile(Strict):
     now: Annotated[Moment, Field(description="The time of all cases, for example 2026-11-24.")]
     account: StrictStr = "123456789012"
     cases: Annotated[tuple[Case, ...], Field(min_length=1, description="The cases.")]
+
+    @model_validator(mode="after")
+    def _past(self) -> Self:
+        problems = [
+            DocumentProblem(("cases", index, *at), f"is after now, {now:%Y-%m-%d %H:%M}", "give an earlier time, or a later now")
+            for index, case in enumerate(self.cases)
+            for now in [case.now or self.now]
+            for at, told in case.times()
+            if told > now
+        ]
+        if problems:
+            raise problems_error(*problems)
+        return self
 
 
 class ReadCases:

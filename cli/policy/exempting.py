@@ -130,7 +130,7 @@ def _checked(text: str, path: Path, before: Policy, wanted: Sequence[Exemption])
     try:
         read = files.understood(text, path)
     except PolicyInvalid as invalid:
-        raise Trouble("the policy file would not be valid", f"\n{invalid}", "correct what was asked for") from invalid
+        raise Trouble("the policy file would not be valid", files.problems_in(invalid), "correct what was asked for") from invalid
     if read.policy.exemptions != tuple(wanted) or read.policy.hash != before.model_copy(update={"exemptions": tuple(wanted)}).hash:
         why = "the text would say something else than was asked for: its exemptions are written in an unusual way"
         raise Trouble("the policy file cannot be changed here", why, "change it by hand, then ecr-governor policy validate FILE")

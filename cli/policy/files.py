@@ -40,8 +40,12 @@ def read(path: Path, option: str = "") -> Policy:
 
 def refused(path: Path, invalid: PolicyInvalid) -> Trouble:
     """Tell by any command, in the same words, that a policy file is not valid: each problem on a line of its own."""
-    lines = "".join(f"\n    {line}" for line in str(invalid).splitlines())
-    return Trouble(f"{path} is no valid policy file", lines, f"ecr-governor policy validate {path} tells more")
+    return Trouble(f"{path} is no valid policy file", problems_in(invalid), f"ecr-governor policy validate {path} tells more")
+
+
+def problems_in(invalid: PolicyInvalid) -> str:
+    """Put each problem of a file on a line of its own, as a trouble's why."""
+    return "".join(f"\n    {line}" for line in str(invalid).splitlines())
 
 
 def reading(path: Path, option: str = "") -> Reading:

@@ -77,7 +77,7 @@ def _cases(path: Path, policy_path: Path | None) -> tuple[ReadCases, Path]:
         read = read_cases(path)
     except PolicyInvalid as invalid:
         do = "mend these lines; docs/policy-as-code.md says how cases are written"
-        raise Trouble(f"{path} is no valid {CASES.noun}", f"\n{invalid}", do) from invalid
+        raise Trouble(f"{path} is no valid {CASES.noun}", files.problems_in(invalid), do) from invalid
     if policy_path is not None:
         return read, policy_path
     if read.content.policy is None:

@@ -108,7 +108,8 @@ def _retirement(case: Case, made: "_Made", policy: Policy, now: datetime) -> Ite
         return
     outcome = made.rehearsed(policy, now)
     if outcome is None:
-        yield "retirement: the case does not say when it was used; give history, or created_at and last_push"
+        asked = "retirement" if expect.retirement is not None else "because"
+        yield f"{asked}: the case does not say when it was used; give history, or created_at and last_push"
         return
     if expect.retirement is not None and outcome.stage is not expect.retirement:
         steps = ", ".join(f"{step.to.value} on {step.at:%Y-%m-%d}" for step in outcome.steps) or "no step was taken"

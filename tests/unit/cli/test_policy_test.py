@@ -85,6 +85,13 @@ def test_the_example_beside_the_documentation_passes_and_leaves_nothing_untested
         ("repository: payments/api, given: {tags: {team: payments}}, expect: {remedies: TagResource}", [
             "remedies: expected TagResource; there is none",
         ]),
+        ("repository: search/api, expect: {because: idle}", [
+            "because: the case does not say when it was used; give history, or created_at and last_push",
+        ]),
+        ("repository: search/api, given: {created_at: 2026-11-24, last_push: 2026-11-24}, expect: {retirement: observed, because: nothing}", [
+            ("because: nothing says 'nothing'; the rule unused does not find it unused; the policy asks for it: up to mark, as one that is unused; "
+            "watched long enough: since 2026-11-24, 30 days are asked for; unused: it was used on 2026-11-24; nobody uses it: ecs, lambda named nobody"),
+        ]),
         ("repository: search/api, expect: {namespace: ROOT}", ["namespace: expected ROOT; it is in search"]),
     ],
 )  # fmt: skip
@@ -192,6 +199,18 @@ def test_markdown_and_github_show_what_failed(tested: Tested) -> None:
         (cases("repository: a/b, expect: {}"), "cases.yaml:4:45: cases[0].expect: expects nothing → write what the policy should say, for example findings: []"),
         (cases("repository: A, expect: {findings: []}"), "cases.yaml:4:32: cases[0].repository: 'A' is no repository name → ECR takes a-z, 0-9 and single . _ - / between them"),
         (cases("repository: a/b, expect: {findings: nmaing}"), "cases.yaml:4:56: cases[0].expect.findings[0]: there is no rule 'nmaing' → did you mean naming? write one of "),
+        (
+            cases("repository: a/b, expect: {remedies: PutLifecycle}"),
+            "cases.yaml:4:56: cases[0].expect.remedies[0]: there is no remedy 'PutLifecycle' → did you mean PutLifecyclePolicy? write one of PutImageTagMutability, ",
+        ),
+        (
+            cases("repository: a/b, given: {created_at: 2026-11-25}, expect: {findings: []}", "repository: a/b, now: 2026-11-25T12:00:00Z, given: {last_push: 2026-11-25T12:00:01Z}, expect: {findings: []}"),
+            "cases.yaml:4:57: cases[0].given.created_at: is after now, 2026-11-24 00:00 → give an earlier time, or a later now\n    cases.yaml:5:83: cases[1].given.last_push: is after now, 2026-11-25 12:00 → ",
+        ),
+        (
+            cases("repository: a/b, history: [{at: 2026-01-01, created: api}, {at: 2026-12-01, pushed: a}], expect: {findings: []}"),
+            "cases.yaml:4:84: cases[0].history[1].at: is after now, 2026-11-24 00:00 → give an earlier time, or a later now",
+        ),
         (cases("repository: a/b, exepct: {}"), "cases.yaml:4:37: cases[0].exepct: unknown key 'exepct' → did you mean expect? write one of case, repository, now, given, history, expect"),
         (cases("repository: a/b, history: [{at: 2026-01-01, pushed: a}], expect: {findings: []}"), "cases.yaml:4:47: cases[0].history[0]: a history begins with a creation → write {at: 2026-01-01, created: create_on_push} first"),
         (
