@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from cli.backtest.history import History, Knowledge, knowledge_of
+from cli.backtest.history import NO_READS, NO_READS_THEN, NO_RECORD, Gap, History, Knowledge, knowledge_of
 from cli.backtest.objects import Address, ahead, objects_at
 from cli.backtest.playing import Fate, Setting, Wish, play
 from cli.backtest.printing import OUTPUTS, headline, show
@@ -87,8 +87,20 @@ def _exit_code(asked: Asked, result: Result) -> Exit:
         gaps = len(result.knowledge.gaps)
         counted = "1 gap" if gaps == 1 else f"{gaps:,} gaps"
         sys.stderr.write(f"the records are not whole: {counted}; what they hide is not known, and not taken as fine\n")
+        sys.stderr.write(f"  do:  {'; '.join(_filled_by(result.knowledge.gaps))}\n")
         return Exit.INCOMPLETE
     return Exit.CLEAN
+
+
+def _filled_by(gaps: Iterable[Gap]) -> Iterator[str]:
+    """Say what would fill the gaps."""
+    why = {gap.why for gap in gaps}
+    if why & {NO_RECORD, NO_READS_THEN}:
+        yield "--complete, if on days of which nothing is told nothing happened"
+    if NO_READS in why:
+        yield "have the trail log read events, which tell who pulls"
+    if why - {NO_RECORD, NO_READS_THEN, NO_READS}:
+        yield "bring what is missing, as the gaps name it"
 
 
 def backtest(asked: Asked, policy: Policy) -> Result:
@@ -96,8 +108,12 @@ def backtest(asked: Asked, policy: Policy) -> Result:
     history = History(ours=partial(_is_ours, asked.stack))
     lines = _lines(asked)
     _choose(history, asked, lines)
-    _read(history, asked)
+    source = str(asked.events) if asked.events else f"the event history of {asked.region or 'the Region'}"
+    _read(history, asked, source)
     if not history.first or history.place is None:
+        if history.gaps and not history.records and not history.left_out:
+            gap, do = history.gaps[0], "give what a trail puts into S3, what LookupEvents answers, or events as EventBridge delivers them"
+            raise Trouble(f"{source} holds no records of CloudTrail's", f"{gap.where}: {gap.why}", do)
         what = f"of {history.place[0]} in {history.place[1]}" if history.place else "of Amazon ECR"
         others = f"; there are records of {', '.join(sorted(history.left_out))}" if history.left_out else ""
         raise Trouble(
@@ -147,9 +163,8 @@ def _fates(history: History, knowledge: Knowledge, known: dict[str, Line], polic
 # --- reading, and going on from where it was interrupted ------------------------------------------------------------------------------
 
 
-def _read(history: History, asked: Asked) -> None:
+def _read(history: History, asked: Asked, source: str) -> None:
     read: set[str] = set()
-    source = str(asked.events) if asked.events else f"the event history of {asked.region or 'the Region'}"
     done = _go_on(history, read, asked, source)
     keep = _Keeper(history, read, asked.state, source)
     progress = Progress()

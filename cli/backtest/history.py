@@ -327,6 +327,7 @@ class Knowledge:
     pulls: bool
 
 
+NO_RECORD: Final = "there is no record at all"
 NO_READS: Final = "there is not one read event: without them nobody knows who pulls"
 NO_READS_THEN: Final = "there are records, but not one read event"
 
@@ -338,7 +339,7 @@ def knowledge_of(history: History, *, complete: bool) -> Knowledge:
     gaps = list(history.gaps)
     if not complete:
         missing = [day for day in _days(first.date(), last.date()) if day not in history.days | history.silent_days]
-        gaps += (Gap(span, "there is no record at all", days) for span, days in _spans(missing))
+        gaps += (Gap(span, NO_RECORD, days) for span, days in _spans(missing))
         unread = history.days - history.read_days if pulls else ()
         gaps += (Gap(span, NO_READS_THEN, days) for span, days in _spans(unread))
     if not pulls:

@@ -1,6 +1,7 @@
 """A backtest's result for people, as a table or Markdown, and for programs."""
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Final
@@ -134,12 +135,17 @@ def _unknown_words(result: Result) -> list[tuple[str, str]]:
 
 
 def _not_known(result: Result) -> list[tuple[str, str, int]]:
-    """What a rule could not decide, by rule and reason."""
-    counted: dict[tuple[str, str], int] = {}
+    """What a rule could not decide: the reason that is the most frequent, and the number of repositories with any."""
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
     for fate in result.fates:
         for rule, why in fate.undetermined.items():
-            counted[rule, why] = counted.get((rule, why), 0) + 1
-    return [(rule, tidy(why), count) for (rule, why), count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))]
+            counted[rule][why] += 1
+    listed = sorted(counted.items(), key=lambda item: (-item[1].total(), item[0]))
+    return [(rule, f"{tidy(min(why, key=lambda one: (-why[one], one)))}{_others(len(why) - 1)}", why.total()) for rule, why in listed]
+
+
+def _others(count: int) -> str:
+    return f"; and {count:,} other {'reason' if count == 1 else 'reasons'}" if count else ""
 
 
 def _caps(result: Result) -> list[str]:

@@ -84,7 +84,21 @@ def test_gaps_end_with_exit_code_3_and_are_named(backtest: Backtest, tmp_path: P
     told = as_json(ended)
     assert told["complete"] is False
     assert any("it is cut short" in gap["why"] for gap in told["gaps"])
-    assert "the records are not whole" in ended.err
+    assert ended.err.splitlines()[-2].startswith("the records are not whole: ")
+    assert (
+        ended.err.splitlines()[-1]
+        == "  do:  have the trail log read events, which tell who pulls; bring what is missing, as the gaps name it"
+    )
+
+
+def test_days_without_a_record_are_told_once_for_each_rule_and_what_would_fill_them(backtest: Backtest) -> None:
+    ended = backtest("--events", ROOT / "docs/examples/trail.jsonl", "--output", "markdown")
+    assert ended.code == 3
+    assert ended.err.splitlines()[-1] == "  do:  --complete, if on days of which nothing is told nothing happened"
+    (undecided,) = [line for line in ended.out.splitlines() if line.startswith("- tag-mutability, ")]
+    assert undecided == (
+        "- tag-mutability, 4 repositories: its tag mutability could not be read: 2026-02-10 to 2026-02-15: there is no record at all; and 2 other reasons"
+    )
 
 
 def test_too_much_regret_ends_with_exit_code_1(backtest: Backtest, tmp_path: Path) -> None:
@@ -124,6 +138,7 @@ def test_an_inventory_says_which_registry_and_what_the_records_do_not(backtest: 
         ((), "there must be one source of records"),
         (("--events", "x", "--lookup"), "there must be one source of records"),
         (("--events", "nowhere"), "nowhere is not there"),
+        (("--events", "policy.yaml"), "policy.yaml holds no records of CloudTrail's"),
         (("--events", "a.jsonl", "--output", "csv"), "there is no output csv"),
         (("--events", "a.jsonl", "--account", "12"), "'12' is no account id"),
         (("--events", "a.jsonl", "--account", ACCOUNT), "--account alone names no registry"),
