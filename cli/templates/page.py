@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.padding import Padding
@@ -21,20 +21,21 @@ def line(text: str, style: str = "") -> None:
     console(sys.stdout).print(Text(tidy(text), style=style))
 
 
-def rows(pairs: Iterable[Sequence[str]], indent: int = 2) -> None:
+def rows(pairs: Iterable[Sequence[str]], indent: int = 2, file: TextIO | None = None) -> None:
     """Print names and what is said of each; in a terminal what is said wraps beside its name."""
     known = [(tidy(name), tidy(said)) for name, said in pairs]
     width = max((len(name) for name, _ in known), default=0) + GAP
-    if not sys.stdout.isatty():
+    out = file or sys.stdout
+    if not out.isatty():
         for name, said in known:
-            sys.stdout.write(f"{' ' * indent}{name:<{width}}{said}\n")
+            out.write(f"{' ' * indent}{name:<{width}}{said}\n")
         return
     table = Table.grid(padding=(0, GAP, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, said in known:
         table.add_row(Text(name), Text(said))
-    console(sys.stdout).print(Padding(table, (0, 0, 0, indent)))
+    console(out).print(Padding(table, (0, 0, 0, indent)))
 
 
 def settings(template: Template, *, whole: bool = False) -> list[tuple[str, str]]:
@@ -46,9 +47,9 @@ def tell_left_out(left_out: Iterable[LeftOut]) -> None:
     """Tell on stderr what the policy asks for and no template says."""
     err = console(sys.stderr)
     for each in left_out:
-        err.print(Text(tidy(f"left out: {', '.join(each.prefixes)}: {each.field}: {each.what}")))
+        err.print(Text(tidy(f"left out for {', '.join(each.prefixes)}: {each.what}")))
         if each.do:
-            err.print(Text(f"  do: {tidy(each.do)}"))
+            rows([("do:", each.do)], file=sys.stderr)
 
 
 def left_out_as_data(left_out: Iterable[LeftOut]) -> list[dict[str, Any]]:

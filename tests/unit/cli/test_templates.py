@@ -60,7 +60,7 @@ def test_json_is_what_the_api_takes_and_the_reasons_go_to_people(command: Comman
     value = json.loads(ended.out)
     assert [each["prefix"] for each in value["templates"]] == ["payments", "search"]
     assert value["left_out"][0]["prefixes"] == ["ROOT"]
-    assert "left out: ROOT: appliedFor: not for CREATE_ON_PUSH: a push to any name would create a repository\n  do: give each" in ended.err
+    assert "left out for ROOT: not for CREATE_ON_PUSH: a push to any name would create a repository\n  do:  give each" in ended.err
     assert ended.err.endswith("2 templates\n")
 
 
@@ -325,7 +325,7 @@ def test_an_error_is_always_a_failure(command: Command, there: FakeCreationTempl
 def test_of_a_policy_nothing_is_to_be_said_but_what_it_leaves_out(command: Command) -> None:
     ended = command("lint", "--policy-only", "--strict")
     assert (ended.code, ended.out) == (0, "")
-    assert "left out: ROOT" in ended.err
+    assert "left out for ROOT: " in ended.err
 
 
 # --- the page -------------------------------------------------------------------------------------------------------------------------

@@ -195,3 +195,4 @@ def test_beginnings_that_the_convention_allows_and_no_namespace_is_for_are_told(
 def test_scanning_is_left_to_the_registry_and_that_is_told() -> None:
     of = made(f"namespaces: {{a: {{scan_frequency: SCAN_ON_PUSH, {PUSH}}}}}")
     assert told(of) == ["a: scan_frequency: a template does not speak of scanning: the registry's scanning configuration decides"]
+    assert [each.do for each in of.left_out] == ["set it there, by aws ecr put-registry-scanning-configuration"]

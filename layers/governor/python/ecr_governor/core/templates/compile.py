@@ -75,7 +75,7 @@ def _template(policy: Policy, prefix: str, settings: NamespaceSettings, left_out
         return None
     if settings.scan_frequency is not None:
         what = "a template does not speak of scanning: the registry's scanning configuration decides"
-        left_out.append(LeftOut(here, "scan_frequency", what))
+        left_out.append(LeftOut(here, "scan_frequency", what, "set it there, by aws ecr put-registry-scanning-configuration"))
     tags = _tags(policy, prefix, settings, ways, left_out)
     if tags and role is None:
         what = f"without a role ECR creates nothing with tags: {', '.join(tags)} {'is' if len(tags) == 1 else 'are'} set by the rule required-tags afterwards"
@@ -140,7 +140,10 @@ def _why_not(key: str, tag: RequiredTag) -> tuple[str, str]:
         return f"the tag {key} has no value to set", f"say required_tags.{key}.set, or leave it to the owner"
     if names := placeholders(tag.set):
         shown = " and ".join(f"{{{name}}}" for name in names)
-        return f"the tag {key} is set from {shown}, which differs by repository: the rule required-tags sets it after the push", ""
+        return (
+            f"the tag {key} is set from {shown}, which differs by repository: the rule required-tags sets it after the push",
+            "let that rule enforce",
+        )
     return f"the tag {key} would be {tag.set!r}, which is not allowed", f"correct required_tags.{key}.set"
 
 
