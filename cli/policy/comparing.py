@@ -174,7 +174,7 @@ def _markdown(diff: Diff) -> str:
     several = _several(diff.comparison.changed)
     verdict = ""
     if diff.max_new is not None:
-        over, unsure = f"more than the {diff.max_new} that may be", "more facts are needed to tell whether that is within the limit"
+        over, unsure = f"More than the {diff.max_new} that may be", "More facts are needed to tell whether that is within the limit"
         verdict = f" **{over if diff.over else unsure if diff.unsure else f'Within the limit of {diff.max_new}'}.**"
     lines = [f"### Policy change `{diff.old.hash}` → `{diff.new.hash}`", "", f"{_summary(diff)[0].capitalize()}.{verdict}"]
     if rules := _rules(diff.comparison.changed):

@@ -241,7 +241,7 @@ def test_more_than_may_be_ends_with_1(diff: Command) -> None:
     assert (over.code, over.err) == (1, "2 repositories would be newly violating, --max-new is 1\n")
     assert within.code == 0
     assert json.loads(diff(INVENTORY, "--max-new", "1", "--output", "json").out)["over"] is True
-    assert "**more than the 1 that may be.**" in diff(INVENTORY, "--max-new", "1", "--output", "markdown").out
+    assert "**More than the 1 that may be.**" in diff(INVENTORY, "--max-new", "1", "--output", "markdown").out
     assert diff(INVENTORY, "--max-new", "-1").code == 2
 
 
@@ -300,7 +300,7 @@ def test_what_the_inventory_does_not_tell_is_not_known_and_no_limit_can_rest_on_
     assert "Not known\n  payments/api  (ann|e)\n    required-tags" in unsure.out
     assert diff(plain).code == 0
     assert (
-        "**more facts are needed to tell whether that is within the limit.**" in diff(plain, "--max-new", "5", "--output", "markdown").out
+        "**More facts are needed to tell whether that is within the limit.**" in diff(plain, "--max-new", "5", "--output", "markdown").out
     )
 
 
