@@ -39,7 +39,10 @@ def replay(
         typer.Option("--inventory", help="Judge what this inventory recorded, instead of what the stack sees now.", show_default=False),
     ] = None,
     policy_path: Annotated[
-        Path | None, typer.Option("--policy", help="Policy file to judge by; without one the stack's.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--policy", help="Policy file to judge by; without one the stack's, with --inventory policy.yaml.", show_default=False
+        ),
     ] = None,
     output: Output = "table",
     endpoint_url: Endpoint = None,

@@ -10,10 +10,10 @@ from typing import Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from cli.deployment import Deployment, refused
+from cli.options import POLICY_HERE
 from cli.policy import files, inventory
 from cli.policy.inventory import Line
 from cli.trouble import Exit, Trouble, check_output
@@ -272,8 +272,11 @@ def _text_of(path: Path) -> str:
 
 
 def _on_inventory(body: str, inventory_path: Path, policy_path: Path | None) -> Replayed | None:
-    if policy_path is None:
-        raise Trouble("it is not known what to judge by", "an inventory has no policy", "add --policy policy.yaml")
+    path = files.chosen(policy_path)
+    if path is None:
+        raise Trouble(
+            "it is not known what to judge by", f"an inventory has no policy, and there is no {POLICY_HERE} here", "add --policy FILE"
+        )
     lines = list(inventory.read(inventory_path))
     places = {line.place for line in lines}
     if len(places) > 1:
@@ -284,7 +287,7 @@ def _on_inventory(body: str, inventory_path: Path, policy_path: Path | None) -> 
     if not account:
         account, region = str(envelope.get("account", "")), str(envelope.get("region", ""))
     known = {line.repository.name: line for line in lines}
-    policy = files.read(policy_path, files.OPTION)
+    policy = files.read(path, files.OPTION)
     ledger: Any = _Notebook(None, *(_record_of(line, policy) for line in lines))
     # Who pushed first an inventory does not tell; only what holds no image was surely not pushed to.
     pushed = frozenset(name for name, line in known.items() if line.repository.holds_image is not False)
@@ -412,23 +415,31 @@ def _print(replayed: Replayed) -> None:
         _section(
             console,
             "Judged",
-            [f"{state:<10}{rule}{f': {tidy(words)}' if words else ''}" for rule, state, words in _verdicts(replayed.evaluation)],
+            [(f"{state:<10}", f"{rule}{f': {tidy(words)}' if words else ''}") for rule, state, words in _verdicts(replayed.evaluation)],
         )
-    _section(console, "Would be put right", [tidy(describe(remedy)) for remedy in replayed.remedies])
+    _section(console, "Would be put right", [("", tidy(describe(remedy))) for remedy in replayed.remedies])
     if replayed.change is not None:
-        _section(console, "Would be opened", [finding.rule for finding in replayed.change.opened])
-        _section(console, "Would be exempt", [finding.rule for finding in replayed.change.exempted])
-        _section(console, "Would be resolved", [finding.rule for finding in replayed.change.resolved])
+        for title, listed in (
+            ("opened", replayed.change.opened),
+            ("exempt", replayed.change.exempted),
+            ("resolved", replayed.change.resolved),
+        ):
+            _section(console, f"Would be {title}", [("", finding.rule) for finding in listed])
     console.print(Text("\nNothing was written."))
 
 
-def _section(console: Console, title: str, lines: Sequence[str]) -> None:
+def _section(console: Console, title: str, lines: Sequence[tuple[str, str]]) -> None:
+    """Print a label and what is said for each line; what is said wraps below itself."""
     if not lines:
         return
     console.print()
     console.print(Text(title, style="bold"))
-    for line in lines:
-        console.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
+    for label, said in lines:
+        before = f"  {label}"
+        for part in Text(said).wrap(console, console.width - len(before)):
+            part.rstrip()
+            console.print(Text(before) + part)
+            before = " " * len(before)
 
 
 def _as_data(replayed: Replayed) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """All that an explanation rests on: facts as they were read, the policy, and what a deployment's ledger knows besides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ecr_governor.core.granted import with_granted
@@ -47,6 +47,11 @@ class Given:
     snapshot: Snapshot | None = None
     recorded: Recorded | None = None
     unread_rules: Sequence[str] = ()
+
+    @property
+    def told(self) -> Reading:
+        """The policy for those who ask where each value comes from: the whole address of one in a bucket is told once, beside them."""
+        return replace(self.read, source=self.read.source.rpartition("/")[2]) if "://" in self.read.source else self.read
 
     @property
     def exists(self) -> bool:

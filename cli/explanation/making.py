@@ -91,7 +91,7 @@ def explain(given: Given) -> Explanation:
     """Explain a repository, or a name that there is none of yet."""
     name, policy = given.repository.name, given.policy
     names = () if isinstance(given.names, Unreadable) else given.names
-    settings = tuple(expected(given.read, name, given.now))
+    settings = tuple(expected(given.told, name, given.now))
     judged = {each.rule: each for each in evaluate(given.repository, policy, given.now).judgements}
     by_path = {value.at: value for value in settings}
     return Explanation(
@@ -108,7 +108,7 @@ def explain(given: Given) -> Explanation:
 def _rule(
     rule_id: str, judgement: Judgement | None, settings: Mapping[tuple[str | int, ...], Value], names: Sequence[str], given: Given
 ) -> RuleTold:
-    policy, sources = given.policy, Sources(given.read)
+    policy, sources = given.policy, Sources(given.told)
     namespace = policy.namespace_of(given.repository.name)
     wanted = [("namespaces", namespace, key) for key in SETTINGS[rule_id]]
     asked = [value for at, value in settings.items() if at in wanted or (rule_id == "naming" and at[0] == "naming")]

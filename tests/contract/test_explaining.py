@@ -125,6 +125,8 @@ def test_a_stack_tells_its_policy_and_what_its_ledger_knows(explain: Explain, re
 
     assert bundled["policy"]["file"] == "default_policy.yaml"
     assert uploaded["policy"]["file"] == f"s3://{names['policy_bucket']}/policy.yaml"
+    # The whole address is told once.
+    assert "policy.yaml:2" in {each["source"] for each in uploaded["settings"]}
     assert uploaded["ledger"]["pusher"]["name"] == "ci/build-1"
     # Watched for five days alone: the tag's owner counts, and the days are those of the ledger.
     assert uploaded["owner"] == "alice"

@@ -131,6 +131,19 @@ def on_inventory(
     return run(capsys, monkeypatch, "replay", str(event), "--inventory", inventory, "--policy", policy, *more)
 
 
+def test_a_reason_that_is_long_goes_on_below_itself(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]
+) -> None:
+    files[1].write_text(f"version: 1\n{ENFORCING}".replace("[payments, search]", "[search, platform, identity, sandbox]"))
+    lines = on_inventory(capsys, monkeypatch, files, EVENTS / "create-repository.json").out.splitlines()
+
+    at = next(index for index, line in enumerate(lines) if "naming: " in line)
+    assert lines[at : at + 2] == [
+        "  violated  naming: team 'payments' must be one of search, platform, identity,",
+        "            sandbox; the convention is {team}/{service}",
+    ]
+
+
 def test_every_event_can_be_replayed_on_an_inventory(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]
 ) -> None:
@@ -199,6 +212,8 @@ def test_what_can_be_mended_is_said(
     inventory, policy = files
     alone = run(capsys, monkeypatch, "replay", str(EVENTS / "put-image.json"), "--inventory", str(inventory))
     assert (alone.code, "not known what to judge by" in alone.err) == (2, True)
+    monkeypatch.chdir(policy.parent)
+    assert run(capsys, monkeypatch, "replay", str(EVENTS / "put-image.json"), "--inventory", str(inventory)).code == 1
     other = replace_region(inventory, tmp_path / "two.jsonl")
     assert "more than one registry" in on_inventory(capsys, monkeypatch, (other, policy), EVENTS / "put-image.json").err
     for text in ("version: 1", "[]", "", "\x00"):
