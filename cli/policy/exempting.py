@@ -26,6 +26,7 @@ from ecr_governor.core.policy.yaml_text import PolicyInvalid, place
 from ecr_governor.core.rules import RULES
 
 STYLES: Final = {"ends soon": "yellow", "holds": "", "expired": "dim"}
+_SEVERAL: Final = {"ends soon": "end soon", "holds": "hold"}
 _ADVICE: Final = {
     "exemption-expired": "give --expires a day that is still to come",
     "exemption-for-ever": "give --expires a day within five years",
@@ -80,8 +81,11 @@ def show(policy_path: Path, name: str | None, output: str, on: datetime | None) 
     rows.sort(key=lambda row: (row["expires"], row["line"]))
     if output == "json":
         sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
-    else:
+    elif rows or name is None or not read.policy.exemptions:
         _table(rows)
+    else:
+        count = len(read.policy.exemptions)
+        sys.stdout.write(f"the {'1 exemption does' if count == 1 else f'{count:,} exemptions do'} not speak of {tidy(name)}\n")
     return Exit.CLEAN
 
 
@@ -92,7 +96,11 @@ def expire(policy_path: Path, match: str, line: int | None, against: Path | None
     index = _chosen(before, match, line)
     exemption = before.policy.exemptions[index]
     if exemption.ends <= now:
-        raise Trouble(f"the exemption of {match} has ended already", f"its last day was {exemption.expires}", "ecr-governor exempt list")
+        raise Trouble(
+            f"the exemption of {match} has ended already",
+            f"its last day was {exemption.expires}",
+            f"ecr-governor exempt list --policy {policy_path}",
+        )
     ended = exemption.model_copy(update={"expires": now.date() - timedelta(days=1)})
     wanted = tuple(ended if place == index else each for place, each in enumerate(before.policy.exemptions))
     changed = editing.with_end(text, index, ended.expires)
@@ -252,7 +260,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> None:
         console.print(Text(head, style=STYLES[row["state"]]))
         console.print(Text(f"          {tidy(row['owner'])}: {tidy(row['reason'])}  ({row['file']}:{row['line']})", style="dim"))
     counts = {state: sum(row["state"] == state for row in rows) for state in STYLES}
-    console.print(Text("\n" + ", ".join(f"{count} {state}" for state, count in counts.items() if count)))
+    console.print(
+        Text("\n" + ", ".join(f"{count} {state if count == 1 else _SEVERAL.get(state, state)}" for state, count in counts.items() if count))
+    )
 
 
 def _say(text: str) -> None:

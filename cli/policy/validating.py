@@ -1,6 +1,7 @@
 """`ecr-governor policy validate`: what is wrong with a policy file, and what it says in vain."""
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ from ecr_governor.core.policy.lint import CHECKS, Level, Remark, refusals, remar
 from ecr_governor.core.policy.yaml_text import PolicyInvalid
 
 SARIF = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}")
+"""How Regions are called. Which there are, AWS alone knows from one month to the next."""
 GITHUB = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
 
 
@@ -38,6 +41,8 @@ def run(file: Path, output: str, *, region: str | None, ignored: Sequence[str], 
     """Check a policy file and print what is to be said of it. The exit code says how grave that is."""
     check_output(output, *OUTPUTS)
     _check_ignored(ignored)
+    if region is not None and not _REGION.fullmatch(region):
+        raise Trouble(f"{region} is no AWS Region", "no Region is called like that", "--region eu-west-1")
     now = on.replace(tzinfo=UTC) if on else datetime.now(UTC)
     checked = check(file, now, region, ignored)
     sys.stdout.write(OUTPUTS[output](checked))

@@ -268,7 +268,10 @@ def test_expire_ends_it_now_and_says_what_is_judged_again(command: Command, tmp_
         "1 of 2 repositories would be newly violating: payments/old_1",
     ]
     assert (tmp_path / "policy.yaml").read_text() == SHAPES["block"].replace("2097-01-31 ", f"{yesterday} ")
-    assert command("expire", "payments/old_*").err.startswith("error: the exemption of payments/old_* has ended already")
+    assert command("expire", "payments/old_*").err == (
+        f"error: the exemption of payments/old_* has ended already\n  why: its last day was {yesterday}\n"
+        "  do:  ecr-governor exempt list --policy policy.yaml\n"
+    )
 
 
 def test_of_two_with_the_same_glob_the_line_says_which(command: Command, tmp_path: Path) -> None:
@@ -295,6 +298,9 @@ def test_list_says_what_holds_what_ends_soon_and_what_has_ended(command: Command
         ("holds", "2097-01-31", True, 9),
     ]
     assert table.endswith("1 ends soon, 1 holds, 1 expired\n")
+    assert command("list", "--on", "2026-10-01").out.endswith("3 hold\n")
+    assert command("list", "--repository", "nothing/here").out == "the 3 exemptions do not speak of nothing/here\n"
+    assert json.loads(command("list", "--repository", "nothing/here", "--output", "json").out) == []
     assert json.loads(command("list", "--repository", "payments/1", "--output", "json").out)[0]["match"] == "payments/1"
     (tmp_path / "policy.yaml").write_text(NAMING)
     assert command("list").out == "no exemptions\n"

@@ -183,6 +183,8 @@ def test_a_region_can_be_given(validate: Validate) -> None:
     text = 'version: 1\nnamespaces: {a: {encryption: {type: KMS, kms_key: "arn:aws:kms:eu-west-1:123456789012:key/1"}}}'
 
     assert validate(text, "--region", "eu-west-1").code == 0
+    assert validate("version: 1", "--region", "us-gov-west-1").code == 0
+    assert validate(text, "--region", "Ireland").err.startswith("error: Ireland is no AWS Region\n")
     assert "is of eu-west-1, not of us-east-1 [other-region]" in validate(text, "--region", "us-east-1").out
 
 

@@ -163,6 +163,19 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "12:36: warning [exemption-of-nothing] exemptions[6].rules[1]: nothing is asked for by the rule encryption in ROOT → remove it from the exemption",
         ],
     ),
+    "an exemption that names a rule twice": (
+        """
+        naming: {convention: "{team}/{service}"}
+        exemptions:
+          - {match: "a/*", rules: [naming, naming], reason: moves with the cluster, owner: me, expires: 2027-01-31}
+          - {match: "b/*", rules: ["*", naming, "*"], reason: moves with the cluster, owner: me, expires: 2027-01-31}
+        """,
+        [
+            "5:36: warning [exemption-rule-twice] exemptions[0].rules[1]: naming stands there already → name it once",
+            "6:33: warning [exemption-rule-twice] exemptions[1].rules[1]: * stands for naming as well → name one of the two",
+            "6:41: warning [exemption-rule-twice] exemptions[1].rules[2]: * stands there already → name it once",
+        ],
+    ),
     "an exemption that others cover": (
         """
         namespaces: {ROOT: {scan_frequency: MANUAL}}

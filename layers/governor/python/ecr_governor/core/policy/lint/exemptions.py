@@ -32,6 +32,7 @@ def found(reading: Reading, now: datetime) -> Iterator[Found]:
             yield from _rules(exemption, policy, at)
         except Undecided:
             yield undecided((*at, "match"), f"{exemption.match!r} allows too much to be compared with the namespaces")
+        yield from _twice(exemption, at)
         yield from _redundant(index, policy)
 
 
@@ -47,6 +48,14 @@ def _term(exemption: Exemption, at: Path, now: datetime) -> Iterator[Found]:
     elif left > FOR_EVER:
         what = f"lasts until {exemption.expires}"
         yield Found("exemption-for-ever", (*at, "expires"), what, "name a day within a year; or change the policy, if it asks too much")
+
+
+def _twice(exemption: Exemption, at: Path) -> Iterator[Found]:
+    for place, rule_id in enumerate(exemption.rules):
+        if rule_id in exemption.rules[:place]:
+            yield Found("exemption-rule-twice", (*at, "rules", place), f"{rule_id} stands there already", "name it once")
+        elif rule_id != EVERY_RULE and EVERY_RULE in exemption.rules:
+            yield Found("exemption-rule-twice", (*at, "rules", place), f"{EVERY_RULE} stands for {rule_id} as well", "name one of the two")
 
 
 def _rules(exemption: Exemption, policy: Policy, at: Path) -> Iterator[Found]:

@@ -100,6 +100,11 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "exemption-of-nothing": Check(
             _W, "An exemption from a rule that asks nothing of these repositories", "there is nothing to be exempt from"
         ),
+        "exemption-rule-twice": Check(
+            _W,
+            "A rule that an exemption names twice, or beside `*`",
+            "it spares nothing more, and whoever takes one of them out spares nothing less",
+        ),
         "exemption-redundant": Check(
             _W, "An exemption that another one covers, at least as long", "ending it would change nothing, and that surprises"
         ),
