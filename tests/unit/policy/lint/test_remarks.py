@@ -163,6 +163,18 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "12:36: warning [exemption-of-nothing] exemptions[6].rules[1]: nothing is asked for by the rule encryption in ROOT → remove it from the exemption",
         ],
     ),
+    "templates that are not for every team": (
+        """
+        naming: {convention: "{team}/{service}", segments: {team: [payments, search, platform]}}
+        namespaces:
+          ROOT: {auto_created: {allowed: [create_on_push]}}
+          payments: {}
+        templates: {custom_role_arn: "arn:aws:iam::123456789012:role/ecr-creation"}
+        """,
+        [
+            "7:1: note [templates-refuse] templates: the convention allows search/…, platform/…, and a push there is refused: no namespace is for it → add the namespaces `search: {}`, `platform: {}`",
+        ],
+    ),
     "an exemption that names a rule twice": (
         """
         naming: {convention: "{team}/{service}"}

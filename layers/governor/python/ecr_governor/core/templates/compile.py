@@ -14,6 +14,8 @@ from ecr_governor.core.templates.template import ORIGIN_OF, AppliedFor, Template
 
 MARK: Final = "Managed by ecr-governor from the policy file: change it there, then ecr-governor templates sync"
 """The description of every template that `sync` makes: what tells ours from everybody else's."""
+PREFIX: Final = "prefix"
+"""The field by which beginnings of names are left out."""
 
 _IMMUTABLE: Final = frozenset({TagMutability.IMMUTABLE, TagMutability.IMMUTABLE_WITH_EXCLUSION})
 
@@ -213,7 +215,7 @@ def _refused(policy: Policy, templates: list[Template]) -> Iterator[LeftOut]:
     if refused:
         allowed, added = (", ".join(form.format(each) for each in refused) for form in ("{}/…", "`{}: {{}}`"))
         what = f"the convention allows {allowed}, and a push there is refused: no namespace is for it"
-        yield LeftOut((ROOT,), "prefix", what, f"add the namespace {added}" if len(refused) == 1 else f"add the namespaces {added}")
+        yield LeftOut((ROOT,), PREFIX, what, f"add the namespace {added}" if len(refused) == 1 else f"add the namespaces {added}")
 
 
 def _open_to(opened: list[Template], name: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ecr_governor.core.documents.problem import written
-from ecr_governor.core.policy.lint import exemptions, lifecycles, names, retirements, routes, rules, settings
+from ecr_governor.core.policy.lint import exemptions, lifecycles, names, retirements, routes, rules, settings, templates
 from ecr_governor.core.policy.lint.remark import CHECKS, Check, Found, Level, Remark
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.yaml_text import PolicyInvalid, found_at
@@ -42,6 +42,7 @@ def _found(reading: Reading, now: datetime, region: str | None) -> Iterator[Foun
     yield from settings.found(reading, region)
     yield from lifecycles.found(reading)
     yield from retirements.found(reading, now)
+    yield from templates.found(reading)
 
 
 def _remark(reading: Reading, found: Found) -> Remark:

@@ -216,6 +216,9 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             _W, "`retirement` while Slack is told nothing", "grace runs from the delivered notice, so nothing goes beyond the mark"
         ),
         "retirement-capped": Check(_W, "A cap of 0 under `retirement`", "every run is over it, so none takes a step"),
+        "templates-refuse": Check(
+            _N, "Beginnings of names that the convention allows and no creation template is for", "a push there makes no repository"
+        ),
         "no-role-arn": Check(
             _W, "An entry of `pull_time_exclusions` that is no role's ARN", "ECR excludes roles only, so it is never the one that is meant"
         ),
