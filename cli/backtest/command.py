@@ -18,10 +18,11 @@ from rich.progress import Progress as Bar
 
 from cli.backtest.history import NO_READS, NO_READS_THEN, NO_RECORD, Gap, History, Knowledge, knowledge_of
 from cli.backtest.objects import Address, ahead, objects_at
-from cli.backtest.playing import Fate, Setting, Wish, play
+from cli.backtest.playing import Fate, play
 from cli.backtest.printing import OUTPUTS, headline, show
 from cli.backtest.reading import Progress, files_below, read_files, read_pages
 from cli.backtest.registry import Registry
+from cli.backtest.repository import Setting, Wish
 from cli.backtest.result import Result, plays_nothing, summed_up
 from cli.policy import files, inventory
 from cli.policy.inventory import Line

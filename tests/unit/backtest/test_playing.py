@@ -10,8 +10,9 @@ import pytest
 from cli.backtest import playing
 from cli.backtest.command import _is_ours
 from cli.backtest.history import NO_READS, History, knowledge_of
-from cli.backtest.playing import Fate, Setting, Wish, play
+from cli.backtest.playing import Fate, play
 from cli.backtest.registry import Registry
+from cli.backtest.repository import Setting, Wish
 from cli.backtest.result import Result, summed_up
 from cli.policy.cases import Happening
 from cli.policy.inventory import Line
