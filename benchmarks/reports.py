@@ -55,7 +55,7 @@ REASONS: Final = {
     "tag-mutability": "its tags are MUTABLE, expected is IMMUTABLE",
     "scanning": "no filter of the registry's scanning rules matches its name, so nothing is scanned",
     "image-tag": "tags that do not follow the scheme: latest, build-{number}, wip",
-    "unused": "nothing was pushed or pulled for {number} days, since 2026-03-02",
+    "unused": "nothing was pushed or pulled since 2026-03-02",
 }
 SEVERITIES: Final = {
     "repository-policy": "critical",

@@ -197,7 +197,7 @@ def test_people_are_shown_who_becomes_violating_who_is_freed_and_who_is_told(dif
         "  platform/base  (<bob>)\n"
         "    medium, required-tags: has no tag stage\n"
         "  search/old  (cleo)\n"
-        "    low, unused: nothing was pushed or pulled for 199 days, since 2026-05-04\n"
+        "    low, unused: nothing was pushed or pulled since 2026-05-04\n"
         "\n"
         "Freed\n"
         "  payments/api  (ann|e)\n"

@@ -32,7 +32,12 @@ def used(created: datetime = OLD, push: datetime | None = None, pull: datetime |
 )
 def test_what_nothing_happened_in_for_so_long_and_a_day_is_unused(subject: Repository, days: int) -> None:
     since = NOW - days * DAY
-    assert verdict("unused", subject, AFTER_90_DAYS) == Violation(f"nothing was pushed or pulled for {days} days, since {since:%Y-%m-%d}")
+    assert verdict("unused", subject, AFTER_90_DAYS) == Violation(f"nothing was pushed or pulled since {since:%Y-%m-%d}")
+
+
+def test_the_reason_is_as_true_on_the_next_day() -> None:
+    """What has not changed is not judged anew: a count of days would be behind."""
+    assert verdict("unused", used(), AFTER_90_DAYS) == verdict("unused", used(), AFTER_90_DAYS, NOW + 5 * DAY)
 
 
 @pytest.mark.parametrize(
