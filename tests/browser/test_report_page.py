@@ -195,6 +195,16 @@ def test_nothing_is_wider_than_a_telephone(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.parametrize("width", [360, 700, 1000])
+def test_of_no_repository_anything_is_cut_on_a_narrow_window(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.locator("#list summary").first.click()
+    inside, wide = page.evaluate(
+        "(() => { const box = document.querySelector('.wide:has(#list)'); return [box.clientWidth, box.scrollWidth]; })()"
+    )
+    assert wide <= inside
+
+
 @pytest.mark.parametrize("picture", ["report-light.png", "report-dark.png", "report-large-light.png", "report-large-dark.png"])
 def test_the_pictures_are_there_and_of_reasonable_size(picture: str) -> None:
     path = Path(__file__).parents[2] / "docs" / "images" / picture

@@ -345,6 +345,8 @@ def test_what_somebody_keeps_is_marked_when_that_ends_and_not_before() -> None:
     assert (decision.to, decision.next_at) == (None, NOW + DAY)
     assert decision.against == (Reason(KEPT, "somebody keeps it until 2026-11-03", Weight.WAIT, NOW + DAY),)
     assert decide(case, NOW + DAY).to is Stage.MARKED
+    given_back = replace(case, retirement=Retirement(Stage.OBSERVED, OLD, OLD))
+    assert (decide(given_back, NOW).to, decide(given_back, NOW).next_at) == (None, NOW + DAY)
 
 
 @pytest.mark.parametrize("stage", UNDER_WAY)

@@ -92,7 +92,8 @@ def release_refused(event: Mapping[str, Any], context: Context) -> dict[str, lis
     def take(arrival: Arrival) -> None:
         who, what, until = arrival.trigger.actor or "somebody", arrival.trigger.event, arrival.keep_until
         asked = what == RELEASE_ASKED or until is not None
-        keeps = f"{who} keeps it until {until:%Y-%m-%d}" if until else f"{who} asked for it"
+        # An exemption's last day ends with the midnight after it.
+        keeps = f"{who} keeps it until {until - datetime.resolution:%Y-%m-%d}" if until else f"{who} asked for it"
         attempt = f"{who} was refused {what}" if what != RELEASE_ASKED else keeps
         done = release(arrival.repository, attempt, services, now(), asked=asked, keep_until=until)
         if done.stage is Stage.OBSERVED:

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any, Final
 
 from ecr_governor.core.documents.names import is_repository_name
+from ecr_governor.core.finding import FindingState
 from ecr_governor.core.messages.text import TEXT_LIMIT, code, counted, cut, no_backticks, plain, section
 from ecr_governor.core.policy.model import MIN_REASON
 from ecr_governor.core.policy.notifications import Buttons
@@ -39,7 +40,7 @@ def of_repository(record: RepositoryRecord, buttons: Buttons | None) -> list[dic
         shown.append(
             _button(Action.KEEP, f"Keep {counted(days, 'day')}", Subject(about.repository, about.birth, mark, days), style="primary")
         )
-    if rules and not record.owner:
+    if not record.owner and (rules or any(finding.state is FindingState.EXEMPT for finding in record.findings)):
         shown.append(_button(Action.CLAIM, "Claim", about))
     if rules and buttons.approve:
         shown.append(_button(Action.EXEMPT, "Exempt until…", Subject(about.repository, about.birth, days=buttons.exempt_days, rules=rules)))

@@ -321,12 +321,18 @@ def _owners(ordered: Sequence[ReportedRepository], steps: Sequence[Step]) -> tup
             violating=sum(bool(each.open_findings) for each in all_of_them),
             by_severity=_by_severity(all_of_them),
             unused=sum(each.unused is True for each in all_of_them),
-            size_bytes=sum(each.size_bytes or 0 for each in all_of_them),
+            size_bytes=_counted(all_of_them),
             next_at=min((first[each.name] for each in all_of_them if each.name in first), default=None),
         )
         for owner, all_of_them in theirs.items()
     ]
     return tuple(sorted(counted, key=lambda each: (each.owner is not None, -each.violating, -each.repositories, each.owner or "")))
+
+
+def _counted(some: Iterable[ReportedRepository]) -> int | None:
+    """The size of what was counted; None where nothing was: that is not nothing."""
+    sizes = [each.size_bytes for each in some if each.size_bytes is not None]
+    return sum(sizes) if sizes else None
 
 
 def _by_severity(some: Iterable[ReportedRepository]) -> dict[str, int]:

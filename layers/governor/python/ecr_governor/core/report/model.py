@@ -88,14 +88,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class OwnerCount:
-    """What one owner has; null stands for repositories without a known owner. `by_severity` counts open findings."""
+    """What one owner has; null stands for repositories without a known owner. `by_severity` counts open findings.
+
+    `size_bytes` is of the repositories whose images were counted, null where none were.
+    """
 
     owner: str | None
     repositories: int
     violating: int
     by_severity: Mapping[str, int]
     unused: int
-    size_bytes: int
+    size_bytes: int | None
     next_at: datetime | None
 
 

@@ -232,7 +232,7 @@ def _nobody_keeps_it(case: Case, now: datetime) -> Iterator[Reason]:
         return
     seen = f"somebody keeps it until {_day(case.kept_until)}"
     under_way = case.retirement is not None and case.retirement.under_way
-    yield Reason(KEPT, seen, Weight.CONTRARY if under_way else Weight.WAIT, None if under_way else case.kept_until)
+    yield Reason(KEPT, seen, Weight.CONTRARY if under_way else Weight.WAIT, case.kept_until)
 
 
 def _readable(case: Case, _now: datetime) -> Iterator[Reason]:

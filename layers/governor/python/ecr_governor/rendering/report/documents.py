@@ -136,7 +136,8 @@ def _owners(report: Report) -> Iterator[str]:
     for each in report.owners:
         open_ones = ", ".join(f"{count:,} {severity}" for severity, count in each.by_severity.items()) or "none"
         owner = escaped(each.owner) if each.owner is not None else "**nobody**"
-        yield f"| {owner} | {each.repositories:,} | {each.violating:,} | {open_ones} | {each.unused:,} | {size(each.size_bytes)} |"
+        counted = size(each.size_bytes) if each.size_bytes is not None else ""
+        yield f"| {owner} | {each.repositories:,} | {each.violating:,} | {open_ones} | {each.unused:,} | {counted} |"
 
 
 def _rules(report: Report) -> Iterator[str]:
