@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cli.policy import files
-from cli.policy.editing import end_of, value_of
+from cli.policy.editing import composed, end_of, value_of
 from cli.trouble import Trouble
 from cli.whole_file import write_whole
 from ecr_governor.core.policy.document_files import references
@@ -64,8 +62,7 @@ def _put_in(text: str, documents: dict[tuple[str | int, ...], Any]) -> tuple[str
 
     Gives the text, and how many places were replaced.
     """
-    # In Python, since the places are to count characters.
-    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = composed(text)
     spans: dict[int, tuple[int, str]] = {}
     for at, document in documents.items():
         node = root

@@ -15,6 +15,7 @@ from cli.trouble import Trouble
 from ecr_governor.core.policy.model import Exemption
 
 KEY: Final = "exemptions"
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WIDTH: Final = 10_000
 _STEP: Final = 2
 
@@ -57,12 +58,16 @@ def _not_editable() -> Trouble:
 
 
 def _listed(text: str) -> Any:
-    """Find the list of exemptions; None if the file has none. Places count characters, which the parser in C does not promise."""
-    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
-    node = value_of(root, KEY)
+    """Find the list of exemptions; None if the file has none."""
+    node = value_of(composed(text), KEY)
     if node is not None and not isinstance(node, yaml.SequenceNode):
         raise _not_editable()
     return node
+
+
+def composed(text: str) -> Any:
+    """Give the nodes of a file with their places, which count characters."""
+    return yaml.compose(text, Loader=_LOADER)
 
 
 def value_of(node: Any, key: str) -> Any:

@@ -54,14 +54,16 @@ def add(policy_path: Path, added: Added, against: Path | None, *, dry_run: bool)
     now = datetime.now(UTC)
     text, before = _read(policy_path)
     exemption = _exemption(added)
-    _refuse(before, now, policy_path, "mend the file first")
-    after = _checked(editing.with_exemption(text, exemption), policy_path, before.policy, (*before.policy.exemptions, exemption))
-    _refuse_new(before, after, now)
+    told = remarks(before, now)
+    _refuse(told, policy_path, "mend the file first")
+    changed = editing.with_exemption(text, exemption)
+    after = _checked(changed, policy_path, before.policy, (*before.policy.exemptions, exemption))
+    _refuse_new(told, before, after, now)
     freed = _freed(before.policy, after.policy, exemption, against, now) if against else None
     if dry_run:
-        sys.stdout.write("".join(f"{line}\n" for line in _difference(text, editing.with_exemption(text, exemption))))
+        sys.stdout.write("".join(f"{line}\n" for line in _difference(text, changed)))
     else:
-        _write(policy_path, editing.with_exemption(text, exemption))
+        _write(policy_path, changed)
     _say(f"{exemption.match} is exempt from {', '.join(exemption.rules)} until {exemption.expires}{' (not written)' if dry_run else ''}")
     if freed is not None:
         _say(_counted(freed.freed, "would be freed of a finding", freed))
@@ -162,15 +164,15 @@ def _exemption(added: Added) -> Exemption:
         raise Trouble(f"{what} cannot be used", why, do) from error
 
 
-def _refuse(read: Reading, now: datetime, path: Path, do: str) -> None:
-    errors = [remark for remark in remarks(read, now) if remark.level is Level.ERROR]
+def _refuse(told: Sequence[Remark], path: Path, do: str) -> None:
+    errors = [remark for remark in told if remark.level is Level.ERROR]
     if errors:
         raise Trouble(f"{path} has errors", "\n" + "\n".join(map(_remark, errors)), do)
 
 
-def _refuse_new(before: Reading, after: Reading, now: datetime) -> None:
-    """Refuse what `policy validate` would warn of: such an exemption exempts nothing, or for ever."""
-    known = {(remark.code, remark.path, remark.what) for remark in remarks(before, now)}
+def _refuse_new(told: Sequence[Remark], before: Reading, after: Reading, now: datetime) -> None:
+    """Refuse what `policy validate` would warn of, and has not told before: such an exemption exempts nothing, or for ever."""
+    known = {(remark.code, remark.path, remark.what) for remark in told}
     own = f"exemptions[{len(before.policy.exemptions)}]"
     for remark in remarks(after, now):
         if remark.level is Level.NOTE or (remark.code, remark.path, remark.what) in known:

@@ -1,15 +1,18 @@
 """`ecr-governor exempt`: what is asked for is written, and nothing else; what could not be meant is refused, and the file stays."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.policy.editing import with_end, with_exemption
+from cli.policy import editing, exempting, files
+from cli.policy.editing import composed, with_end, with_exemption
 from ecr_governor.core.policy.load import load
 from ecr_governor.core.policy.model import Exemption
 from tests.commands import Ended, run
@@ -109,6 +112,34 @@ def test_whatever_the_reason_is_it_stands_there_as_it_was_given(shape: str, reas
     wanted = ADDED.model_copy(update={"reason": reason, "owner": owner})
 
     assert load(with_exemption(SHAPES[shape], wanted), "new").exemptions[-1] == wanted
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_places_count_characters_whatever_the_text_is_made_of(newline: str) -> None:
+    lines = [
+        "# äß 😀", "é😀: 1 # ü 😀", "exemptions: # 😀", '- match: "a\\u263a 😀"', "  reason: |", "    x 😀", "", "  # later",
+        "- ß: >-", "    folded 😀", "    text", "- &x {ö: [ü, 'it''s 😀']}", "- *x", "# end 😀", "z: 2",
+    ]  # fmt: skip
+    text = newline.join([*lines, ""])
+
+    assert list(places(composed(text))) == list(places(yaml.compose(text, Loader=yaml.SafeLoader)))
+
+
+def places(node: Any) -> Iterator[tuple[int, int]]:
+    yield node.start_mark.index, node.end_mark.index
+    for below in () if isinstance(node.value, str) else node.value:
+        for each in below if isinstance(below, tuple) else [below]:
+            yield from places(each)
+
+
+def test_the_file_is_read_and_looked_at_no_more_often_than_needed(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for module, name in ((exempting, "remarks"), (editing, "composed"), (files, "understood")):
+        own = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, own=own, name=name: (done.append(name), own(*given))[1])
+
+    assert command(*GOOD, "--dry-run").code == 0
+    assert sorted(done) == ["composed", "remarks", "remarks", "understood", "understood"]
 
 
 # --- the commands ---------------------------------------------------------------------------------------------------------------------

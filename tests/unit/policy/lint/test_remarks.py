@@ -1,13 +1,19 @@
 """What a policy file says in vain or by mistake is told with its line, exactly."""
 
+import json
 from datetime import UTC, datetime
 from textwrap import dedent
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ecr_governor.core.policy.lint import CHECKS, Level, refusals, remarks
+from ecr_governor.core.documents.names import is_template_prefix
+from ecr_governor.core.policy.lint import CHECKS, Level, exemptions, names, refusals, remarks
+from ecr_governor.core.policy.lint.languages import NAMES, Language
 from ecr_governor.core.policy.lint.remark import Remark
 from ecr_governor.core.policy.load import PolicyInvalid, read
+from ecr_governor.core.policy.model import Exemption
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -821,6 +827,48 @@ def test_the_remarks_come_in_the_order_of_the_lines() -> None:
     for text, _ in CASES.values():
         lines = [(each.line, each.column) for each in found(text)]
         assert lines == sorted(lines)
+
+
+def test_a_thousand_exemptions_are_compared_without_comparing_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def counted(one: Exemption, other: Exemption) -> bool:
+        compared.append(one.match)
+        return covers(one, other)
+
+    covers = exemptions._covers
+    monkeypatch.setattr(exemptions, "_covers", counted)
+    matches = [f"{team}/old-{number:03d}{end}" for number in range(334) for team, end in (("a", "-*"), ("*b", "*"), ("*", "/c"))]
+    matches.append("a/old-007-x")
+    text = dedent(
+        """
+        version: 1
+        naming: {convention: "{team}/{path...}", segments: {team: [a, b]}}
+        namespaces: {a: {}, b/c: {}, b/old-007: {}, c: {}}
+        exemptions:
+        """
+    )
+    text += "".join(
+        f"- {{match: '{match}', rules: '*', reason: moves with the cluster, owner: me, expires: 2027-01-31}}\n" for match in matches
+    )
+
+    told = remarks(read(text, "policy.yaml"), NOW)
+
+    assert [(each.line, each.what) for each in told] == [(1008, "the exemption of 'a/old-007-*' covers it and lasts until 2027-01-31")]
+    assert compared == ["a/old-007-*", "a/old-007-x"]
+
+
+GLOBS = st.text("ab/*-?", min_size=1, max_size=7)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.text("ab/", min_size=1, max_size=5).filter(is_template_prefix), max_size=4, unique_by=lambda one: one.strip("/")), GLOBS)
+def test_the_namespaces_of_a_glob_are_those_that_its_automaton_leads_into(prefixes: list[str], glob: str) -> None:
+    policy = read(json.dumps({"version": 1, "namespaces": {prefix: {} for prefix in prefixes}}), "policy.yaml").policy
+    language = Language(NAMES)
+    language.end = language.glob(glob, 0)
+
+    assert names.namespaces_of(glob, policy) == names._settled(language, names._machine(tuple(policy.namespaces)))
 
 
 def lifecycle(*rules: tuple[str, str, int], more: str = "") -> str:

@@ -25,6 +25,7 @@ _STR: Final = "tag:yaml.org,2002:str"
 _PLAIN: Final = frozenset({None, "!", _STR})
 
 _LONGEST_NUMBER: Final = 18
+_BEGIN_NUMBERS: Final = "+-.0123456789"
 _INTEGER: Final = re2.compile(r"[-+]?[0-9]+")
 _FLOAT: Final = re2.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 # What YAML 1.2 does not count as printable (5.1, c-printable).
@@ -276,7 +277,7 @@ def _resolved(text: str) -> Any:
         return True
     if text in {"false", "False", "FALSE"}:
         return False
-    if len(text) <= _LONGEST_NUMBER and text.isascii():
+    if text[0] in _BEGIN_NUMBERS and len(text) <= _LONGEST_NUMBER and text.isascii():
         if _INTEGER.fullmatch(text):
             return int(text)
         if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):

@@ -1,6 +1,6 @@
 """Exemptions that spare nothing, or too much."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,11 +16,12 @@ from ecr_governor.core.rules import RULES
 
 SOON: Final = timedelta(days=14)
 FOR_EVER: Final = timedelta(days=5 * 365 + 1)
+_PIECE: Final = 24
 
 
 def found(reading: Reading, now: datetime) -> Iterator[Found]:
     """Tell which exemptions are in vain, over, or for ever."""
-    policy = reading.policy
+    policy, pieces = reading.policy, _Pieces(reading.policy.exemptions)
     for index, exemption in enumerate(policy.exemptions):
         at: Path = ("exemptions", index)
         yield from _term(exemption, at, now)
@@ -33,7 +34,7 @@ def found(reading: Reading, now: datetime) -> Iterator[Found]:
         except Undecided:
             yield undecided((*at, "match"), f"{exemption.match!r} allows too much to be compared with the namespaces")
         yield from _twice(exemption, at)
-        yield from _redundant(index, policy)
+        yield from _redundant(index, policy, pieces)
 
 
 def _term(exemption: Exemption, at: Path, now: datetime) -> Iterator[Found]:
@@ -78,9 +79,31 @@ def _asks(policy: Policy, rule_id: str, namespace: str) -> bool:
     return RULES[rule_id].applies(policy.expectation_for("any" if namespace == ROOT else f"{namespace}/any"))
 
 
-def _redundant(index: int, policy: Policy) -> Iterator[Found]:
+class _Pieces:
+    """Exemptions by a piece of the text in their globs, so that of many not each has to be compared with each."""
+
+    def __init__(self, exemptions: Sequence[Exemption]) -> None:
+        self._places: dict[int, dict[str, list[int]]] = {}
+        for place, exemption in enumerate(exemptions):
+            piece = max(exemption.match.split("*"), key=len)[-_PIECE:]
+            self._places.setdefault(len(piece), {}).setdefault(piece, []).append(place)
+
+    def within(self, glob: str) -> list[int]:
+        """Give the places of those whose piece is in the glob: no other one can cover it."""
+        return sorted(
+            {
+                place
+                for length, places in self._places.items()
+                for start in range(len(glob) - length + 1)
+                for place in places.get(glob[start : start + length], ())
+            }
+        )
+
+
+def _redundant(index: int, policy: Policy, pieces: _Pieces) -> Iterator[Found]:
     exemption = policy.exemptions[index]
-    for place, other in enumerate(policy.exemptions):
+    for place in pieces.within(exemption.match):
+        other = policy.exemptions[place]
         if place == index or not _covers(other, exemption):
             continue
         # Of two that say the same, the later one is the one too many.

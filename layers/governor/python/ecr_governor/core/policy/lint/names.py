@@ -1,7 +1,7 @@
 """Names that cannot be: conventions, vocabularies and namespaces that leave nothing."""
 
 import functools
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from ecr_governor.core.rules import naming as naming_rule
 
 _SHORTEST_REST: Final = len("/a")
 _NO_LIMIT: Final = 4 * MAX_LENGTH
+_REMEMBERED: Final = 4_096
 
 
 def found(reading: Reading) -> Iterator[Found]:
@@ -48,6 +49,7 @@ def matcher(language: Language, wanted: Matcher | None, start: int) -> int:
     return language.expression(wanted.regex, start) if wanted.regex is not None else language.anything(start)
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def possible_like(glob: str) -> str | None:
     """Give a repository name that is like a glob, None if there is none. Raises Undecided."""
     language = Language(NAMES)
@@ -157,12 +159,24 @@ def _ignored(naming: Naming) -> Iterator[Found]:
             yield Found("naming-ignores-nothing", at, f"no repository name is like {glob!r}", do)
 
 
-def namespaces_of(glob: str, policy: Policy) -> set[str]:
+def namespaces_of(glob: str, policy: Policy) -> frozenset[str]:
     """Give the namespaces in which a repository name can be that is like a glob. Raises Undecided."""
-    language = Language(NAMES)
-    language.end = language.glob(glob, 0)
-    alive = hopeful(language, REPOSITORY_NAME, reached(language, REPOSITORY_NAME))
-    return _settled(language, _machine(tuple(policy.namespaces)), alive)
+    return _longest_of(glob, policy.namespaces)
+
+
+def _longest_of(glob: str, prefixes: Collection[str]) -> frozenset[str]:
+    """Give those of the prefixes that are the longest one of a repository name like a glob; ROOT for a name that has none."""
+    begin, star, _ = glob.partition("*")
+    if "?" in begin:
+        language = Language(NAMES)
+        language.end = language.glob(glob, 0)
+        return _settled(language, _machine(tuple(prefixes)))
+    if possible_like(glob) is None:
+        return frozenset()
+    # What the first * stands for may be what is left of any prefix, or lead out of all of them.
+    slashed = {f"{prefix}/": prefix for prefix in prefixes if prefix != ROOT}
+    longer = (prefix for below, prefix in slashed.items() if below.startswith(begin)) if star else ()
+    return frozenset((max((prefix for below, prefix in slashed.items() if begin.startswith(below)), key=len, default=ROOT), *longer))
 
 
 # --- namespaces -----------------------------------------------------------------------------------------------------------------------
@@ -269,37 +283,29 @@ def uninhabited(policy: Policy, prefixes: Iterable[str]) -> set[str]:
     return {prefix for prefix in wanted if not any(f"{each}/".startswith(f"{prefix}/") for each in lived_in)}
 
 
-def _lived_in(policy: Policy, convention: _Convention, prefixes: Iterable[str]) -> set[str]:
+def _lived_in(policy: Policy, convention: _Convention, prefixes: Iterable[str]) -> frozenset[str]:
     """Give those of the prefixes that are the longest one of an allowed name."""
-    language = _allowed(policy, convention)
+    known = tuple(prefixes)
+    lived_in = _settled(convention.language, _machine(known))
+    return lived_in.union(*(_longest_of(glob, known) for glob in _spared(policy)))
+
+
+def _settled(language: Language, machine: _Namespaces) -> frozenset[str]:
+    """Give the namespaces that a name of the language can be in for good: it ends there, or has left all longer prefixes."""
     alive = hopeful(language, REPOSITORY_NAME, reached(language, REPOSITORY_NAME))
-    return _settled(language, _machine(tuple(prefixes)), alive)
-
-
-def _settled(language: Language, machine: _Namespaces, alive: set[tuple[int, Hashable]]) -> set[str]:
-    """Give the namespaces that a name can be in for good: it ends there, or has left all longer prefixes."""
     settled: set[str] = set()
     for state, where in reached(language, machine):
         beside, node, namespace = _where(where)
         ends = state == language.end and REPOSITORY_NAME.accepts(beside)
         if ends or (node is None and (state, beside) in alive):
             settled.add(namespace)
-    return settled
+    return frozenset(settled)
 
 
-def _allowed(policy: Policy, convention: _Convention) -> Language:
-    """Give the names that keep the convention, and those that need not: ignored or exempt from it."""
-    spared = [glob for exemption in policy.exemptions for glob in [exemption.match] if _spares_names(exemption.rules)]
-    globs = [*(policy.naming.ignore if policy.naming else ()), *spared]
-    language = Language(NAMES, [list(each) for each in convention.language.edges], [list(each) for each in convention.language.jumps])
-    end = language.state()
-    language.jumps[convention.language.end].append(end)
-    for glob in globs:
-        begin = language.state()
-        language.jumps[0].append(begin)
-        language.jumps[language.glob(glob, begin)].append(end)
-    language.end = end
-    return language
+def _spared(policy: Policy) -> Iterator[str]:
+    """Give the globs of names that need not keep the convention: ignored by it, or exempt from it."""
+    yield from policy.naming.ignore if policy.naming else ()
+    yield from (exemption.match for exemption in policy.exemptions if _spares_names(exemption.rules))
 
 
 def _spares_names(rules: Iterable[str]) -> bool:
