@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecr_governor.core.documents.names import is_template_prefix
-from ecr_governor.core.policy.lint import CHECKS, Level, exemptions, names, refusals, remarks
+from ecr_governor.core.policy import lint
+from ecr_governor.core.policy.lint import CHECKS, Level, exemptions, lifecycles, names, refusals, remarks
 from ecr_governor.core.policy.lint.languages import NAMES, Language
 from ecr_governor.core.policy.lint.remark import Remark
 from ecr_governor.core.policy.load import PolicyInvalid, read
 from ecr_governor.core.policy.model import Exemption
+from ecr_governor.core.policy.yaml_text import MAX_NODES
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -915,15 +917,49 @@ def test_lifecycle_rules_are_judged_by_the_images_that_they_see(text: str, expec
     assert sorted(each.what for each in found(text)) == expected
 
 
-def test_rules_that_take_too_long_to_compare_are_told_once() -> None:
-    rules = [
-        ("a*", "age", 1),
-        ("b*", "age", 2),
-        *(
-            (f"*{x}*{y}*{z}*", "age", 3 + n)
-            for n, (x, y, z) in enumerate(zip("cdefghijklmnop", "qrstuvwxyzABCD", "EFGHIJKLMNOPQR", strict=True))
-        ),
-    ]
-    many = lifecycle(*rules, more="image_tags: {regex: '[a-zA-R]+'}, ")
+HOSTILE = lifecycle(
+    ("a*", "age", 1),
+    ("b*", "age", 2),
+    *(
+        (f"*{x}*{y}*{z}*", "age", 3 + n)
+        for n, (x, y, z) in enumerate(zip("cdefghijklmnop", "qrstuvwxyzABCD", "EFGHIJKLMNOPQR", strict=True))
+    ),
+    more="image_tags: {regex: '[a-zA-R]+'}, ",
+)
 
-    assert [each.path for each in found(many) if each.code == "undecided"] == ["namespaces.ROOT.lifecycle_policy"]
+
+def test_rules_that_take_too_long_to_compare_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycles, "_TOGETHER", 20_000)
+
+    assert [each.path for each in found(HOSTILE) if each.code == "undecided"] == ["namespaces.ROOT.lifecycle_policy"]
+
+
+def test_all_documents_of_a_policy_are_compared_within_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = (HOSTILE, HOSTILE.replace("a-zA-R", "a-zA-Q"), lifecycle(("w*", "count", 5), more="image_tags: {glob: v*}, "))
+    lines = "\n".join(
+        document.replace("namespaces: {ROOT", f"  {prefix}").removesuffix("}") for prefix, document in zip("abc", documents, strict=True)
+    )
+    monkeypatch.setattr(lint, "TOGETHER", 20_000)
+
+    given_up = "its patterns allow too much to be compared with each other and with image_tags"
+    assert [each for each in told(f"namespaces:\n{lines}") if "[undecided]" in each] == [
+        f"{line}:{column}: note [undecided] namespaces.{prefix}.lifecycle_policy: {given_up} → write them narrower to have it worked out; nothing else depends on it"
+        for line, column, prefix in ((3, 41, "a"), (4, 41, "b"), (5, 31, "c"))
+    ]
+
+
+def test_as_many_ordinary_documents_as_a_file_can_hold_are_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = (
+        ("*-rc*", "age", 30),
+        ("v1.*", "count", 50),
+        ("v*", "count", 90),
+        ("pr-*", "age", 14),
+        ("main-*", "count", 30),
+        ("any", "count", 500),
+    )
+    tags = r"'v[0-9]+(\.[0-9]+)*(-rc\.[0-9]+)?|main-[0-9a-f]{7,40}|pr-[0-9]+|2[0-9]{3}-[01][0-9]-[0-3][0-9]'"
+    document = lifecycle(*rules, more=f"image_tags: {{regex: {tags}}}, {RETIRED}")
+    reading = read(f"version: 1\n{document}", "policy.yaml")
+    monkeypatch.setattr(lint, "TOGETHER", lint.TOGETHER // (MAX_NODES // reading.root.size))
+
+    assert remarks(reading, NOW) == ()

@@ -5,12 +5,17 @@ Only the command line comes here. A deployed function reads a policy file, and h
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Final
 
 from ecr_governor.core.documents.problem import written
 from ecr_governor.core.policy.lint import exemptions, lifecycles, names, retirements, routes, rules, settings, templates
+from ecr_governor.core.policy.lint.languages import MAX_STEPS, Steps
 from ecr_governor.core.policy.lint.remark import CHECKS, Check, Found, Level, Remark
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.yaml_text import PolicyInvalid, found_at
+
+TOGETHER: Final = 30 * MAX_STEPS
+"""How much is looked at among the tags of images for one policy file, however many namespaces it has."""
 
 
 def remarks(reading: Reading, now: datetime, region: str | None = None) -> tuple[Remark, ...]:
@@ -35,13 +40,15 @@ def refusals(invalid: PolicyInvalid) -> tuple[Remark, ...]:
 
 
 def _found(reading: Reading, now: datetime, region: str | None) -> Iterator[Found]:
+    steps = Steps(TOGETHER)
+    documents = lifecycles.Documents(steps)
     yield from names.found(reading)
     yield from exemptions.found(reading, now)
     yield from rules.found(reading)
     yield from routes.found(reading)
-    yield from settings.found(reading, region)
-    yield from lifecycles.found(reading)
-    yield from retirements.found(reading, now)
+    yield from settings.found(reading, region, steps)
+    yield from lifecycles.found(reading, documents)
+    yield from retirements.found(reading, now, documents)
     yield from templates.found(reading)
 
 

@@ -20,16 +20,19 @@ class Undecided(Exception):
 
 
 class Steps:
-    """How much may still be looked at, by one search or by several together."""
+    """How much may still be looked at by several searches together, `within` what still more of them may look at together."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, within: "Steps | None" = None) -> None:
         self._left = most
+        self._within = within
 
     def take(self, count: int) -> None:
         """Look at so much more. Raises Undecided where that is too much, and from then on."""
         self._left -= count
         if self._left < 0:
             raise Undecided
+        if self._within is not None:
+            self._within.take(count)
 
 
 class Alphabet:
@@ -294,9 +297,10 @@ class Determined:
         if state not in self._known:
             assert isinstance(state, frozenset)  # noqa: S101 - of `_closed`
             edges = [edge for each in state for edge in self._language.edges[each]]
+            masks = _disjoint(mask for mask, _ in edges)
             if self._steps is not None:
-                self._steps.take(len(edges) ** 2)
-            self._known[state] = [(mask, self._closed(to for own, to in edges if own & mask)) for mask in _disjoint(m for m, _ in edges)]
+                self._steps.take(len(edges) * len(masks))
+            self._known[state] = [(mask, self._closed(to for own, to in edges if own & mask)) for mask in masks]
         return self._known[state]
 
     def accepts(self, state: Hashable) -> bool:

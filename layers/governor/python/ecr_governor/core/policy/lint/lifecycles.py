@@ -18,7 +18,6 @@ from ecr_governor.core.policy.lint.languages import (
     Both,
     Determined,
     Language,
-    Machine,
     Steps,
     Undecided,
     Without,
@@ -35,17 +34,17 @@ EVERY_TAG: Final = frozenset({"*"})
 FOR_EVER: Final = 1_000
 """Who keeps so many images means to keep them all."""
 _JOINTS: Final = ("-", ".", "_")
-_REMEMBERED: Final = 256
 _TOGETHER: Final = 10 * MAX_STEPS
+"""How much is looked at for one lifecycle policy."""
 
 
 class _Tags:
     """The tags that images may have, and searches among them for one lifecycle policy: together they look at so much and no more."""
 
-    def __init__(self, allowed: Machine | None) -> None:
-        self.allowed = allowed
+    def __init__(self, image_tags: tuple[Matcher, ...] | None, steps: Steps) -> None:
+        self._steps = Steps(_TOGETHER, steps)
+        self.allowed = tags_of(NamespaceSettings.model_construct(image_tags=image_tags), self._steps)
         self.given_up = False
-        self._steps = Steps(_TOGETHER)
         self._machines: dict[tuple[str, ...], Determined] = {}
 
     def like(self, pattern: str, also: tuple[str, ...] = (), unlike: tuple[str, ...] = ()) -> str | None:
@@ -72,44 +71,6 @@ class _Tags:
         return self._machines[patterns]
 
 
-def found(reading: Reading) -> Iterator[Found]:
-    """Look at the lifecycle policy of each namespace that has one of its own."""
-    for prefix, settings in reading.policy.namespaces.items():
-        if settings.lifecycle_policy is None:
-            continue
-        at: Path = (*key_of(reading, prefix), "lifecycle_policy")
-        image_tags = effective(reading.policy, prefix).image_tags
-        for each in _of_document(lifecycle.render(settings.lifecycle_policy), image_tags):
-            yield replace(each, at=(*at, *each.at))
-
-
-@functools.lru_cache(maxsize=_REMEMBERED)
-def _of_document(text: str, image_tags: tuple[Matcher, ...] | None) -> tuple[Found, ...]:
-    """Look at one document, where images may have these tags. An alias repeats it for many namespaces."""
-    return tuple(_looked_at(json_text.read(text), _Tags(tags_of(NamespaceSettings.model_construct(image_tags=image_tags)))))
-
-
-def _looked_at(document: dict[str, Any], tags: _Tags) -> Iterator[Found]:
-    rules = lifecycle.parse(document).rules
-    places: dict[int, Path] = {rule["rulePriority"]: ("rules", index) for index, rule in enumerate(document["rules"])}
-    together: list[Found] = []
-    for order, rule in enumerate(rules):
-        place = places[rule.priority]
-        same = [other for other in rules[:order] if other.storage_class is rule.storage_class]
-        together += _order(rule, same, tags, place)
-        yield from _patterns(document["rules"][place[-1]]["selection"], tags, (*place, "selection"))
-    yield from together
-    if not any(each.code == "lifecycle-expires-in-use" for each in together):
-        yield from _leaves_nothing(rules, tags)
-    if tags.given_up:
-        yield undecided((KEY,), "its patterns allow too much to be compared with each other and with image_tags")
-
-
-def takes_all(rule: LifecycleRule) -> bool:
-    """Whether a rule looks at all images, or at all that carry a tag, whatever they are for."""
-    return rule.tag_status is TagStatus.ANY or rule.patterns == EVERY_TAG
-
-
 @dataclass(frozen=True, slots=True)
 class Emptied:
     """After how many days without a push which images are gone: every one, or those with a tag."""
@@ -118,10 +79,69 @@ class Emptied:
     tagged_only: bool
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
-def emptied_after(rules: tuple[LifecycleRule, ...], image_tags: tuple[Matcher, ...] | None) -> Emptied | None:
-    """Tell when ECR will have expired the images; None where some tagged image stays, or where that is not worked out."""
-    return _emptied(rules, _Tags(tags_of(NamespaceSettings.model_construct(image_tags=image_tags))))
+class Document:
+    """One lifecycle policy, where images may have certain tags."""
+
+    def __init__(self, text: str, tags: _Tags) -> None:
+        self._content = json_text.read(text)
+        self._tags = tags
+        self.rules = lifecycle.parse(self._content).rules
+
+    @functools.cached_property
+    def found(self) -> tuple[Found, ...]:
+        """What is to be said of it, with paths in it."""
+        return tuple(self._looked_at())
+
+    @functools.cached_property
+    def emptied(self) -> Emptied | None:
+        """When ECR will have expired the images; None where some tagged image stays, or where that is not worked out."""
+        return _emptied(self.rules, self._tags)
+
+    def _looked_at(self) -> Iterator[Found]:
+        rules = self._content["rules"]
+        places: dict[int, Path] = {rule["rulePriority"]: ("rules", index) for index, rule in enumerate(rules)}
+        together: list[Found] = []
+        for order, rule in enumerate(self.rules):
+            place = places[rule.priority]
+            same = [other for other in self.rules[:order] if other.storage_class is rule.storage_class]
+            together += _order(rule, same, self._tags, place)
+            yield from _patterns(rules[place[-1]]["selection"], self._tags, (*place, "selection"))
+        yield from together
+        emptied = self.emptied
+        if not any(each.code == "lifecycle-expires-in-use" for each in together):
+            yield from _leaves_nothing(self.rules, emptied)
+        if self._tags.given_up:
+            yield undecided((KEY,), "its patterns allow too much to be compared with each other and with image_tags")
+
+
+class Documents:
+    """The lifecycle policies of a file, each looked at once however often aliases repeat it, and all of them within `steps`."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._known: dict[tuple[str, tuple[Matcher, ...] | None], Document] = {}
+
+    def of(self, document: dict[str, Any], image_tags: tuple[Matcher, ...] | None) -> Document:
+        """Give what is known of a lifecycle policy, where images may have these tags."""
+        text = lifecycle.render(document)
+        if (text, image_tags) not in self._known:
+            self._known[text, image_tags] = Document(text, _Tags(image_tags, self._steps))
+        return self._known[text, image_tags]
+
+
+def found(reading: Reading, documents: Documents) -> Iterator[Found]:
+    """Look at the lifecycle policy of each namespace that has one of its own."""
+    for prefix, settings in reading.policy.namespaces.items():
+        if settings.lifecycle_policy is None:
+            continue
+        at: Path = (*key_of(reading, prefix), "lifecycle_policy")
+        for each in documents.of(settings.lifecycle_policy, effective(reading.policy, prefix).image_tags).found:
+            yield replace(each, at=(*at, *each.at))
+
+
+def takes_all(rule: LifecycleRule) -> bool:
+    """Whether a rule looks at all images, or at all that carry a tag, whatever they are for."""
+    return rule.tag_status is TagStatus.ANY or rule.patterns == EVERY_TAG
 
 
 def _emptied(rules: Sequence[LifecycleRule], tags: _Tags) -> Emptied | None:
@@ -270,9 +290,8 @@ def _counted(rule: LifecycleRule, same: Sequence[LifecycleRule], at: Path) -> It
         yield Found("lifecycle-counts-kept", (*at, KEY), what, f"write more than {kept}, or a pattern for what else is to stay")
 
 
-def _leaves_nothing(rules: Sequence[LifecycleRule], tags: _Tags) -> Iterator[Found]:
+def _leaves_nothing(rules: Sequence[LifecycleRule], emptied: Emptied | None) -> Iterator[Found]:
     """Tell where rules that each look harmless leave no image between them."""
-    emptied = _emptied(rules, tags)
     if emptied is not None and not emptied.tagged_only:
         named = _and([rule for rule in rules if rule.storage_class is StorageClass.STANDARD])
         what = f"rules {named} expire every image by its age: {emptied.days} days after the last push nothing is left"

@@ -6,12 +6,11 @@ from typing import Final
 
 import re2
 
-from ecr_governor.core.documents import lifecycle
 from ecr_governor.core.documents.lifecycle import Action, StorageClass, TagStatus, is_wider
 from ecr_governor.core.documents.names import ROOT
 from ecr_governor.core.documents.problem import KEY, Path
 from ecr_governor.core.policy.lint.exemptions import FOR_EVER
-from ecr_governor.core.policy.lint.lifecycles import emptied_after, takes_all
+from ecr_governor.core.policy.lint.lifecycles import Documents, takes_all
 from ecr_governor.core.policy.lint.names import key_of
 from ecr_governor.core.policy.lint.remark import Found
 from ecr_governor.core.policy.lint.settings import effective
@@ -26,8 +25,8 @@ _STAGES: Final = tuple(Then)
 REACHED_FROM: Final = {"quarantine_days": Then.QUARANTINE, "archive_days": Then.ARCHIVE}
 
 
-def found(reading: Reading, now: datetime) -> Iterator[Found]:
-    """Look at the retirement of each namespace, and at what holds for all of them."""
+def found(reading: Reading, now: datetime, documents: Documents) -> Iterator[Found]:
+    """Look at the retirement of each namespace, and at what holds for all of them. `documents` are the lifecycle policies."""
     policy = reading.policy
     retiring = {prefix: terms for prefix in {ROOT: None, **policy.namespaces} if (terms := effective(policy, prefix).retirement)}
     for index, arn in enumerate(policy.retirement.pull_time_exclusions):
@@ -43,7 +42,7 @@ def found(reading: Reading, now: datetime) -> Iterator[Found]:
     yield from _never(reading, retiring)
     for prefix in retiring:
         yield from _exempt(reading, prefix, now)
-        yield from _terms(reading, prefix)
+        yield from _terms(reading, prefix, documents)
 
 
 def _never(reading: Reading, retiring: dict[str, RetirementTerms]) -> Iterator[Found]:
@@ -98,7 +97,7 @@ def _exempt(reading: Reading, prefix: str, now: datetime) -> Iterator[Found]:
             yield Found("retirement-unused-exempt", ("exemptions", index, "match"), what, f"write retirement: null for {prefix} instead")
 
 
-def _terms(reading: Reading, prefix: str) -> Iterator[Found]:
+def _terms(reading: Reading, prefix: str, documents: Documents) -> Iterator[Found]:
     settings, own = effective(reading.policy, prefix), reading.policy.namespaces.get(prefix, NamespaceSettings.model_construct())
     terms = settings.retirement
     # What it has from ROOT is told there, unless the namespace itself says a part of the contradiction.
@@ -119,7 +118,7 @@ def _terms(reading: Reading, prefix: str) -> Iterator[Found]:
                 yield Found("retirement-key-unused", (*at, "retirement", key), what, f"remove it, or write then: {stage.value}")
         yield from _misnamed(reading.policy, prefix, terms, (*at, "retirement", "misnamed_after_days"))
     said = (*at, "lifecycle_policy" if "lifecycle_policy" in own.model_fields_set else "retirement", KEY)
-    yield from _emptied(settings, terms, said)
+    yield from _emptied(settings, terms, said, documents)
 
 
 def _misnamed(policy: Policy, prefix: str, terms: RetirementTerms, at: Path) -> Iterator[Found]:
@@ -134,10 +133,12 @@ def _misnamed(policy: Policy, prefix: str, terms: RetirementTerms, at: Path) -> 
         yield Found("retirement-key-unused", at, what, f"write less than {terms.after_days}, or remove it")
 
 
-def _emptied(settings: NamespaceSettings, terms: RetirementTerms, at: Path) -> Iterator[Found]:
+def _emptied(settings: NamespaceSettings, terms: RetirementTerms, at: Path, documents: Documents) -> Iterator[Found]:
     """Tell where ECR itself is quicker than the retirement."""
-    rules = lifecycle.parse(settings.lifecycle_policy).rules if settings.lifecycle_policy else ()
-    emptied = emptied_after(rules, settings.image_tags)
+    if settings.lifecycle_policy is None:
+        return
+    document = documents.of(settings.lifecycle_policy, settings.image_tags)
+    emptied, rules = document.emptied, document.rules
     if emptied is not None and emptied.days < terms.after_days and terms.empty_after_days is None:
         what = f"every {'tagged image' if emptied.tagged_only else 'image'} expires {emptied.days} days after its push, retirement waits for {terms.after_days} days without use"
         yield Found("retirement-emptied-first", at, what, f"write empty_after_days as well, or let images stay {terms.after_days} days")

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ecr_governor.core.documents.names import ROOT
 from ecr_governor.core.documents.problem import KEY, Path
-from ecr_governor.core.policy.lint.languages import IMAGE_TAG, TAGS, Both, Determined, Language, Machine, Undecided, shortest
+from ecr_governor.core.policy.lint.languages import IMAGE_TAG, TAGS, Both, Determined, Language, Machine, Steps, Undecided, shortest
 from ecr_governor.core.policy.lint.names import key_of, matcher
 from ecr_governor.core.policy.lint.remark import Found, undecided
 from ecr_governor.core.policy.load import Reading
@@ -17,14 +17,14 @@ MAX_TAG: Final = 128
 _ARN_PARTS: Final = 6
 
 
-def found(reading: Reading, region: str | None) -> Iterator[Found]:
-    """Tell which settings are impossible, or too open."""
+def found(reading: Reading, region: str | None, steps: Steps) -> Iterator[Found]:
+    """Tell which settings are impossible, or too open. `steps` is how much may be looked at for that."""
     for prefix, settings in reading.policy.namespaces.items():
         at = key_of(reading, prefix)
         yield from _left_out(reading.policy, prefix, settings, (*at, KEY))
         yield from _tags(settings, at)
         yield from _image_tags(settings, at)
-        yield from _exclusions(reading.policy, prefix, settings, at)
+        yield from _exclusions(reading.policy, prefix, settings, at, steps)
         yield from _everybody(settings, at)
     yield from _regions(reading, region)
 
@@ -34,11 +34,11 @@ def effective(policy: Policy, prefix: str) -> NamespaceSettings:
     return policy.expectation_for("any" if prefix == ROOT else f"{prefix}/any").settings
 
 
-def allowed_tags(settings: NamespaceSettings) -> Machine:
-    """Give the tags that images may have."""
+def allowed_tags(settings: NamespaceSettings, steps: Steps) -> Machine:
+    """Give the tags that images may have. Raises Undecided."""
     if settings.image_tags is None:
         return IMAGE_TAG
-    return Both(IMAGE_TAG, Determined(_any_of(settings.image_tags)))
+    return Both(IMAGE_TAG, Determined(_any_of(settings.image_tags), steps))
 
 
 def _left_out(policy: Policy, prefix: str, settings: NamespaceSettings, at: Path) -> Iterator[Found]:
@@ -67,10 +67,10 @@ def _of_rule(policy: Policy, rule: str, prefix: str) -> tuple[Mode, Severity | N
     return policy.mode_of(rule, prefix), policy.severity_of(rule, prefix)
 
 
-def tags_of(settings: NamespaceSettings) -> Machine | None:
+def tags_of(settings: NamespaceSettings, steps: Steps) -> Machine | None:
     """Give the tags that images may have; None where their forms are too large to be compared."""
     try:
-        return allowed_tags(settings)
+        return allowed_tags(settings, steps)
     except Undecided:
         return None
 
@@ -107,7 +107,7 @@ def _image_tags(settings: NamespaceSettings, at: Path) -> Iterator[Found]:
         yield undecided((*at, "image_tags"), "the forms allow too much to be compared")
 
 
-def _exclusions(policy: Policy, prefix: str, settings: NamespaceSettings, at: Path) -> Iterator[Found]:
+def _exclusions(policy: Policy, prefix: str, settings: NamespaceSettings, at: Path, steps: Steps) -> Iterator[Found]:
     if settings.tag_mutability is None:
         return
     whole = effective(policy, prefix)
@@ -117,7 +117,7 @@ def _exclusions(policy: Policy, prefix: str, settings: NamespaceSettings, at: Pa
         try:
             if shortest(language, IMAGE_TAG, MAX_TAG) is None:
                 what, do = f"no tag is like {pattern!r}", "tags begin with a letter, a digit or _; correct it, or remove it"
-            elif shortest(language, allowed_tags(whole), MAX_TAG) is None:
+            elif shortest(language, allowed_tags(whole, steps), MAX_TAG, steps) is None:
                 what, do = f"image_tags allows no tag like {pattern!r}", "allow it there, or remove it here"
             else:
                 continue
