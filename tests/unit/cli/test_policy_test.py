@@ -194,7 +194,7 @@ def test_markdown_and_github_show_what_failed(tested: Tested) -> None:
     ("text", "told"),
     [
         ("", "cases.yaml:1:1: the file is empty → start with policy: policy.yaml"),
-        ("now: 2026-11-24\ncases: []", "cases.yaml:2:8: cases: is empty → write at least one, or remove it"),
+        ("now: 2026-11-24\ncases: []", "cases.yaml:2:8: cases: is empty → write at least one"),
         ("now: soon\ncases: []", "cases.yaml:1:6: now: 'soon' is no date → write it as 2026-11-24, or with the time as 2026-11-24T12:00:00Z"),
         (cases("repository: a/b, expect: {}"), "cases.yaml:4:45: cases[0].expect: expects nothing → write what the policy should say, for example findings: []"),
         (cases("repository: A, expect: {findings: []}"), "cases.yaml:4:32: cases[0].repository: 'A' is no repository name → ECR takes a-z, 0-9 and single . _ - / between them"),

@@ -248,6 +248,14 @@ def test_a_convention_that_cannot_be_used_is_explained(naming: str, told: str) -
             ],
         ),
         (
+            "tag_mutability: {mode: IMMUTABLE, except: ['bad!', latest, 'a b']}",
+            [
+                "4:39: namespaces.ROOT.tag_mutability.except: IMMUTABLE has no exclusions → write mode: IMMUTABLE_WITH_EXCLUSION, or remove except",
+                "4:48: namespaces.ROOT.tag_mutability.except[0]: 'bad!' is no tag filter of ECR's → use 1 to 128 of 0-9 a-z A-Z . _ - and *",
+                "4:64: namespaces.ROOT.tag_mutability.except[2]: 'a b' is no tag filter of ECR's → use 1 to 128 of 0-9 a-z A-Z . _ - and *",
+            ],
+        ),
+        (
             "tag_mutability: IMMUTABLE_WITH_EXCLUSION",
             [
                 (
@@ -411,9 +419,16 @@ exemptions:
         "8:5: exemptions[1].expires: expires is missing → add expires: The last day on which it holds, in UTC.",
         "8:5: exemptions[1].owner: owner is missing → add owner: Who answers for it.",
         "8:5: exemptions[1].reason: reason is missing → add reason: Why, in at least 10 characters.",
-        "8:12: exemptions[1].match: is empty → write at least one, or remove it",
-        "9:12: exemptions[1].rules: is empty → write at least one, or remove it",
+        "8:12: exemptions[1].match: is empty → write a text",
+        "9:12: exemptions[1].rules: is empty → write at least one",
     ]
+
+
+@pytest.mark.parametrize("rules", ["7", "[7]"])
+def test_the_rules_of_an_exemption_are_asked_for_as_text_whether_one_or_several(rules: str) -> None:
+    text = f"version: 1\nexemptions: [{{match: a, rules: {rules}, reason: long enough for it, owner: me, expires: 2027-01-31}}]"
+
+    assert problems(text) == [f"2:{32 + len(rules) // 3}: exemptions[0].rules[0]: must be text, not the number 7 → put it in quotes"]
 
 
 @pytest.mark.parametrize("day", ["20270131", "2027-W05-1", "31.1.2027", "2027-01-31T00:00:00", "1800000000", "tomorrow"])
@@ -570,6 +585,16 @@ def test_a_misspelt_reference_to_a_file_is_no_document_that_lacks_all(setting: s
             f"2:{len(setting) + 24}: namespaces.ROOT.{setting}.fiel: unknown key 'fiel' → did you mean file? write {{file: a.json}}, "
             "or the document itself"
         )
+    ]
+
+
+@pytest.mark.parametrize("text", ['{"rules": []}', "a\\nb", "x" * 101, ""])
+@pytest.mark.parametrize(("setting", "key"), [("lifecycle_policy", "LifecyclePolicyText"), ("repository_policy", "PolicyText")])
+def test_a_document_as_a_text_is_not_taken_for_the_path_of_a_file(setting: str, key: str, text: str) -> None:
+    quoted = f"'{text}'" if text.startswith("{") else f'"{text}"'
+
+    assert problems(f"version: 1\nnamespaces: {{ROOT: {{{setting}: {{{key}: {quoted}}}}}}}") == [
+        f"2:{len(setting) + 24}: namespaces.ROOT.{setting}.{key}: unknown key {key!r} → write the document itself, not as text"
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ecr_governor.core.documents.problem import KEY, DocumentProblem, Path, suggestion, written
@@ -208,7 +209,9 @@ def _translated(detail: ErrorDetails, at: Path, model: type[BaseModel]) -> Docum
         case "expression":
             return DocumentProblem(at, f"the expression {shown(value)} cannot be used: {context['why']}", str(context["do"]))
         case "too_short" | "string_too_short":
-            return DocumentProblem(at, "is empty", "write at least one, or remove it")
+            do = "write at least one" if detail["type"] == "too_short" else "write a text"
+            field = _field_at(model, at)
+            return DocumentProblem(at, "is empty", do if field is not None and field.is_required() else f"{do}, or remove it")
         case "too_long" | "string_too_long":
             return DocumentProblem(
                 at, f"is too long; at most {context['max_length']} are allowed", f"keep {context['max_length']} or fewer"
@@ -252,7 +255,7 @@ def _instead(kind: str, value: object, keys: list[str]) -> str:
             return f"write key: value below it{named}; or remove it"
 
 
-def _fields(model: type[BaseModel]) -> dict[str, Any]:
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
@@ -286,9 +289,13 @@ def _allowed_keys(model: type[BaseModel], at: Path) -> list[str]:
     return list(_fields(there)) if there else []
 
 
-def _described(model: type[BaseModel], at: Path) -> str:
+def _field_at(model: type[BaseModel], at: Path) -> FieldInfo | None:
     there = _model_at(model, at[:-1])
-    field = _fields(there).get(str(at[-1])) if there else None
+    return _fields(there).get(str(at[-1])) if there else None
+
+
+def _described(model: type[BaseModel], at: Path) -> str:
+    field = _field_at(model, at)
     return (field.description or "") if field else ""
 
 

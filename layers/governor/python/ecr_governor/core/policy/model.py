@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
@@ -211,9 +211,15 @@ def _organization(text: str) -> str:
     return text
 
 
+def _no_exclusion_filter(text: str) -> DocumentProblem | None:
+    if text.isascii() and _EXCLUSION_FILTER.fullmatch(text):
+        return None
+    return DocumentProblem((), f"{text!r} is no tag filter of ECR's", "use 1 to 128 of 0-9 a-z A-Z . _ - and *")
+
+
 def _exclusion_filter(text: str) -> str:
-    if not (text.isascii() and _EXCLUSION_FILTER.fullmatch(text)):
-        raise fault(f"{text!r} is no tag filter of ECR's", "use 1 to 128 of 0-9 a-z A-Z . _ - and *")
+    if problem := _no_exclusion_filter(text):
+        raise problems_error(problem)
     return text
 
 
@@ -243,6 +249,9 @@ Grace = Annotated[
 ]
 
 
+_EXCLUDING: Final = frozenset({TagMutability.MUTABLE_WITH_EXCLUSION, TagMutability.IMMUTABLE_WITH_EXCLUSION})
+
+
 class TagMutabilityModel(_WithShortForm):
     """Whether a tag may be moved to another image. A plain mode is a short form."""
 
@@ -252,14 +261,24 @@ class TagMutabilityModel(_WithShortForm):
         Field(alias="except", max_length=5),
     ] = ()
 
+    @field_validator("exceptions", mode="before")
+    @classmethod
+    def _has_exclusions(cls, exceptions: Any, info: ValidationInfo) -> Any:
+        mode = info.data.get("mode", TagMutability.MUTABLE_WITH_EXCLUSION)
+        if mode in _EXCLUDING or not (
+            isinstance(exceptions, list | tuple) and exceptions and all(isinstance(each, str) for each in exceptions)
+        ):
+            return exceptions
+        # Its entries are not looked at any more: what is wrong with them is told here.
+        own = DocumentProblem((), f"{mode} has no exclusions", f"write mode: {mode}_WITH_EXCLUSION, or remove except")
+        faulty = (replace(problem, at=(index,)) for index, text in enumerate(exceptions) if (problem := _no_exclusion_filter(text)))
+        raise problems_error(own, *faulty)
+
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        excluding = self.mode in {TagMutability.MUTABLE_WITH_EXCLUSION, TagMutability.IMMUTABLE_WITH_EXCLUSION}
-        if excluding and not self.exceptions:
+        if self.mode in _EXCLUDING and not self.exceptions:
             what = f"{self.mode} needs to know which tags are excluded"
             raise problems_error(DocumentProblem((), what, 'add for example except: ["latest"]', lacks=("except",)))
-        if self.exceptions and not excluding:
-            raise fault(f"{self.mode} has no exclusions", f"write mode: {self.mode}_WITH_EXCLUSION, or remove except", ("except",))
         return self
 
     @property
@@ -361,6 +380,7 @@ class Unused(Strict):
     ]
 
 
+_LONGEST_PATH: Final = 100
 FILE: Final = "file"
 """The key of what stands in a document's place: the path of the file that holds it."""
 
@@ -376,10 +396,16 @@ def _repository_policy_document(document: dict[str, Any]) -> dict[str, Any]:
 def _sound(document: dict[str, Any], problems: tuple[DocumentProblem, ...]) -> dict[str, Any]:
     if not problems:
         return document
-    # A lone text is no document, but a reference whose key is misspelt: what the document lacks is not to be told.
+    # A lone text is no document, but a reference whose key is misspelt, or the document as a text: what it lacks is not to be told.
     match list(document.items()):
-        case [(key, str(path))] if any(each.at == (key, KEY) for each in problems):
-            raise fault(f"unknown key {key!r}", f"did you mean file? write {{{FILE}: {path}}}, or the document itself", (key, KEY))
+        case [(key, str(text))] if any(each.at == (key, KEY) for each in problems):
+            path = 0 < len(text) <= _LONGEST_PATH and text.isprintable() and "{" not in text
+            do = (
+                f"did you mean {FILE}? write {{{FILE}: {text}}}, or the document itself"
+                if path
+                else "write the document itself, not as text"
+            )
+            raise fault(f"unknown key {key!r}", do, (key, KEY))
         case _:
             raise problems_error(*problems)
 
@@ -485,10 +511,6 @@ def _filled(text: str) -> str:
 EVERY_RULE: Final = "*"
 
 
-def _one_or_list(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
 def _rule_id_or_every(text: str, info: ValidationInfo) -> str:
     return text if text == EVERY_RULE else _rule_id(text, info)
 
@@ -500,7 +522,7 @@ class Exemption(Strict):
     rules: Annotated[
         tuple[Annotated[StrictStr, AfterValidator(_rule_id_or_every)], ...],
         Field(min_length=1, description='Rule ids, or "*" for every rule.'),
-        BeforeValidator(_one_or_list),
+        BeforeValidator(_listed),
         OneOrList(),
     ]
     reason: Annotated[StrictStr, AfterValidator(_reason), Field(description="Why, in at least 10 characters.")]
