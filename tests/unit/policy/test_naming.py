@@ -15,6 +15,10 @@ def convention(text: str, /, **segments: Any) -> Convention:
     return Convention.compile(text, {name: Matcher.model_validate(written) for name, written in segments.items()})
 
 
+def wrong_with(made: Convention, name: str) -> str:
+    return made.diagnose(name, made.misfits(name))
+
+
 TEAMS = ["payments", "search", "data-platform"]
 TEAM_SERVICE = convention("{team}/{service}", team=TEAMS, service={"regex": "[a-z][a-z0-9-]{1,38}"})
 
@@ -54,12 +58,12 @@ def test_a_name_is_read_by_the_convention(text: str, segments: dict[str, Any], n
     ],
 )
 def test_a_wrong_name_is_told_what_is_wrong(name: str, wrong: str) -> None:
-    assert TEAM_SERVICE.diagnose(name) == wrong
+    assert wrong_with(TEAM_SERVICE, name) == wrong
 
 
 def test_a_part_of_several_segments_is_told_as_a_whole() -> None:
-    assert convention("x/{a}-{b}").diagnose("x/foo") == "the part 'foo' does not fit {a}-{b}"
-    assert convention("prod/{a}").diagnose("dev/foo") == "the part 'dev' does not fit prod"
+    assert wrong_with(convention("x/{a}-{b}"), "x/foo") == "the part 'foo' does not fit {a}-{b}"
+    assert wrong_with(convention("prod/{a}"), "dev/foo") == "the part 'dev' does not fit prod"
 
 
 SPANNING = convention("{stage}-{team}/{path...}/image", stage=["dev", "prod"], team=TEAMS, path={"regex": "[a-z/]+"})
@@ -78,20 +82,49 @@ SPANNING = convention("{stage}-{team}/{path...}/image", stage=["dev", "prod"], t
         ("dev-search/image", "does not fit {stage}-{team}/{path...}/image: it has 2 path parts, where there must be at least 3"),
         ("dev-search/a/b/img", "does not fit {stage}-{team}/{path...}/image: it does not end with /image"),
         ("search/a/b/image", "does not fit {stage}-{team}/{path...}/image: there is no - in it"),
-        ("search/a-b/c/image", "does not fit {stage}-{team}/{path...}/image: its parts come in another order"),
+        ("search/a-b/c/image", "does not fit {stage}-{team}/{path...}/image: {stage} is one path part, not 'search/a'"),
     ],
 )
 def test_where_a_segment_spans_parts_the_wrong_segment_is_named(name: str, wrong: str) -> None:
-    assert SPANNING.diagnose(name) == wrong
+    assert wrong_with(SPANNING, name) == wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "wrong"),
+    [
+        ("{team}/{path...}/v{n}", "a/b/v", "nothing stands for {n}"),
+        ("{team}/{path...}/v{n}", "/b/v1", "nothing stands for {team}"),
+        ("{team}/{path...}/v{n}", "a//v1", "nothing stands for {path...}"),
+        ("{team}/{path...}/v{n}", "a/v/b/v", "nothing stands for {n}"),
+        ("svc-{path...}-prod", "svc-prod", "nothing stands for {path...}"),
+        ("{a}-x-{path...}-x-{b}", "1-x-x-2", "nothing stands for {path...}"),
+        ("{path...}-{service}", "a/b-c/d", "{service} is one path part, not 'c/d'"),
+        ("{team}.{path...}_{n}", "a_b.c", "its parts come in another order"),
+        ("{team}/{path...}.v{n}", "a.v1/b", "its parts come in another order"),
+    ],
+)
+def test_where_texts_of_the_convention_leave_a_segment_no_place_it_is_named(text: str, name: str, wrong: str) -> None:
+    assert wrong_with(convention(text), name) == f"does not fit {text}: {wrong}"
+
+
+def test_of_many_wrong_segments_three_are_named() -> None:
+    few, many = (
+        convention("{a}/{b}/{c}/{d}", **{key: ["x"] for key in "abcd"}),
+        convention("{a}-{b}-{c}-{d}-{e}", **{key: ["x"] for key in "abcde"}),
+    )
+
+    assert wrong_with(few, "1/2/3/x") == "a '1' must be x, and b '2' must be x, and c '3' must be x"
+    assert wrong_with(few, "1/2/3/4") == "a '1' must be x, and b '2' must be x, and c '3' must be x, and 1 more segment is wrong"
+    assert wrong_with(many, "1-2-3-4-5") == "a '1' must be x, and b '2' must be x, and c '3' must be x, and 2 more segments are wrong"
 
 
 def test_a_spanning_convention_says_how_a_name_must_begin() -> None:
-    assert convention("x/{a...}").diagnose("y/foo") == "does not fit x/{a...}: it does not begin with x/"
+    assert wrong_with(convention("x/{a...}"), "y/foo") == "does not fit x/{a...}: it does not begin with x/"
 
 
 def test_the_nearest_words_are_those_of_the_wrong_segments() -> None:
-    assert SPANNING.nearest_words("dve-serach/9/image") == {"stage": "dev", "team": "search"}
-    assert SPANNING.nearest_words("dev-billing/a/image") == {}
+    assert SPANNING.nearest_words(SPANNING.misfits("dve-serach/9/image")) == {"stage": "dev", "team": "search"}
+    assert SPANNING.nearest_words(SPANNING.misfits("dev-billing/a/image")) == {}
 
 
 @pytest.mark.parametrize(
@@ -187,7 +220,7 @@ def counted(text: str, name: str, monkeypatch: pytest.MonkeyPatch) -> int:
     made = convention(text, a={"regex": "[a-z-]*"}, b={"regex": "[a-z-]*"}, c={"regex": "0"})
     made.match(name)
     made.nearest(name)
-    made.diagnose(name)
+    wrong_with(made, name)
     return len(asked)
 
 

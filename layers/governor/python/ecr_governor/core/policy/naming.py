@@ -5,10 +5,10 @@ rest fit, so where two readings are possible the earlier segment is the shorter 
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import Final
+from typing import Final, TypeAlias
 
 import re2
 
@@ -23,6 +23,7 @@ _STATES: Final = 64
 _CANDIDATES: Final = 12
 _SKIPPED: Final = 2
 _NEAR: Final = 3
+_NAMED: Final = 3
 _REMEMBERED: Final = 10_000
 
 
@@ -35,6 +36,9 @@ class Literal:
     """Text that a name carries as it stands."""
 
     text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,9 @@ class Segment:
     def __str__(self) -> str:
         return f"{{{self.name}{_SPANNING if self.spans else ''}}}"
 
+
+Misfits: TypeAlias = tuple[tuple[Segment, str], ...]
+"""Segments that are not what they may be, each with the text that stands for it."""
 
 _SEGMENT: Final = re2.compile(r"[a-z][a-z0-9_-]*")
 _LITERAL: Final = re2.compile(r"[a-z0-9._/-]+")
@@ -112,29 +119,31 @@ class Convention:
         """Read what each segment is in the name, or None if the name does not keep the convention."""
         return _match(self.parts, name)
 
-    def diagnose(self, name: str) -> str:
-        """Say what is wrong with a name that does not keep the convention: which segment, or which part, is not what it must be."""
-        if misfits := self.misfits(name):
-            return ", and ".join(_misfit(segment, text) for segment, text in misfits)
+    def diagnose(self, name: str, misfits: Misfits) -> str:
+        """Say what is wrong with a name that does not keep the convention: which segments, its `misfits`, or which part."""
+        if misfits:
+            more = len(misfits) - _NAMED
+            rest = [] if more <= 0 else ["1 more segment is wrong" if more == 1 else f"{more} more segments are wrong"]
+            return ", and ".join([*(_misfit(segment, text) for segment, text in misfits[:_NAMED]), *rest])
         groups, pieces = _groups(self.parts), name.split("/")
         if any(isinstance(part, Segment) and part.spans for part in self.parts):
             return f"does not fit {self.text}: {self._shape(name, len(groups))}"
         if len(pieces) != len(groups):
             return f"has {_counted(len(pieces))}, where {self.text} has {len(groups)}"
-        unlike = next(((piece, group) for piece, group in zip(pieces, groups, strict=True) if _nearly(group, piece) is None), None)
+        unlike = next(((piece, group) for piece, group in zip(pieces, groups, strict=True) if _nearly(group, piece, _ends) is None), None)
         if unlike is None:
             return f"does not fit {self.text}"
         piece, group = unlike
-        return f"the part {piece!r} does not fit {''.join(part.text if isinstance(part, Literal) else str(part) for part in group)}"
+        return f"the part {piece!r} does not fit {''.join(map(str, group))}"
 
-    def misfits(self, name: str) -> tuple[tuple[Segment, str], ...]:
+    def misfits(self, name: str) -> Misfits:
         """Give the segments that are not what they may be, each with its text, by the reading that leaves the fewest; none without one."""
-        reading = _nearly(self.parts, name)
+        reading = _nearly(self.parts, name, _ends)
         return tuple((segment, text) for segment, text in reading or () if not segment.fits(text))
 
-    def nearest_words(self, name: str) -> dict[str, str]:
+    def nearest_words(self, misfits: Misfits) -> dict[str, str]:
         """Find what the segments that are not what they may be are most likely meant to be, of those that have a list."""
-        found = {segment.name: self._entries_near(segment, _folded(text)) for segment, text in self.misfits(name)[:_NEAR]}
+        found = {segment.name: self._entries_near(segment, _folded(text)) for segment, text in misfits[:_NAMED]}
         return {segment: entries[0][0] for segment, entries in found.items() if entries}
 
     def _shape(self, name: str, parts: int) -> str:
@@ -147,7 +156,13 @@ class Convention:
         if isinstance(last, Literal) and not name.endswith(last.text):
             return f"it does not end with {last.text}"
         lacking = next((part.text for part in self.parts if isinstance(part, Literal) and part.text not in name), None)
-        return f"there is no {lacking} in it" if lacking else "its parts come in another order"
+        if lacking:
+            return f"there is no {lacking} in it"
+        reading = _nearly(self.parts, name, _loose_ends)
+        if reading is None:
+            return "its parts come in another order"
+        segment, text = next((segment, text) for segment, text in reading if not text or ("/" in text and not segment.spans))
+        return f"{segment} is one path part, not {text!r}" if text else f"nothing stands for {segment}"
 
     def nearest(self, name: str) -> str | None:
         """Find the allowed name that is most like this one, or None where nothing is near. The same name always gets the same answer."""
@@ -281,11 +296,11 @@ def _match(parts: tuple[Literal | Segment, ...], text: str) -> dict[str, str] | 
     return read(0, 0)
 
 
-def _nearly(parts: tuple[Literal | Segment, ...], text: str) -> tuple[tuple[Segment, str], ...] | None:
+def _nearly(parts: tuple[Literal | Segment, ...], text: str, ends: "_Ends") -> Misfits | None:
     """Find the reading of the text in which the fewest segments are not what they may be; None if it has no such parts at all."""
-    best: dict[tuple[int, int], tuple[int, tuple[tuple[Segment, str], ...]] | None] = {}
+    best: dict[tuple[int, int], tuple[int, Misfits] | None] = {}
 
-    def read(index: int, start: int) -> tuple[int, tuple[tuple[Segment, str], ...]] | None:
+    def read(index: int, start: int) -> tuple[int, Misfits] | None:
         if index == len(parts):
             return (0, ()) if start == len(text) else None
         if (index, start) in best:
@@ -295,9 +310,9 @@ def _nearly(parts: tuple[Literal | Segment, ...], text: str) -> tuple[tuple[Segm
         if isinstance(part, Literal):
             found = read(index + 1, start + len(part.text)) if text.startswith(part.text, start) else None
         else:
-            for end in _ends(part, parts[index + 1 : index + 2], text, start):
+            for end in ends(part, parts[index + 1 : index + 2], text, start):
                 rest = read(index + 1, end)
-                if rest is None or end == start or (found is not None and found[0] <= rest[0]):
+                if rest is None or (found is not None and found[0] <= rest[0]):
                     continue  # it can be no better
                 wrong = rest[0] + (not part.fits(text[start:end]))
                 if found is None or wrong < found[0]:
@@ -309,21 +324,35 @@ def _nearly(parts: tuple[Literal | Segment, ...], text: str) -> tuple[tuple[Segm
     return reading[1] if reading is not None else None
 
 
+_Ends: TypeAlias = Callable[[Segment, tuple[Literal | Segment, ...], str, int], Iterator[int]]
+
+
 def _ends(segment: Segment, following: tuple[Literal | Segment, ...], text: str, start: int) -> Iterator[int]:
     """Where a segment may end: before the next literal text, or at the end of the name."""
     border = len(text)
     if not segment.spans and (slash := text.find("/", start)) >= 0:
         border = slash
     if not following:
-        if border == len(text):
+        if start < border == len(text):
             yield border
         return
-    literal = following[0]
+    yield from _places(following[0], text, start + 1, border)
+
+
+def _loose_ends(_segment: Segment, following: tuple[Literal | Segment, ...], text: str, start: int) -> Iterator[int]:
+    """Where a segment would end if it might be empty, and span parts: also where the texts around it leave it no place."""
+    if not following:
+        yield len(text)
+        return
+    yield from _places(following[0], text, max(0, start + 1 - len(str(following[0]))), len(text))
+
+
+def _places(literal: Literal | Segment, text: str, start: int, most: int) -> Iterator[int]:
     assert isinstance(literal, Literal)  # noqa: S101 - `parts_of` refuses two segments side by side
-    end = text.find(literal.text, start + 1)
-    while 0 <= end <= border:
-        yield end
-        end = text.find(literal.text, end + 1)
+    place = text.find(literal.text, start)
+    while 0 <= place <= most:
+        yield place
+        place = text.find(literal.text, place + 1)
 
 
 def _groups(parts: tuple[Literal | Segment, ...]) -> tuple[tuple[Literal | Segment, ...], ...]:

@@ -29,11 +29,12 @@ def judge(name: str, provenance: Provenance, expectation: Expectation) -> Verdic
         return Compliant()
     if provenance.may_be_cache:
         return Undetermined("it may be a pull through cache: its name would be its upstream's")
-    nearest = convention.nearest(name)
-    if nearest:
-        return Violation(f"{convention.diagnose(name)}; nearest allowed name: {nearest}")
-    words = ", ".join(f"nearest allowed {segment}: {word}" for segment, word in convention.nearest_words(name).items())
-    return Violation(f"{convention.diagnose(name)}; {words or f'the convention is {convention.text}'}")
+    misfits = convention.misfits(name)
+    wrong = convention.diagnose(name, misfits)
+    if nearest := convention.nearest(name):
+        return Violation(f"{wrong}; nearest allowed name: {nearest}")
+    words = ", ".join(f"nearest allowed {segment}: {word}" for segment, word in convention.nearest_words(misfits).items())
+    return Violation(f"{wrong}; {words or f'the convention is {convention.text}'}")
 
 
 RULE: Final = Rule(
