@@ -153,13 +153,13 @@ BOMB = "\n".join(["a0: &a0 [x, x, x, x, x, x, x, x, x, x]", *(f"a{n}: &a{n} [{',
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (BOMB, "5:10: error: the file has more than 20000 values, aliases counted in full [yaml]"),
+        (BOMB, "5:10: error: the file has more than 20000 values, aliases counted in full [too-large]"),
         ("version: 1\nmode: off\nmode: audit", "3:1: error: the key 'mode' is there twice, first in line 2 [yaml]"),
         ("version: 1\nnaming:\n\tconvention: x", "3:1: error: is indented with a tab [yaml]"),
         ("version: 7", "1:10: error: version: version 7 is newer than this release, which reads version 1 [value]"),
         ("version: 1\nexemptions: yes", "2:13: error: exemptions: must be a list, not the text 'yes' [type]"),
-        (b"version: 1\nmode: \xff", "2:7: error: is not UTF-8 text [yaml]"),
-        (b"#" * 10_000_000, "1:1: error: the file has 10000000 bytes; more than 262144 are not read [yaml]"),
+        (b"version: 1\nmode: \xff", "2:7: error: is not UTF-8 text [character]"),
+        (b"#" * 10_000_000, "1:1: error: the file has 10000000 bytes; more than 262144 are not read [too-large]"),
         (
             (
                 'version: 1\nnamespaces:\n  a: {encryption: {type: KMS, kms_key: "arn:aws:kms:eu-west-1:123456789012:key/1"}}\n'

@@ -13,7 +13,7 @@ from ecr_governor.core.policy import lint
 from ecr_governor.core.policy.lint import CHECKS, Level, exemptions, lifecycles, names, refusals, remarks
 from ecr_governor.core.policy.lint.languages import NAMES, Language
 from ecr_governor.core.policy.lint.remark import Remark
-from ecr_governor.core.policy.load import PolicyInvalid, read
+from ecr_governor.core.policy.load import PolicyInvalid, load_bytes, read
 from ecr_governor.core.policy.model import Exemption
 from ecr_governor.core.policy.yaml_text import MAX_NODES
 
@@ -752,7 +752,7 @@ def test_every_check_is_seen_at_work() -> None:
     assert seen == {code for code in CHECKS if code not in LOADER}
 
 
-LOADER = {"yaml", "unknown-key", "missing-key", "type", "value", "pattern", "file", "document"}
+LOADER = {"yaml", "character", "too-large", "no-mapping", "unknown-key", "missing-key", "type", "value", "pattern", "file", "document"}
 
 
 @pytest.mark.parametrize(
@@ -760,6 +760,12 @@ LOADER = {"yaml", "unknown-key", "missing-key", "type", "value", "pattern", "fil
     [
         ("mode: [", "yaml"),
         ("mode: off\nmode: off", "yaml"),
+        ("mode: off\n---\nmode: off", "yaml"),
+        ("owner_tag: a\x07b", "character"),
+        ("owner_tag: a\ud800", "character"),
+        (f"naming: {'[' * 41}{']' * 41}", "too-large"),
+        pytest.param(f"exemptions: [{'a, ' * 20_000}]", "too-large", id="values"),
+        pytest.param(f"owner_tag: {'a' * 262_144}", "too-large", id="characters"),
         ("mood: off", "unknown-key"),
         ("naming: {}", "missing-key"),
         ("owner_tag: 7", "type"),
@@ -778,6 +784,34 @@ def test_what_the_loader_refuses_has_a_kind_and_a_reason(text: str, code: str) -
     told = refusals(caught.value)
     assert {each.code for each in told} == {code}
     assert {(each.level, each.why, each.source) for each in told} == {(Level.ERROR, CHECKS[code].why, "policy.yaml")}
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "1:1: no-mapping: the file is empty → start with version: 1"),
+        (b"# nothing\n", "1:1: no-mapping: the file is empty → start with version: 1"),
+        (b"---\nnull\n", "2:1: no-mapping: the file is empty → start with version: 1"),
+        (b"- mode: off\n", "1:1: no-mapping: the file holds a list; a policy is a mapping → start with version: 1"),
+        (b"mode: \xff", "1:7: character: is not UTF-8 text → save the file as UTF-8"),
+        pytest.param(
+            b"#" * 262_145,
+            "1:1: too-large: the file is larger than 262144 bytes, the most that is read → take out what is no policy",
+            id="too-large",
+        ),
+    ],
+)
+def test_what_is_no_policy_at_all_has_a_reason_of_its_own(data: bytes, told: str) -> None:
+    with pytest.raises(PolicyInvalid) as caught:
+        load_bytes(data, "policy.yaml")
+
+    (refusal,) = refusals(caught.value)
+    assert f"{refusal.line}:{refusal.column}: {refusal.code}: {refusal.what} → {refusal.do}" == told
+    assert refusal.why == {
+        "no-mapping": "what it asks for stands under keys: without any it asks for nothing, and nobody would notice",
+        "character": "what an editor shows would not be what is read",
+        "too-large": "whoever writes it must not be able to keep a function busy",
+    }[refusal.code]  # fmt: skip
 
 
 def test_a_policy_for_a_known_region_names_no_other() -> None:

@@ -19,6 +19,10 @@ MAX_BYTES: Final = 256 * 1024
 MAX_NODES: Final = 20_000
 MAX_DEPTH: Final = 40
 _SHOWN: Final = 60
+_YAML: Final = "yaml"
+_CHARACTER: Final = "character"
+_TOO_LARGE: Final = "too-large"
+_NO_MAPPING: Final = "no-mapping"
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STR: Final = "tag:yaml.org,2002:str"
@@ -53,7 +57,7 @@ class Problem:
     path: str
     what: str
     do: str
-    code: str = "yaml"
+    code: str = _YAML
 
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}:{self.column}: "
@@ -94,21 +98,20 @@ def read_text(data: bytes, source: str, kind: FileKind = POLICY) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line, column = _position(data[: error.start].decode("utf-8", "replace"))
-        raise refused(source, "is not UTF-8 text", "save the file as UTF-8", line, column) from error
+        raise refused(source, "is not UTF-8 text", "save the file as UTF-8", line, column, _CHARACTER) from error
 
 
 def too_large(source: str, size: int | None, kind: FileKind = POLICY) -> PolicyInvalid:
     """Refuse a file for its size in bytes; None where only so much of it was read that it is seen to be too large."""
     has = f"has {size} bytes; more than {MAX_BYTES} are not read" if size else f"is larger than {MAX_BYTES} bytes, the most that is read"
-    return refused(source, f"the file {has}", f"take out what is no {kind.noun}")
+    return refused(source, f"the file {has}", f"take out what is no {kind.noun}", code=_TOO_LARGE)
 
 
 def compose(text: str, source: str, kind: FileKind = POLICY) -> tuple["Node", list[Problem]]:
     """Read the mapping that a file holds, and the faults that do not keep the rest from being read. Raises PolicyInvalid."""
     if len(text) > MAX_BYTES:
-        raise refused(
-            source, f"the file has {len(text)} characters; more than {MAX_BYTES} are not read", f"take out what is no {kind.noun}"
-        )
+        what = f"the file has {len(text)} characters; more than {MAX_BYTES} are not read"
+        raise refused(source, what, f"take out what is no {kind.noun}", code=_TOO_LARGE)
     composer = _Composer(text, source, kind)
     return composer.compose(), composer.problems
 
@@ -138,14 +141,14 @@ class _Composer:
         next(self._events)  # the start of the stream
         event = next(self._events)
         if isinstance(event, yaml.StreamEndEvent):
-            raise refused(self._source, "the file is empty", f"start with {self._kind.begins}")
+            raise refused(self._source, "the file is empty", f"start with {self._kind.begins}", code=_NO_MAPPING)
         root = self._node(next(self._events), depth=0)
         next(self._events)  # the end of the document
         event = next(self._events)
         if not isinstance(event, yaml.StreamEndEvent):
             raise self._fatal(event, "a second document begins", f"keep one {self._kind.noun} in one file; remove the ---")
         if root.value is None:
-            raise refused(self._source, "the file is empty", f"start with {self._kind.begins}", root.line, root.column)
+            raise refused(self._source, "the file is empty", f"start with {self._kind.begins}", root.line, root.column, _NO_MAPPING)
         if not isinstance(root.value, dict):
             raise refused(
                 self._source,
@@ -153,6 +156,7 @@ class _Composer:
                 f"start with {self._kind.begins}",
                 root.line,
                 root.column,
+                _NO_MAPPING,
             )
         return root
 
@@ -166,7 +170,8 @@ class _Composer:
 
     def _refuse_character(self, at: int) -> typing.NoReturn:
         line, column = _position(self._text[:at])
-        raise refused(self._source, f"has the character U+{ord(self._text[at]):04X}, which YAML does not allow", "remove it", line, column)
+        what = f"has the character U+{ord(self._text[at]):04X}, which YAML does not allow"
+        raise refused(self._source, what, "remove it", line, column, _CHARACTER)
 
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> PolicyInvalid:
         mark = error.problem_mark or error.context_mark
@@ -184,7 +189,7 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if depth > MAX_DEPTH:
-            raise self._fatal(event, f"is nested more than {MAX_DEPTH} levels deep", f"a {self._kind.noun} needs far fewer")
+            raise self._fatal(event, f"is nested more than {MAX_DEPTH} levels deep", f"a {self._kind.noun} needs far fewer", _TOO_LARGE)
         self._count(event, 1)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
@@ -210,7 +215,8 @@ class _Composer:
     def _count(self, event: Any, nodes: int) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            raise self._fatal(event, f"the file has more than {MAX_NODES} values, aliases counted in full", "take out what is repeated")
+            what = f"the file has more than {MAX_NODES} values, aliases counted in full"
+            raise self._fatal(event, what, "take out what is repeated", _TOO_LARGE)
 
     def _sequence(self, event: yaml.SequenceStartEvent, depth: int) -> Node:
         self._check_tag(event, "tag:yaml.org,2002:seq")
@@ -260,8 +266,8 @@ class _Composer:
     def _note(self, mark: yaml.Mark, what: str, do: str) -> None:
         self.problems.append(Problem(self._source, mark.line + 1, mark.column + 1, "", what, do))
 
-    def _fatal(self, event: Any, what: str, do: str) -> PolicyInvalid:
-        return refused(self._source, what, do, event.start_mark.line + 1, event.start_mark.column + 1)
+    def _fatal(self, event: Any, what: str, do: str, code: str = _YAML) -> PolicyInvalid:
+        return refused(self._source, what, do, event.start_mark.line + 1, event.start_mark.column + 1, code)
 
 
 def _parsed(text: str) -> Iterator[Any]:
@@ -354,6 +360,6 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def refused(source: str, what: str, do: str, line: int = 1, column: int = 1) -> PolicyInvalid:
+def refused(source: str, what: str, do: str, line: int = 1, column: int = 1, code: str = _YAML) -> PolicyInvalid:
     """Refuse a file for one reason."""
-    return PolicyInvalid((Problem(source, line, column, "", what, do),))
+    return PolicyInvalid((Problem(source, line, column, "", what, do, code),))

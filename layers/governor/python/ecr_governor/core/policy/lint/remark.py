@@ -61,7 +61,18 @@ _E, _W, _N = Level.ERROR, Level.WARNING, Level.NOTE
 CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
     {
         # The loader's own: such a file is never used.
-        "yaml": Check(_E, "The file is no YAML, or more than is read", "a file that two readers may read in two ways is refused"),
+        "yaml": Check(_E, "The file is no YAML, or YAML of an ambiguous kind", "a file that two readers may read in two ways is refused"),
+        "character": Check(
+            _E, "A file that is not UTF-8, or holds a character that YAML does not allow", "what an editor shows would not be what is read"
+        ),
+        "too-large": Check(
+            _E, "A file with more bytes, values or levels than are read", "whoever writes it must not be able to keep a function busy"
+        ),
+        "no-mapping": Check(
+            _E,
+            "A file that is empty, or no mapping",
+            "what it asks for stands under keys: without any it asks for nothing, and nobody would notice",
+        ),
         "unknown-key": Check(_E, "A key that does not exist", "a misspelt key would say nothing, and nobody would notice"),
         "missing-key": Check(_E, "A key that must be there", "without it the section says nothing"),
         "type": Check(_E, "A value of the wrong type", "nothing is coerced, so that nothing is read as something else than was meant"),
