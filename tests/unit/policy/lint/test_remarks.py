@@ -924,6 +924,11 @@ RETIRED = "retirement: {after_days: 90}, "
     ("text", "expected"),
     [
         (lifecycle(("*-rc*", "age", 30), ("v*", "count", 1000)), []),
+        (
+            lifecycle(("v*", "count", 999), ("any", "count", 100)),
+            ["rule 2 keeps the newest 100, and the 999 that rule 1 keeps count among them"],
+        ),
+        (lifecycle(("v*", "count", 1000), ("any", "count", 100)), []),
         (lifecycle(("*-SNAPSHOT", "age", 14), ("v*", "age", 365)), []),
         (lifecycle(("v*-rc", "age", 30), ("*-rc", "age", 10), ("v*c", "count", 2000)), []),
         (

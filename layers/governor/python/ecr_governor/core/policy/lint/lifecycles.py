@@ -32,7 +32,7 @@ from ecr_governor.core.policy.patterns import Matcher
 
 EVERY_TAG: Final = frozenset({"*"})
 FOR_EVER: Final = 1_000
-"""Who keeps so many images means to keep them all."""
+"""Who keeps so many images means to keep them all, and says nothing of how many there are."""
 _JOINTS: Final = ("-", ".", "_")
 _TOGETHER: Final = 10 * MAX_STEPS
 """How much is looked at for one lifecycle policy."""
