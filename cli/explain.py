@@ -6,6 +6,7 @@ import typer
 
 from cli import completion
 from cli.options import Endpoint, Output, PolicyOrBundled, Profile, Region
+from cli.starting import pass_over_crt
 
 
 def explain(
@@ -31,6 +32,7 @@ def explain(
 
     Example: ecr-governor explain payments/check_out --policy policy.yaml
     """
+    pass_over_crt()
     from cli import explanation  # noqa: PLC0415 - botocore is heavy
 
     wish = explanation.Wish(name, policy_path, stack, region, endpoint_url, profile)

@@ -2,9 +2,11 @@
 
 import copy
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -46,6 +48,16 @@ def pass_over(name: str) -> None:
     # None is how Python itself marks a module that cannot be imported.
     if name not in sys.modules:
         sys.modules[name] = None  # type: ignore[assignment]
+
+
+def pass_over_crt() -> None:
+    """Have botocore do without AWS's library in C: to load it is a tenth of a start, and `aws login` alone takes anything of it here."""
+    try:
+        profiles = Path(os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().read_text(errors="replace")
+    except OSError:
+        profiles = ""
+    if "login_session" not in profiles:
+        pass_over("awscrt")
 
 
 def put_off(name: str) -> None:

@@ -10,7 +10,7 @@ from typer import Context
 from typer.main import get_command
 
 from cli.main import app
-from cli.starting import narrowed
+from cli.starting import narrowed, pass_over_crt
 
 ROOT = Path(__file__).parents[3]
 LOADED = """\
@@ -65,6 +65,7 @@ def test_explain_without_a_deployment_loads_no_more_of_the_cloud_than_it_asks_wi
         "boto3",
         "s3transfer",
         "OpenSSL",
+        "_awscrt",
         "cryptography",
         "concurrent.futures.thread",
         "ecr_governor.adapters.inventory",
@@ -72,6 +73,20 @@ def test_explain_without_a_deployment_loads_no_more_of_the_cloud_than_it_asks_wi
     }
     assert "botocore.client" in modules
     assert vain(modules, unwanted, {"cli.deployment", "ecr_governor.adapters.ledger"}) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "passed_over"), [("login_session = arn:aws:iam::123456789012:user/me", False), ("region = eu-west-1", True)]
+)
+def test_what_aws_login_needs_is_left_where_a_profile_was_signed_in_by_it(
+    line: str, passed_over: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text(f"[default]\n{line}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setattr(sys, "modules", {name: module for name, module in sys.modules.items() if name != "awscrt"})
+    pass_over_crt()
+
+    assert ("awscrt" in sys.modules) is passed_over
 
 
 def test_validate_loads_no_format_and_looks_for_no_plugin() -> None:
