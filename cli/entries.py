@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.text import Text
 
 from cli.deployment import Deployment, refused
+from cli.harmless import harmless
 from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.adapters.openings import REPORT
@@ -45,9 +45,9 @@ def show(deployment: Deployment, name: str, output: str) -> Exit:
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     for entry in entries:
         at = str(entry.body.get("at", ""))[:16].replace("T", " ")
-        console.print(Text(f"{entry.number:>4}  {at:<16}  {entry.kind}", style="bold"))
+        console.print(harmless(f"{entry.number:>4}  {at:<16}  {entry.kind}", style="bold"))
         for line in _said(entry):
-            console.print(Text(f"      {line}"))
+            console.print(harmless(f"      {line}"))
     return Exit.CLEAN
 
 
@@ -75,9 +75,9 @@ def verify(deployment: Deployment, name: str | None, output: str) -> Exit:
     else:
         console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
         for each in found:
-            console.print(Text(f"{each['repository']}: {each['what']}", style="red"))
+            console.print(harmless(f"{each['repository']}: {each['what']}", style="red"))
         verdict = f"{len(found)} things are wrong" if found else "nothing is wrong"
-        console.print(Text(f"{repositories:,} repositories, {checked:,} entries: {verdict}"))
+        console.print(harmless(f"{repositories:,} repositories, {checked:,} entries: {verdict}"))
     return Exit.VIOLATIONS if found else Exit.CLEAN
 
 

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from cli.deployment import Deployment, refused
+from cli.harmless import harmless
 from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.adapters.ecr import EcrRegistry
 from ecr_governor.app.errors import GovernorError
@@ -170,14 +171,14 @@ def _findings_table(rows: Sequence[Mapping[str, Any]]) -> None:
         console.print("no findings")
         return
     for name, found in groupby(rows, key=lambda row: row["repository"]):
-        console.print(Text(name, style="bold"))
+        console.print(harmless(name, style="bold"))
         for row in found:
             until = f" until {_minute(row['resolved_at'])}" if row["resolved_at"] else ""
             head = f"{row['severity']:<9}{row['rule']:<18}{row['state']} since {_minute(row['opened_at'])}{until}"
-            _indented(console, Text(head, style=STYLES.get(row["severity"], "") if row["state"] == "open" else "dim"), 2)
-            _indented(console, Text(row["reason"]), 11)
+            _indented(console, harmless(head, style=STYLES.get(row["severity"], "") if row["state"] == "open" else "dim"), 2)
+            _indented(console, harmless(row["reason"]), 11)
             if row["state"] == "exempt" and row["resolution"]:
-                _indented(console, Text(f"exempt {row['resolution']}"), 11)
+                _indented(console, harmless(f"exempt {row['resolution']}"), 11)
     states = Counter(row["state"] for row in rows)
     console.print(Text("\n" + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))))
 
@@ -193,24 +194,24 @@ def _minute(time: str) -> str:
 
 def _repository_page(shown: Mapping[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-    console.print(Text(shown["repository"], style="bold"))
+    console.print(harmless(shown["repository"], style="bold"))
     for label in ("origin", "creator", "pusher", "owner", "first_push", "last_push"):
         value = shown[label]
         text = value["arn"] if isinstance(value, dict) else value or "not known"
-        console.print(Text(f"  {label.replace('_', ' '):<12}{text}"))
+        console.print(harmless(f"  {label.replace('_', ' '):<12}{text}"))
     if retirement := shown["retirement"]:
         more = f", intends {retirement['intended']}" if retirement["intended"] else ""
-        console.print(Text(f"  retirement  {retirement['stage']} since {_minute(retirement['since'])}{more}"))
+        console.print(harmless(f"  retirement  {retirement['stage']} since {_minute(retirement['since'])}{more}"))
     if shown["evidence"]:
         console.print(Text("  evidence of the origin, by weight"))
     for signal in shown["evidence"]:
-        console.print(Text(f"    {signal['weight']} for {', '.join(signal['points_to'])}: {signal['seen']}", style="dim"))
+        console.print(harmless(f"    {signal['weight']} for {', '.join(signal['points_to'])}: {signal['seen']}", style="dim"))
     for label, value in (shown["facts"] or {"in ECR": "does not exist"}).items():
         text = json.dumps(value, ensure_ascii=False) if value and isinstance(value, dict | list) else str(value or "none")
-        console.print(Text(f"  {label.replace('_', ' '):<34}{text}"))
+        console.print(harmless(f"  {label.replace('_', ' '):<34}{text}"))
     for operation, since in shown["paused"].items():
-        console.print(Text(f"  {operation} is paused since {_minute(since)}: something else keeps changing it back"))
+        console.print(harmless(f"  {operation} is paused since {_minute(since)}: something else keeps changing it back"))
     for finding in shown["findings"]:
-        console.print(Text(f"  {finding['state']:<9}{finding['rule']} ({finding['severity']}): {finding['reason']}"))
+        console.print(harmless(f"  {finding['state']:<9}{finding['rule']} ({finding['severity']}): {finding['reason']}"))
         if finding["state"] == "exempt" and finding["resolution"]:
-            console.print(Text(f"           {finding['resolution']}"))
+            console.print(harmless(f"           {finding['resolution']}"))

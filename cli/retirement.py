@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.deployment import Deployment, refused
+from cli.harmless import harmless
 from cli.trouble import Exit, Trouble, check_output
 from cli.whole_file import write_whole
 from ecr_governor.adapters.plan_file import PlanFile, PlannedItem, approval_as_data, plan_of
@@ -79,7 +80,7 @@ def apply(deployment: Deployment, file: Path, only: Sequence[str], *, delete: bo
     console = Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
     for item in items:
         console.print(
-            Text(f"  {item.repository}: {item.stage.value} -> {item.next.value if item.next else ''}, {item.owner or 'no owner'}")
+            harmless(f"  {item.repository}: {item.stage.value} -> {item.next.value if item.next else ''}, {item.owner or 'no owner'}")
         )
     if delete:
         console.print(Text("Deleted images cannot be brought back.", style="bold red"))
@@ -128,7 +129,7 @@ def show_calendar(deployment: Deployment, days: int, output: str) -> Exit:
     else:
         table = Table("not before", "repository", "goes to", "owner", box=None, pad_edge=False, padding=(0, 3, 0, 0))
         for each in found:
-            table.add_row(f"{each.at:%Y-%m-%d}", Text(each.repository), each.to.value, Text(each.owner or "not known"))
+            table.add_row(f"{each.at:%Y-%m-%d}", harmless(each.repository), each.to.value, harmless(each.owner or "not known"))
         _console().print(table if found else f"nothing goes within {days} days")
     return Exit.CLEAN
 
@@ -236,9 +237,9 @@ def _plan(deployment: Deployment) -> Mapping[str, Any]:
 
 def _page(plan: Mapping[str, Any]) -> None:
     console, withheld, done = _console(), bool(plan["withheld"]), _done(plan)
-    console.print(Text(f"plan of {plan['at'][:16].replace('T', ' ')} UTC, policy {plan['policy_hash']}", style="bold"))
+    console.print(harmless(f"plan of {plan['at'][:16].replace('T', ' ')} UTC, policy {plan['policy_hash']}", style="bold"))
     for why in plan["withheld"]:
-        console.print(Text(f"  nothing goes forward: {why}", style="yellow"))
+        console.print(harmless(f"  nothing goes forward: {why}", style="yellow"))
     if any("caps." in why for why in plan["withheld"]):
         console.print(
             Text("  more than the caps allow goes only by a person's word: ecr-governor plan --out plan.json, then apply plan.json")
@@ -246,21 +247,21 @@ def _page(plan: Mapping[str, Any]) -> None:
     for item in plan["items"]:
         against = next((reason for reason in item["reasons"] if reason["weight"] != "for"), None)
         owner, images = item["owner"] or "not known", counted(item["images"], "image")
-        console.print(Text(item["repository"], style="bold"))
-        console.print(Text(f"  {item['stage']}, {_goes(item, withheld=withheld)}; owner {owner}; {images}"))
+        console.print(harmless(item["repository"], style="bold"))
+        console.print(harmless(f"  {item['stage']}, {_goes(item, withheld=withheld)}; owner {owner}; {images}"))
         if told := done.get(item["repository"]):
-            console.print(Text(f"  since then: {told}", style="green"))
+            console.print(harmless(f"  since then: {told}", style="green"))
         else:
             console.print(_line(against) if against else "  nothing stands against it")
     if not plan["items"]:
         console.print("nothing is unused")
     for name, why in plan["unread"].items():
-        console.print(Text(f"could not be read: {name}: {why}", style="yellow"))
+        console.print(harmless(f"could not be read: {name}: {why}", style="yellow"))
 
 
 def _line(reason: Mapping[str, Any]) -> Text:
     said = f"  {_MARKS[reason['weight']]:<9} {reason['check']}: {reason['seen']}"
-    return Text(said, style="" if reason["weight"] == "for" else "yellow")
+    return harmless(said, style="" if reason["weight"] == "for" else "yellow")
 
 
 def _goes(item: Mapping[str, Any], *, withheld: bool) -> str:
@@ -280,14 +281,14 @@ def _done(plan: Mapping[str, Any]) -> Mapping[str, str]:
 def _one(item: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     console = _console()
     at = plan["at"][:16].replace("T", " ")
-    console.print(Text(f"{item['repository']}: {item['stage']}, {_goes(item, withheld=bool(plan['withheld']))}", style="bold"))
-    console.print(Text(f"  as it stood at {at} UTC; how it is now: ecr-governor repository {item['repository']}"))
+    console.print(harmless(f"{item['repository']}: {item['stage']}, {_goes(item, withheld=bool(plan['withheld']))}", style="bold"))
+    console.print(harmless(f"  as it stood at {at} UTC; how it is now: ecr-governor repository {item['repository']}"))
     if told := _done(plan).get(item["repository"]):
-        console.print(Text(f"  since then: {told}", style="green"))
+        console.print(harmless(f"  since then: {told}", style="green"))
     for reason in item["reasons"]:
         console.print(_line(reason))
     if item["stage"] != Stage.OBSERVED.value or item["next"]:
-        console.print(Text(f"What saves it: any push or pull; removing its tag {DELETE_AFTER}; an exemption from the rule unused."))
+        console.print(harmless(f"What saves it: any push or pull; removing its tag {DELETE_AFTER}; an exemption from the rule unused."))
 
 
 def _console() -> Console:

@@ -10,9 +10,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from cli.deployment import Deployment, refused
+from cli.harmless import harmless
 from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.adapters.state_machine import Execution
 from ecr_governor.app.errors import GovernorError
@@ -95,9 +95,9 @@ def _page(summary: Mapping[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     verdict = "complete" if summary["complete"] else "INCOMPLETE"
     first = ", the first one here: it puts nothing right" if summary["first"] else ""
-    console.print(Text(f"sweep {summary['run']}: {verdict}{first}", style="bold"))
+    console.print(harmless(f"sweep {summary['run']}: {verdict}{first}", style="bold"))
     for why in summary["incomplete_because"]:
-        console.print(Text(f"  could not find out: {why}", style="yellow"))
+        console.print(harmless(f"  could not find out: {why}", style="yellow"))
     loss = summary["event_loss"]
     rate = (
         "none: nothing changed"
@@ -113,7 +113,7 @@ def _page(summary: Mapping[str, Any]) -> None:
         ("duration", f"{summary['duration_seconds']:,.0f} s"),
         ("cost estimate", f"{summary['cost_estimate_usd']:.4f} USD"),
     ):
-        console.print(Text(f"  {label:<14}{value}"))
+        console.print(harmless(f"  {label:<14}{value}"))
     table = Table("rule", "open", "opened", "resolved", "exempt", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for rule in sorted({*summary["by_rule"], *summary["opened"], *summary["resolved"], *summary["exempt"]}):
         counts = (f"{summary[name].get(rule, 0):,}" for name in ("by_rule", "opened", "resolved", "exempt"))
@@ -122,8 +122,8 @@ def _page(summary: Mapping[str, Any]) -> None:
         console.print()
         console.print(table)
     if summary["withheld"]:
-        console.print(Text(f"\nwithheld: {summary['withheld']}", style="yellow"))
+        console.print(harmless(f"\nwithheld: {summary['withheld']}", style="yellow"))
     for name in summary["to_be_put_right"]:
-        console.print(Text(f"is being put right: {name}"))
+        console.print(harmless(f"is being put right: {name}"))
     for name in summary["vanished"]:
-        console.print(Text(f"not there any more: {name}"))
+        console.print(harmless(f"not there any more: {name}"))

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from cli.harmless import harmless
 from cli.policy import editing, files, inventory
 from cli.policy.comparison import Comparison, compare
 from cli.trouble import Exit, Trouble, check_output
@@ -259,8 +260,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> None:
         return
     for row in rows:
         head = f"{row['state']:<10}{row['expires']}  {tidy(row['match'])}  {', '.join(row['rules'])}"
-        console.print(Text(head, style=STYLES[row["state"]]))
-        console.print(Text(f"          {tidy(row['owner'])}: {tidy(row['reason'])}  ({row['file']}:{row['line']})", style="dim"))
+        console.print(harmless(head, style=STYLES[row["state"]]))
+        console.print(harmless(f"          {tidy(row['owner'])}: {tidy(row['reason'])}  ({row['file']}:{row['line']})", style="dim"))
     counts = {state: sum(row["state"] == state for row in rows) for state in STYLES}
     console.print(
         Text("\n" + ", ".join(f"{count} {state if count == 1 else _SEVERAL.get(state, state)}" for state, count in counts.items() if count))

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cli.harmless import harmless
 from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.templates.compile import LeftOut
 from ecr_governor.core.templates.template import NONE, Template, told
@@ -34,7 +35,7 @@ def rows(pairs: Iterable[Sequence[str]], indent: int = 2, file: TextIO | None = 
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, said in known:
-        table.add_row(Text(name), Text(said))
+        table.add_row(harmless(name), harmless(said))
     console(out).print(Padding(table, (0, 0, 0, indent)))
 
 
