@@ -19,6 +19,10 @@ REGION = "eu-west-1"
 STACK = "ecr-governor"
 SLACK_SECRET = "ecr-governor/slack"  # noqa: S105 - a name, not a secret
 NOTIFICATION_WINDOW = 1
+WEBHOOK_SECRET = "ecr-governor/webhook"  # noqa: S105 - a name, not a secret
+CHANNELS = {"CriticalAlerts": "always", "SecurityHubFindings": "true", "WebhookSecretName": WEBHOOK_SECRET}
+"""The parameters of the channels beside Slack."""
+READER = "platform@example.com"
 PATIENCE = 20.0
 """Seconds that the Slack in there waits for an answer: a function's first start takes longer on a busy machine than in Lambda."""
 
@@ -31,9 +35,10 @@ def running(
     port: int = 0,
     mode: str = "enforce",
     create_on_push_record: str = "service_linked_role",
+    channels: bool = False,
     parameters: dict[str, str] | None = None,
 ) -> "Iterator[EmbeddedAws]":
-    """Run the embedded AWS with the system deployed, its policy uploaded and its Slack connected."""
+    """Run the embedded AWS with the system deployed, its policy uploaded and its Slack connected, and with `channels` all others too."""
     template = ensure_built()
     aws = EmbeddedAws(
         port=port,
@@ -55,7 +60,9 @@ def running(
             "NotificationWindow": str(NOTIFICATION_WINDOW),
             "Architecture": architecture(),
         }
-        outputs = aws.deploy(template, {**wanted, **(parameters or {})}, stack_name=STACK).outputs
+        outputs = aws.deploy(template, {**wanted, **(CHANNELS if channels else {}), **(parameters or {})}, stack_name=STACK).outputs
+        if channels:
+            _connect(aws, outputs["AlertTopicArn"])
         # What a person enters in the app's settings, under Interactivity.
         aws.slack.interaction.request_url = outputs.get("SlackRequestUrl", "")
         aws.slack.interaction.patience = PATIENCE
@@ -66,6 +73,14 @@ def running(
         yield aws
     finally:
         aws.stop()
+
+
+def _connect(aws: EmbeddedAws, topic: str) -> None:
+    """Do what a person does beside the deployment: subscribe and confirm, enable Security Hub, keep the webhook's secret."""
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint=READER)
+    aws.mail.confirm(READER)
+    aws.client("securityhub").enable_security_hub()
+    aws.client("secretsmanager").create_secret(Name=WEBHOOK_SECRET, SecretString=aws.sink.secret)
 
 
 def upload_policy(aws: EmbeddedAws, policy: bytes) -> None:

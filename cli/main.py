@@ -392,6 +392,9 @@ def up(
             "--create-on-push-record", help="CloudTrail's form of a creation on push: service_linked_role, caller or custom_role."
         ),
     ] = "service_linked_role",
+    channels: Annotated[
+        bool, typer.Option("--channels", help="Deploy the channels beside Slack as well: e-mail, Security Hub, webhook.")
+    ] = False,
 ) -> None:
     """Start the embedded AWS, deploy the built system into it, and stay in the foreground until stopped.
 
@@ -401,7 +404,7 @@ def up(
     """
     from cli.up import up as run  # noqa: PLC0415 - pydantic is heavy
 
-    run(policy_path, start_time, port, mode, create_on_push_record)
+    run(policy_path, start_time, port, mode, create_on_push_record, channels=channels)
 
 
 @local.command()

@@ -17,7 +17,7 @@ MAX_PORT = 65535
 RECORDS = ("service_linked_role", "caller", "custom_role")
 
 
-def up(policy_path: Path | None, start_time: datetime | None, port: int, mode: str, create_on_push_record: str) -> None:
+def up(policy_path: Path | None, start_time: datetime | None, port: int, mode: str, create_on_push_record: str, *, channels: bool) -> None:
     """Run in the foreground until stopped. Prints one line of JSON when ready."""
     if mode not in {"audit", "enforce"}:
         raise Trouble(f"there is no mode {mode}", "the deployment's Mode is audit or enforce", "--mode audit|enforce")
@@ -35,7 +35,9 @@ def up(policy_path: Path | None, start_time: datetime | None, port: int, mode: s
     signalled = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: signalled.set())
-    with embedded.running(policy=policy, start_time=start_time, port=port, mode=mode, create_on_push_record=create_on_push_record) as aws:
+    with embedded.running(
+        policy=policy, start_time=start_time, port=port, mode=mode, create_on_push_record=create_on_push_record, channels=channels
+    ) as aws:
         where = embedded.ready(aws)
         control.remember(where)
         sys.stdout.write(json.dumps(where) + "\n")

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ready(policy: Path) -> Iterator[dict[str, Any]]:
     process = subprocess.Popen(
-        [COMMAND, "local", "up", "--policy", str(policy), "--start-time", "2026-01-05T08:00:00"],
+        [COMMAND, "local", "up", "--channels", "--policy", str(policy), "--start-time", "2026-01-05T08:00:00"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -105,6 +106,8 @@ def test_a_push_shows_in_findings_and_repository(ready: dict[str, Any]) -> None:
     settled = run("local", "settle")
     assert settled["idle"]
     assert set(settled["dlq"].values()) == {0}
+    with urllib.request.urlopen(f"{ready['aws_endpoint']}/_local/sink") as sent:
+        assert "Finding Opened" in sent.read().decode(), "a webhook was told as well, since the channels are deployed"
     endpoint = ("--endpoint-url", ready["aws_endpoint"])
     # Other tests push to the same registry.
     found = run("findings", "--repository", "payments/check_out", "--output", "json", *endpoint, expect=1)
