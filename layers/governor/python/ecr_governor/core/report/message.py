@@ -125,10 +125,11 @@ def _next(report: Report, kind: Kind) -> str:
         lines.append(f":hourglass_flowing_sand: not before {date}: {named}{more}")
     if len(days) > SHOWN:
         lines.append(f"…and {len(days) - SHOWN:,} more days")
+    said = [f"*The next {kind.ahead.days} days*", *lines] if lines else []
     unowned = next((each for each in report.owners if each.owner is None), None)
     if unowned and kind is Kind.WEEKLY:
-        lines.append(f":bust_in_silhouette: {repositories(unowned.repositories)} without a known owner")
-    return "\n".join([f"*The next {kind.ahead.days} days*", *lines]) if lines else ""
+        said.append(f":bust_in_silhouette: Without a known owner: {unowned.repositories:,} of {repositories(report.total)}")
+    return "\n".join(said)
 
 
 def opened(kept: Kept, made_at: datetime, repository: str) -> dict[str, Any]:
