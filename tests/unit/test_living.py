@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ecr_governor.app.errors import Throttled, Undeliverable
+from ecr_governor.app.errors import Full, GovernorError, Throttled, Undeliverable
 from ecr_governor.app.living import DIGEST_GROWS_FOR, EDITS_AT_ONCE
 from ecr_governor.app.notify import CHAT, People, tell_people
 from ecr_governor.app.reconcile import Services, reconcile
@@ -443,6 +443,46 @@ def test_messages_that_a_digest_left_behind_are_brought_up_to_date_soon() -> Non
     of_repositories = [shown for shown in world.bot.shown if "Needs attention" in shown.message["text"]]
     assert len(of_repositories) == 30
     assert all("*scanning*" in json.dumps(shown.message) for shown in of_repositories)
+
+
+@pytest.mark.parametrize("trouble", [Full("stale#07 holds as much as an item can"), Throttled("dynamodb:UpdateItem: ThrottlingException")])
+def test_what_cannot_be_noted_as_out_of_date_keeps_nothing_from_being_said(trouble: GovernorError) -> None:
+    names = [f"paymets/service-{number}" for number in range(8)]
+    world = World(*names)
+    for entry in world.entries:
+        world.tell([entry])
+    for name in names:
+        world.retire(name, Stage.MARKED)
+
+    def refuse(_names: Sequence[str]) -> None:
+        raise trouble
+
+    world.conversations.note_stale = refuse  # type: ignore[method-assign]
+    assert world.tell() == frozenset()
+    assert all(delivered(world, name) for name in names)
+
+
+def test_where_there_is_no_room_for_more_notes_a_sweeps_news_passes() -> None:
+    names = [f"paymets/service-{number:02}" for number in range(EDITS_AT_ONCE + 2)]
+    world = World(*names)
+    for entry in world.entries:
+        world.tell([entry])
+    before = len(world.entries)
+    for name in names:
+        record = world.ledger.read(name)
+        assert record is not None
+        change = change_as_data(Change(name, world.now, Trigger("Sweep"), "abc"))
+        world.ledger.write(*append(replace(record, findings=()), "swept", change))
+    noting, asked = world.conversations.note_stale, [Throttled("dynamodb:UpdateItem"), Full("stale#07")]
+
+    def refuse(_names: Sequence[str]) -> None:
+        raise asked.pop(0)
+
+    world.conversations.note_stale = refuse  # type: ignore[method-assign]
+    assert len(world.tell(world.entries[before:])) == 2, "what passes by itself comes again"
+    assert world.tell(world.entries[before:]) == frozenset()
+    world.conversations.note_stale = noting  # type: ignore[method-assign]
+    assert asked == []
 
 
 def test_what_a_sweep_found_edits_messages_and_posts_none() -> None:

@@ -1,19 +1,25 @@
 """What stands in Slack where, in the ledger's table. By updates only: whoever tells people has no right to put or delete an item there."""
 
-from collections.abc import Sequence
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
-from ecr_governor.adapters.aws import raise_translated
+from ecr_governor.adapters.aws import code_of, raise_translated
 from ecr_governor.adapters.ledger_table import LedgerTable, key_of, lost_the_race
-from ecr_governor.app.errors import Contended
+from ecr_governor.app.errors import Contended, Full
 from ecr_governor.core.conversation import Conversation, RunningBurst
 
 SLACK = "@slack"
 MESSAGE = "message#slack"
+STALE = "stale"
+SHARDS: Final = 64
+"""Items that a set is spread over: one holds 400 KB, which are fewer than 1,600 of the longest names; all hold those of a full registry."""
 _CONVERSATION = TypeAdapter(Conversation)
 _BURST = TypeAdapter(RunningBurst)
 
@@ -52,19 +58,38 @@ class DynamoDbConversations(LedgerTable):
         )
 
     def note_stale(self, names: Sequence[str]) -> None:
-        """Remember that messages show less than the ledger says. Raises Throttled, Denied."""
-        if names:
-            self._update(key_of(SLACK, "stale"), "ADD repositories :names", {":names": {"SS": sorted(names)}})
+        """Remember that messages show less than the ledger says. Raises Full, Throttled, Denied."""
+        for key, some in _spread(STALE, names):
+            try:
+                self._update(key, "ADD repositories :names", {":names": {"SS": some}})
+            except ClientError as error:
+                # The only thing of it that can be wrong is the item's size.
+                if code_of(error) == "ValidationException":
+                    raise Full(f"{key['sk']['S']} holds as much as an item can") from error
+                raise
 
     def stale(self, limit: int) -> Sequence[str]:
         """Some of the repositories whose messages show less than the ledger says. Raises Throttled, Denied."""
-        item = self._get(key_of(SLACK, "stale")) or {}
-        return sorted(item.get("repositories", {"SS": []})["SS"])[:limit]
+        return list(islice(self._members(STALE), limit))
 
     def note_fresh(self, names: Sequence[str]) -> None:
         """Remember that messages show all. Raises Throttled, Denied."""
-        if names:
-            self._update(key_of(SLACK, "stale"), "DELETE repositories :names", {":names": {"SS": sorted(names)}})
+        for key, some in _spread(STALE, names):
+            self._update(key, "DELETE repositories :names", {":names": {"SS": some}})
+
+    def _members(self, kind: str) -> Iterator[str]:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :kind)",
+            ExpressionAttributeValues={":pk": key_of(SLACK, "")["pk"], ":kind": {"S": f"{kind}#"}},
+            ConsistentRead=True,
+        )
+        try:
+            for page in pages:
+                for item in page["Items"]:
+                    yield from sorted(item.get("repositories", {"SS": []})["SS"])
+        except ClientError as error:
+            raise_translated(error, "dynamodb:Query")
 
     def _update(self, key: dict[str, Any], expression: str, values: dict[str, Any], **more: Any) -> None:
         try:
@@ -75,3 +100,12 @@ class DynamoDbConversations(LedgerTable):
             if lost_the_race(error):
                 raise Contended(f"{key['sk']['S']} was written over") from error
             raise_translated(error, "dynamodb:UpdateItem")
+
+
+def _spread(kind: str, members: Iterable[str]) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """Give the items of a set that these members belong to, and which of them to which."""
+    shards: dict[int, set[str]] = defaultdict(set)
+    for member in members:
+        shards[zlib.crc32(member.encode()) % SHARDS].add(member)
+    for shard, some in sorted(shards.items()):
+        yield key_of(SLACK, f"{kind}#{shard:02}"), sorted(some)

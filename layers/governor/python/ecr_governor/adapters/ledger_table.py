@@ -15,7 +15,7 @@
 | `repository#@retirement` | `record`, `entry#…` | the list that people were last asked to approve; one entry for each |
 | `repository#@report` | `record`, `entry#…` | who opened the report last; one entry for each press |
 | `repository#@slack` | `burst#CHANNEL` | the channel's digest of a burst, as long as it grows |
-| `repository#@slack` | `stale` | repositories whose messages show less than the ledger says |
+| `repository#@slack` | `stale#SHARD` | repositories whose messages show less than the ledger says, spread over 64 items |
 
 `touched`/`touched_at` index the records by when a look has last changed them, for the next sweep; `retiring`/`retiring_since` those
 whose retirement is under way.

@@ -21,6 +21,10 @@ class Overtaken(Contended):
     """Somebody else took a retirement another way while a step of it was under way: what the step did has to be undone."""
 
 
+class Full(GovernorError):
+    """The ledger's table has no room for more of one kind of notes."""
+
+
 class Unintelligible(GovernorError):
     """A ledger record holds what this release does not know. It is left as it is."""
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from ecr_governor.app.errors import ChannelRefused, Undeliverable, Vanished
+from ecr_governor.app.errors import ChannelRefused, Full, GovernorError, Undeliverable, Vanished
 from ecr_governor.app.ports import Chat, Conversations, Ledger
 from ecr_governor.core.announcement import Announcement, Told, announce
 from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
@@ -290,7 +290,15 @@ def _edits(quiet: Sequence[_News], teller: Teller) -> Iterator[Delivery]:
     for news in there[:EDITS_AT_ONCE]:
         yield from _own(news, teller)
     if later := there[EDITS_AT_ONCE:]:
-        yield Delivery(lambda: teller.conversations.note_stale([news.name for news in later]), _entries(later))
+        yield Delivery(lambda: _later([news.name for news in later], teller), _entries(later))
+
+
+def _later(names: Sequence[str], teller: Teller, *, unless: type[GovernorError] = Full) -> None:
+    """Leave messages to be edited later, `unless` that cannot be noted: then their next news edits them. Raises GovernorError otherwise."""
+    try:
+        teller.conversations.note_stale(names)
+    except unless as trouble:
+        logger.warning("messages stay as they are until their next news", extra={"why": str(trouble), "messages": len(names)})
 
 
 # --- a digest for many ----------------------------------------------------------------------------------------------------------------
@@ -299,7 +307,8 @@ def _edits(quiet: Sequence[_News], teller: Teller) -> Iterator[Delivery]:
 def _digests(channel: str, several: Sequence[_News], teller: Teller, now: datetime) -> Iterator[Delivery]:
     """Sum up many changes in one message that grows; name every repository whose retirement went on, since a mark is a notice."""
     outdated = [news.name for news in several if news.told_of]
-    yield Delivery(lambda: teller.conversations.note_stale(outdated), ())
+    # Whatever becomes of the note, what is to be said is said.
+    yield Delivery(partial(_later, outdated, teller, unless=GovernorError), ())
     changed = [news for news in several if news.announcement and news.announcement.worth_a_message]
     entries = tuple(entry for news in several for entry in news.told if entry.kind not in STEPS_OF)
     if changed:

@@ -159,7 +159,7 @@ class Conversations(Protocol):
         """Keep a channel's digest over the version that it was read at. Raises Contended."""
 
     def note_stale(self, names: Sequence[str]) -> None:
-        """Remember that messages show less than the ledger says."""
+        """Remember that messages show less than the ledger says. Raises Full."""
 
     def stale(self, limit: int) -> Sequence[str]:
         """Some of the repositories whose messages show less than the ledger says."""
