@@ -346,7 +346,10 @@ class InMemoryConversations:
         return self.messages.get(name)
 
     def write(self, name: str, conversation: Conversation) -> None:
-        self.messages[name] = conversation
+        stored = self.messages.get(name)
+        if (stored.version if stored else 0) != conversation.version:
+            raise Contended(name)
+        self.messages[name] = replace(conversation, version=conversation.version + 1)
 
     def burst(self, channel: str) -> RunningBurst | None:
         return self.bursts.get(channel)

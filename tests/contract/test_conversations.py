@@ -1,5 +1,6 @@
 """What stands in Slack where: the memory that tests believe, and the items on DynamoDB that it stands for."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -35,12 +36,29 @@ def conversations(request: pytest.FixtureRequest) -> Conversations:
     return DynamoDbConversations(aws.client("dynamodb"), request.getfixturevalue("ledger_table"))
 
 
-def test_where_a_message_is_comes_back_as_it_was_kept(conversations: Conversations) -> None:
+def test_where_a_message_is_is_kept_over_the_version_that_it_was_read_at(conversations: Conversations) -> None:
     assert conversations.read("payments/api") is None
     conversations.write("payments/api", TALK)
-    conversations.write("payments/api", replace(TALK, birth=None, shown="other"))
-    assert conversations.read("payments/api") == replace(TALK, birth=None, shown="other")
+    with pytest.raises(Contended):
+        conversations.write("payments/api", replace(TALK, shown="by who read nothing"))
+    assert conversations.read("payments/api") == replace(TALK, version=1)
+    conversations.write("payments/api", replace(TALK, birth=None, shown="other", version=1))
+    with pytest.raises(Contended):
+        conversations.write("payments/api", replace(TALK, version=1))
+    assert conversations.read("payments/api") == replace(TALK, birth=None, shown="other", version=2)
     assert conversations.read("payments/web") is None
+
+
+def test_what_a_former_release_kept_without_a_version_is_read_and_written_over(aws: EmbeddedAws, ledger_table: str) -> None:
+    client = aws.client("dynamodb")
+    kept = {"posted": {"channel": POSTED.channel, "ts": POSTED.ts}, "wanted": POSTED.channel, "birth": None, "shown": "f"}
+    key = {"pk": {"S": "repository#payments/api"}, "sk": {"S": "message#slack"}}
+    client.put_item(TableName=ledger_table, Item={**key, "document": {"S": json.dumps(kept)}})
+    conversations = DynamoDbConversations(client, ledger_table)
+    read = conversations.read("payments/api")
+    assert read == Conversation(POSTED, POSTED.channel, None, "f")
+    conversations.write("payments/api", read)
+    assert conversations.read("payments/api") == replace(read, version=1)
 
 
 def test_a_digest_is_kept_over_the_version_that_it_was_read_at(conversations: Conversations) -> None:

@@ -499,6 +499,115 @@ def test_what_a_sweep_found_edits_messages_and_posts_none() -> None:
     assert "In good order" in json.dumps(world.only.message)
 
 
+# --- two at once ----------------------------------------------------------------------------------------------------------------------
+
+
+def swept(world: World, *names: str) -> None:
+    """Let a sweep find these repositories in good order, of which their messages do not speak yet."""
+    for name in names:
+        record = world.ledger.read(name)
+        assert record is not None
+        change = Change(name, world.now, Trigger("Sweep"), "abc", resolved=tuple(record.open_findings()))
+        world.ledger.write(*append(replace(record, findings=()), "swept", change_as_data(change)))
+    world.conversations.note_stale(names)
+
+
+def meanwhile(world: World, number: int, what: Callable[[], None]) -> None:
+    """While Slack takes the edit of this number, somebody else does something."""
+    edits = iter(range(1000))
+
+    def before(method: str, _channel: str) -> None:
+        if method == "edit" and next(edits) == number:
+            what()
+
+    world.bot.before = before
+
+
+def message_of(world: World, name: str) -> Shown:
+    posted = world.conversations.messages[name].posted
+    return world.bot.find(posted)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_edit_that_comes_late_never_undoes_what_was_told_meanwhile(number: int) -> None:
+    names = ("paymets/api", "paymets/web")
+    world = World(*names)
+    for entry in world.entries:
+        world.tell([entry])
+    swept(world, *names)
+
+    def marked() -> None:
+        world.retire("paymets/web", Stage.MARKED)
+        world.tell(world.entries[-1:])
+
+    # The first edit is of the one, the second of the other.
+    meanwhile(world, number, marked)
+    world.tell([])
+    assert delivered(world, "paymets/web")
+    assert "Marked as unused: paymets/web" in message_of(world, "paymets/web").message["text"]
+    assert world.conversations.outdated == set()
+    assert "In good order: paymets/api" in message_of(world, "paymets/api").message["text"]
+
+
+def test_a_message_that_moves_while_it_is_edited_is_not_followed_by_a_third() -> None:
+    world = World("paymets/web", policy=AUDIT + ROUTED)
+    world.tell()
+    swept(world, "paymets/web")
+
+    def moves() -> None:
+        world.change("paymets/web", tags={"owner": "payments-core"})
+        world.retire("paymets/web", Stage.MARKED)
+        world.tell(world.entries[-1:])
+
+    meanwhile(world, 0, moves)
+    world.tell([])
+    world.bot.before = failing()
+    former, present = world.bot.shown
+    assert (former.channel, present.channel) == ("C0UNOWNED01", TEAM)
+    assert f"<#{TEAM}>" in json.dumps(former.message)
+    world.retire("paymets/web", Stage.QUARANTINED)
+    world.tell(world.entries[-1:])
+    assert len(world.bot.shown) == 2
+    assert "quarantine" in json.dumps(present.message)
+
+
+def test_where_a_new_message_is_is_kept_though_the_former_is_edited_meanwhile() -> None:
+    world = World("paymets/web", policy=AUDIT + ROUTED)
+    world.tell()
+    world.change("paymets/web", tags={"owner": "payments-core"})
+
+    def before(method: str, _channel: str) -> None:
+        if method == "post":
+            kept = world.conversations.messages["paymets/web"]
+            world.conversations.write("paymets/web", replace(kept, shown="by somebody else"))
+
+    world.bot.before = before
+    assert world.tell() == frozenset()
+    assert message_of(world, "paymets/web").channel == TEAM
+    assert f"<#{TEAM}>" in json.dumps(world.bot.shown[0].message)
+
+
+def test_what_is_noted_while_a_message_is_edited_stays_noted() -> None:
+    world = World("paymets/api")
+    world.tell()
+    swept(world, "paymets/api")
+    meanwhile(world, 0, lambda: world.conversations.note_stale(["paymets/api"]))
+    world.tell([])
+    assert world.conversations.outdated == {"paymets/api"}
+
+
+def test_an_edit_that_slack_does_not_take_now_is_made_later() -> None:
+    world = World("paymets/api")
+    world.tell()
+    swept(world, "paymets/api")
+    world.bot.before = failing(0)
+    world.tell([])
+    assert world.conversations.outdated == {"paymets/api"}
+    world.tell([])
+    assert world.conversations.outdated == set()
+    assert "In good order" in json.dumps(world.only.message)
+
+
 # --- interruptions --------------------------------------------------------------------------------------------------------------------
 
 

@@ -33,13 +33,9 @@ class DynamoDbConversations(LedgerTable):
         return _CONVERSATION.validate_json(item["document"]["S"]) if item else None
 
     def write(self, name: str, conversation: Conversation) -> None:
-        """Keep where a repository's message is. Raises Throttled, Denied.
-
-        The stream brings all entries of a repository one after another, so nobody else writes meanwhile.
-        """
-        self._update(
-            key_of(name, MESSAGE), "SET document = :document", {":document": {"S": _CONVERSATION.dump_json(conversation).decode()}}
-        )
+        """Keep where a repository's message is, over the version that it was read at. Raises Contended, Throttled, Denied."""
+        written = replace(conversation, version=conversation.version + 1)
+        self._write_over(key_of(name, MESSAGE), _CONVERSATION.dump_json(written), conversation.version)
 
     def burst(self, channel: str) -> RunningBurst | None:
         """The channel's last digest. Raises Throttled, Denied."""
@@ -49,13 +45,7 @@ class DynamoDbConversations(LedgerTable):
     def write_burst(self, channel: str, running: RunningBurst) -> None:
         """Keep a channel's digest over the version that it was read at. Raises Contended, Throttled, Denied."""
         written = replace(running, version=running.version + 1)
-        values: dict[str, Any] = {":document": {"S": _BURST.dump_json(written).decode()}, ":version": {"N": str(written.version)}}
-        condition = "attribute_not_exists(pk)"
-        if running.version:
-            condition, values[":read_at"] = "version = :read_at", {"N": str(running.version)}
-        self._update(
-            key_of(SLACK, f"burst#{channel}"), "SET document = :document, version = :version", values, ConditionExpression=condition
-        )
+        self._write_over(key_of(SLACK, f"burst#{channel}"), _BURST.dump_json(written), running.version)
 
     def note_stale(self, names: Sequence[str]) -> None:
         """Remember that messages show less than the ledger says. Raises Full, Throttled, Denied."""
@@ -90,6 +80,14 @@ class DynamoDbConversations(LedgerTable):
                     yield from sorted(item.get("repositories", {"SS": []})["SS"])
         except ClientError as error:
             raise_translated(error, "dynamodb:Query")
+
+    def _write_over(self, key: dict[str, Any], document: bytes, read_at: int) -> None:
+        values: dict[str, Any] = {":document": {"S": document.decode()}, ":version": {"N": str(read_at + 1)}}
+        # What a former release wrote over one another without a version counts as never written.
+        condition = "attribute_not_exists(version)"
+        if read_at:
+            condition, values[":read_at"] = "version = :read_at", {"N": str(read_at)}
+        self._update(key, "SET document = :document, version = :version", values, ConditionExpression=condition)
 
     def _update(self, key: dict[str, Any], expression: str, values: dict[str, Any], **more: Any) -> None:
         try:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from ecr_governor.app.errors import ChannelRefused, Full, GovernorError, Undeliverable, Vanished
+from ecr_governor.app.errors import ChannelRefused, Contended, Full, GovernorError, Undeliverable, Vanished
 from ecr_governor.app.ports import Chat, Conversations, Ledger
 from ecr_governor.core.announcement import Announcement, Told, announce
 from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
@@ -42,6 +42,8 @@ RECENT: Final = 40
 """Entries that are read for a message's history: most of them tell people nothing."""
 EDITS_AT_ONCE: Final = 20
 """Messages that one invocation edits where nobody's attention is asked for; the others are edited by the next ones."""
+ATTEMPTS: Final = 4
+"""Times that a message is edited, or noted, anew because somebody else did so meanwhile."""
 LOUD: Final = frozenset({"marked", "quarantined", "deleted", "held up", "reminder"})
 """Steps of a retirement that are said in the thread as well."""
 
@@ -152,15 +154,16 @@ def deliveries(entries: Sequence[Told], teller: Teller, now: datetime) -> Iterat
 
 def freshen(teller: Teller) -> None:
     """Edit some of the messages that show less than the ledger says. Raises GovernorError; what was not done is done later."""
-    names = teller.conversations.stale(EDITS_AT_ONCE)
-    records = teller.ledger.records(names)
-    for name in names:
-        conversation, record = _conversation(name, records.get(name), teller), records.get(name)
-        if conversation is not None and record is not None:
+    for name in teller.conversations.stale(EDITS_AT_ONCE):
+        # Before the edit: what somebody else notes while it is under way holds for what comes after it.
+        teller.conversations.note_fresh([name])
+        try:
             # Somebody has deleted the message: with the next news there will be another.
             with suppress(Vanished):
-                _edit(conversation, record, _place(record, teller), teller)
-        teller.conversations.note_fresh([name])
+                _refresh(name, teller)
+        except GovernorError:
+            teller.conversations.note_stale([name])
+            raise
 
 
 def _news(name: str, told: tuple[Told, ...], record: RepositoryRecord | None, teller: Teller) -> _News:
@@ -214,23 +217,26 @@ def _tell(news: _News, teller: Teller) -> None:
     if record is None:
         _tell_without_record(news, teller)
         return
-    conversation = _conversation(news.name, record, teller)
+    conversation, vanished = _conversation(news.name, record, teller), None
     if conversation and conversation.wanted == news.place.channel:
-        with suppress(Vanished):
-            _edit(conversation, record, news.place, teller)
-            for reply in news.replies():
-                teller.chat.post(reply, conversation.posted.channel, conversation.posted.ts)
-            return
-        conversation = None
+        try:
+            if there := _refresh(news.name, teller, news.place):
+                for reply in news.replies():
+                    teller.chat.post(reply, there.channel, there.ts)
+                return
+        except Vanished:
+            vanished = conversation.posted
+    stored, present = _present(news.name, teller)
+    record = present or record
     shown = living(_life(record, news.place, teller))
     posted = _post(shown, news.place.channel, teller)
     if posted is None:
         return
-    teller.conversations.write(news.name, Conversation(posted, news.place.channel, record.created_at, fingerprint(shown)))
-    if conversation:
+    former = _keep(news.name, Conversation(posted, news.place.channel, record.created_at, fingerprint(shown)), stored, teller)
+    if former and former.birth == record.created_at and former.posted != vanished:
         # It goes on in another channel. Where it stood before that is said at most once: it is no news.
         with suppress(Undeliverable):
-            teller.chat.edit(conversation.posted, moved(news.name, posted.channel))
+            teller.chat.edit(former.posted, moved(news.name, posted.channel))
 
 
 def _answer(entry: Told, teller: Teller) -> None:
@@ -238,20 +244,54 @@ def _answer(entry: Told, teller: Teller) -> None:
     name, body, at = entry.repository, entry.body, entry.body["message"]
     # A list of steps is no repository: it has neither a record nor a message that is edited.
     record = None if name.startswith("@") else teller.ledger.records([name]).get(name)
-    conversation = _conversation(name, record, teller) if record else None
     with suppress(Vanished):
-        if conversation is not None and record is not None:
-            _edit(conversation, record, _place(record, teller), teller)
+        if record is not None:
+            _refresh(name, teller)
     # Somebody may have deleted the message, and its thread with it, or put the bot out of the channel.
     with suppress(Vanished, ChannelRefused):
         teller.chat.post(reply_to_press(name, record, body, teller.buttons), at["channel"], at["ts"])
 
 
-def _edit(conversation: Conversation, record: RepositoryRecord, place: Place, teller: Teller) -> None:
-    shown = living(_life(record, place, teller))
-    if (identity := fingerprint(shown)) != conversation.shown:
+def _refresh(name: str, teller: Teller, place: Place | None = None) -> Posted | None:
+    """Edit a repository's message if it shows something else than what is known by now; give where it is, None if there is none.
+
+    Others may do the same at the same time. Whose edit Slack took last is not known, so whoever notes it last edits once more.
+    Raises Vanished, Contended, Undeliverable.
+    """
+    edited: Posted | None = None
+    for _ in range(ATTEMPTS):
+        conversation, record = _present(name, teller)
+        if conversation is None or record is None or conversation.birth != record.created_at:
+            return None
+        if edited and edited != conversation.posted:
+            # It has gone on in another channel meanwhile, and what said so was edited away.
+            with suppress(Undeliverable):
+                teller.chat.edit(edited, moved(name, conversation.posted.channel))
+        shown = living(_life(record, place or _place(record, teller), teller))
+        if not edited and fingerprint(shown) == conversation.shown:
+            return conversation.posted
         teller.chat.edit(conversation.posted, shown)
-        teller.conversations.write(record.name, replace(conversation, shown=identity))
+        with suppress(Contended):
+            teller.conversations.write(name, replace(conversation, shown=fingerprint(shown)))
+            return conversation.posted
+        edited = conversation.posted
+    raise Contended(f"the message of {name} is edited by others again and again")
+
+
+def _present(name: str, teller: Teller) -> tuple[Conversation | None, RepositoryRecord | None]:
+    """Where a repository's message is, and the record by now. In this order: who wrote the former has seen no newer one of the latter."""
+    stored = teller.conversations.read(name)
+    return stored, teller.ledger.records([name]).get(name)
+
+
+def _keep(name: str, conversation: Conversation, stored: Conversation | None, teller: Teller) -> Conversation | None:
+    """Note where a repository's new message is, whatever was noted meanwhile; give what that was. Raises Contended."""
+    for _ in range(ATTEMPTS):
+        with suppress(Contended):
+            teller.conversations.write(name, replace(conversation, version=stored.version if stored else 0))
+            return stored
+        stored = teller.conversations.read(name)
+    raise Contended(f"where the message of {name} is was noted by others again and again")
 
 
 def _life(record: RepositoryRecord, place: Place, teller: Teller) -> Life:

@@ -150,7 +150,7 @@ class Conversations(Protocol):
         """Where a repository's message is; None if it has none."""
 
     def write(self, name: str, conversation: Conversation) -> None:
-        """Keep where a repository's message is, and what it shows."""
+        """Keep where a repository's message is, and what it shows, over the version that it was read at. Raises Contended."""
 
     def burst(self, channel: str) -> RunningBurst | None:
         """The channel's last digest."""

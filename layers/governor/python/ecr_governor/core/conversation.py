@@ -28,13 +28,14 @@ class Conversation:
     """The message of one repository.
 
     `wanted` is the channel that was asked for, `birth` when the repository was created that it speaks of, `shown` the fingerprint of what
-    it shows.
+    it shows. `version` counts the writes and guards each of them.
     """
 
     posted: Posted
     wanted: str
     birth: datetime | None
     shown: str
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
