@@ -341,6 +341,7 @@ class InMemoryConversations:
         self.messages: dict[str, Conversation] = {}
         self.bursts: dict[str, RunningBurst] = {}
         self.outdated: set[str] = set()
+        self.asked = 0
 
     def read(self, name: str) -> Conversation | None:
         return self.messages.get(name)
@@ -368,6 +369,9 @@ class InMemoryConversations:
 
     def note_fresh(self, names: Sequence[str]) -> None:
         self.outdated -= set(names)
+
+    def ask_again(self) -> None:
+        self.asked += 1
 
 
 @dataclass

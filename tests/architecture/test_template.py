@@ -13,8 +13,10 @@ from ecr_governor import settings
 from ecr_governor.adapters.ecr import ACTION_OF, ACTION_OF_REMEDY
 from ecr_governor.app.reporting import GLANCE
 from ecr_governor.app.sweep.plan import CHECKS_AT_ONCE, LEASE
+from ecr_governor.core.conversation import AGAIN
 from ecr_governor.core.repository import Fact
 from ecr_governor.core.rules import RULES
+from local.events.pattern import matches
 from local.stack.intrinsics import Resolver
 from local.stack.transform import transform
 
@@ -293,6 +295,22 @@ def test_other_channels_exist_only_where_they_are_wanted_and_can_only_tell() -> 
 def test_at_most_two_functions_read_the_ledgers_stream() -> None:
     readers = [each for each in of_type("AWS::Lambda::EventSourceMapping").values() if "StartingPosition" in each]
     assert len(readers) == 2
+
+
+def test_only_who_tells_people_is_called_again_where_there_is_no_news() -> None:
+    def called(kind: str, event: str) -> set[str]:
+        record = {"eventName": event, "dynamodb": {"NewImage": {"kind": {"S": kind}}}}
+        return {
+            mapping["FunctionName"]["Ref"]
+            for mapping in of_type("AWS::Lambda::EventSourceMapping").values()
+            if "StartingPosition" in mapping
+            for each in mapping["FilterCriteria"]["Filters"]
+            if matches(json.loads(each["Pattern"]), record)
+        }
+
+    assert called(AGAIN, "INSERT") == called(AGAIN, "MODIFY") == {"NotifyFunction"}
+    assert called("change", "INSERT") == {"NotifyFunction", "PublishFunction"}
+    assert called("change", "MODIFY") == called(AGAIN, "REMOVE") == set()
 
 
 def test_as_many_shards_are_checked_at_once_as_share_the_rate() -> None:

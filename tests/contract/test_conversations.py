@@ -9,7 +9,7 @@ from ecr_governor.adapters.conversations import SHARDS, DynamoDbConversations
 from ecr_governor.adapters.ledger import DynamoDbLedger
 from ecr_governor.app.errors import Contended
 from ecr_governor.app.ports import Conversations
-from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
+from ecr_governor.core.conversation import AGAIN, Conversation, Posted, RunningBurst
 from ecr_governor.core.messages.burst import Burst, Opened
 from ecr_governor.core.record import RepositoryRecord, append
 from ecr_governor.core.severity import Severity
@@ -104,5 +104,17 @@ def test_none_of_it_is_a_record_or_an_entry(aws: EmbeddedAws, ledger_table: str)
     conversations.write("payments/api", TALK)
     conversations.write_burst("C0123456789", BURST)
     conversations.note_stale(["payments/api"])
+    conversations.ask_again()
     assert [record.name for record in ledger.all_records()] == ["payments/api"]
     assert [entry.kind for entry in ledger.entries("payments/api")] == ["change"]
+
+
+def test_each_wish_to_be_called_again_is_a_change_of_the_table(aws: EmbeddedAws, ledger_table: str) -> None:
+    client = aws.client("dynamodb")
+    conversations = DynamoDbConversations(client, ledger_table)
+    seen = []
+    for _ in range(3):
+        conversations.ask_again()
+        seen.append(client.get_item(TableName=ledger_table, Key={"pk": {"S": "repository#@slack"}, "sk": {"S": AGAIN}})["Item"])
+    assert [item["kind"]["S"] for item in seen] == [AGAIN] * 3
+    assert len({json.dumps(item) for item in seen}) == 3

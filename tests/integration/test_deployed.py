@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from urllib.parse import urlencode
 import pytest
 
 from cli.demo.stage import Refused, Stage
+from ecr_governor.adapters.conversations import DynamoDbConversations
+from ecr_governor.app.living import EDITS_AT_ONCE
 from ecr_governor.core.finding import FindingState
 from ecr_governor.core.origin import Origin
 from local.slack.interaction import Sent
@@ -87,6 +90,21 @@ def test_the_same_event_five_times_is_one_finding_one_message_and_the_same_ledge
     stage.settle()
     assert stage.record(misnamed) == before
     assert len(stage.messages()) == messages
+
+
+def test_what_was_left_for_later_is_done_without_any_news(stage: Stage, misnamed: str) -> None:
+    stage.push(f"{misnamed}:v1.0.0", CI)
+    stage.settle()
+    conversations = DynamoDbConversations(stage.client("dynamodb"), stage.names["ledger"])
+    kept = conversations.read(misnamed)
+    assert kept is not None
+    conversations.write(misnamed, replace(kept, shown="what it showed before"))
+    # Two rounds: of names without a message there are more than one takes.
+    conversations.note_stale([misnamed, *(f"nobody/service-{number}" for number in range(EDITS_AT_ONCE))])
+    conversations.ask_again()
+    stage.settle()
+    assert conversations.stale(1) == []
+    assert conversations.read(misnamed) == replace(kept, version=kept.version + 2)
 
 
 @pytest.mark.parametrize("order", [("PutImage", "CreateRepository"), ("CreateRepository", "PutImage")])

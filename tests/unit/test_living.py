@@ -608,6 +608,55 @@ def test_an_edit_that_slack_does_not_take_now_is_made_later() -> None:
     assert "In good order" in json.dumps(world.only.message)
 
 
+# --- what is left for later -----------------------------------------------------------------------------------------------------------
+
+
+def rounds(world: World) -> int:
+    """Call as often as it is asked for, without any news; say how often that was."""
+    for called in range(100):
+        if not world.conversations.asked:
+            return called
+        world.conversations.asked = 0
+        world.tell([])
+    raise AssertionError("it never ends")
+
+
+def test_all_messages_that_a_sweep_left_behind_are_brought_up_to_date_without_any_news() -> None:
+    names = [f"paymets/service-{number:03}" for number in range(105)]
+    world = World(*names)
+    for entry in world.entries:
+        world.tell([entry])
+    assert world.conversations.asked == 0
+    swept(world, *names)
+    world.tell([])
+    assert rounds(world) == 105 // EDITS_AT_ONCE
+    assert world.conversations.outdated == set()
+    assert all("In good order" in shown.message["text"] for shown in world.bot.shown)
+
+
+def test_a_message_that_slack_refuses_to_edit_keeps_no_other_as_it_is() -> None:
+    names = ("paymets/a", "paymets/b", "paymets/c")
+    world = World(*names)
+    for entry in world.entries:
+        world.tell([entry])
+    swept(world, *names)
+    world.bot.before = failing(0, trouble=Undeliverable("Slack refuses the message: invalid_blocks", only_this_one=True))
+    world.tell([])
+    assert [shown.edits for shown in world.bot.shown] == [0, 1, 1]
+    assert (world.conversations.outdated, world.conversations.asked) == (set(), 0)
+
+
+def test_while_slack_is_out_of_order_it_is_asked_for_again() -> None:
+    world = World("paymets/a", "paymets/b")
+    for entry in world.entries:
+        world.tell([entry])
+    swept(world, "paymets/a", "paymets/b")
+    world.bot.before = failing(0, 1, trouble=Undeliverable("Slack refuses for the rate of calls", 40.0))
+    world.tell([])
+    assert rounds(world) == 2
+    assert [shown.edits for shown in world.bot.shown] == [1, 1]
+
+
 # --- interruptions --------------------------------------------------------------------------------------------------------------------
 
 

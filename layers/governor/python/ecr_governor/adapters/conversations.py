@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from ecr_governor.adapters.aws import code_of, raise_translated
 from ecr_governor.adapters.ledger_table import LedgerTable, key_of, lost_the_race
 from ecr_governor.app.errors import Contended, Full
-from ecr_governor.core.conversation import Conversation, RunningBurst
+from ecr_governor.core.conversation import AGAIN, Conversation, RunningBurst
 
 SLACK = "@slack"
 MESSAGE = "message#slack"
@@ -66,6 +66,11 @@ class DynamoDbConversations(LedgerTable):
         """Remember that messages show all. Raises Throttled, Denied."""
         for key, some in _spread(STALE, names):
             self._update(key, "DELETE repositories :names", {":names": {"SS": some}})
+
+    def ask_again(self) -> None:
+        """Have the table's stream call whoever tells people once more. Raises Throttled, Denied."""
+        # A write that changes nothing is not in the stream.
+        self._update(key_of(SLACK, AGAIN), "SET kind = :again ADD times :one", {":again": {"S": AGAIN}, ":one": {"N": "1"}})
 
     def _members(self, kind: str) -> Iterator[str]:
         pages = self._dynamodb.get_paginator("query").paginate(

@@ -41,7 +41,7 @@ DIGEST_GROWS_FOR: Final = timedelta(hours=1)
 RECENT: Final = 40
 """Entries that are read for a message's history: most of them tell people nothing."""
 EDITS_AT_ONCE: Final = 20
-"""Messages that one invocation edits where nobody's attention is asked for; the others are edited by the next ones."""
+"""Messages that one invocation edits where nobody's attention is asked for; the others are edited by the next ones, which it asks for."""
 ATTEMPTS: Final = 4
 """Times that a message is edited, or noted, anew because somebody else did so meanwhile."""
 LOUD: Final = frozenset({"marked", "quarantined", "deleted", "held up", "reminder"})
@@ -152,18 +152,24 @@ def deliveries(entries: Sequence[Told], teller: Teller, now: datetime) -> Iterat
     yield from _edits(quiet, teller)
 
 
-def freshen(teller: Teller) -> None:
-    """Edit some of the messages that show less than the ledger says. Raises GovernorError; what was not done is done later."""
-    for name in teller.conversations.stale(EDITS_AT_ONCE):
+def freshen(teller: Teller) -> bool:
+    """Edit some of the messages that show less than the ledger says; tell whether there may be more. Raises GovernorError."""
+    names = teller.conversations.stale(EDITS_AT_ONCE)
+    for name in names:
         # Before the edit: what somebody else notes while it is under way holds for what comes after it.
         teller.conversations.note_fresh([name])
         try:
             # Somebody has deleted the message: with the next news there will be another.
             with suppress(Vanished):
                 _refresh(name, teller)
-        except GovernorError:
+        except GovernorError as trouble:
+            if isinstance(trouble, Undeliverable) and trouble.only_this_one:
+                logger.warning("message stays as it is until its next news", extra={"why": str(trouble), "repository": name})
+                continue
             teller.conversations.note_stale([name])
-            raise
+            logger.info("messages not brought up to date", extra={"why": str(trouble)})
+            return True
+    return len(names) == EDITS_AT_ONCE
 
 
 def _news(name: str, told: tuple[Told, ...], record: RepositoryRecord | None, teller: Teller) -> _News:

@@ -126,17 +126,19 @@ def tell_people(entries: Sequence[Told], people: People, now: datetime) -> Faile
             logger.warning("message not delivered", extra={"why": str(trouble), "waiting": len(waiting)})
             if not only_this_one:
                 return frozenset(failed)
-    _freshen(people, now)
+    _go_on(people, now)
     return frozenset(failed)
 
 
-def _freshen(people: People, now: datetime) -> None:
+def _go_on(people: People, now: datetime) -> None:
+    """Do some of what was left for later; as long as there is more, have this called again, be there news or not."""
     try:
-        if (slack := people.policies.current(now).policy.notifications.slack).enabled and people.chat.editable():
-            freshen(_teller(people, slack))
+        slack = people.policies.current(now).policy.notifications.slack
+        if slack.enabled and people.chat.editable() and freshen(_teller(people, slack)):
+            people.conversations.ask_again()
     except GovernorError as trouble:
-        # Nobody waits for it: it is tried again after the next news.
-        logger.info("messages not brought up to date", extra={"why": str(trouble)})
+        # Nobody waits for it: it is tried again after the next news, or after the night's sweep.
+        logger.info("what was left for later is not done yet", extra={"why": str(trouble)})
 
 
 def _teller(people: People, slack: SlackNotifications) -> Teller:

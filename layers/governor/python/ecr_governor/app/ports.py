@@ -167,6 +167,9 @@ class Conversations(Protocol):
     def note_fresh(self, names: Sequence[str]) -> None:
         """Remember that messages show all."""
 
+    def ask_again(self) -> None:
+        """Have whoever tells people called once more, though there may be no news."""
+
 
 class EventBus(Protocol):
     """Where programs are told."""

@@ -13,6 +13,7 @@ from ecr_governor.app import notify as telling
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ledger, now, policies, sqs
 from ecr_governor.bootstrap.slack import chat
+from ecr_governor.core.conversation import AGAIN
 from ecr_governor.core.errand import Channel
 from ecr_governor.observability import count
 from ecr_governor.settings import NotifySettings, PublishSettings, from_environment
@@ -46,7 +47,11 @@ def _told(event: Mapping[str, Any], tell: Callable[["list[Told]"], telling.Faile
     sequence_numbers: dict[tuple[str, int], str] = {}
     entries: list[Told] = []
     for record in event["Records"]:
-        told = told_from_image(record["dynamodb"]["NewImage"])
+        image = record["dynamodb"]["NewImage"]
+        if image["kind"]["S"] == AGAIN:
+            # No news: it has been written so that we are here.
+            continue
+        told = told_from_image(image)
         entries.append(told)
         sequence_numbers[told.repository, told.number] = record["dynamodb"]["SequenceNumber"]
     failed = tell(entries)

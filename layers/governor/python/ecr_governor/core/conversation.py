@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from ecr_governor.core.messages.burst import Burst
+
+AGAIN: Final = "again"
+"""What the ledger's stream brings where there is no news, but something that was left for later."""
 
 
 @dataclass(frozen=True, slots=True)
