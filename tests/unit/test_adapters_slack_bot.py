@@ -15,13 +15,14 @@ from ecr_governor.adapters.slack.bot import (
     PAUSE_AFTER_RATE,
     PAUSE_AFTER_REFUSED_CHANNEL,
     PAUSE_AFTER_REFUSED_TOKEN,
+    PAUSE_AFTER_UNKNOWN_WORD,
     SlackBot,
 )
 from ecr_governor.adapters.slack.chat import SlackChat
 from ecr_governor.adapters.slack.groups import KEPT_FOR, KeptGroups, SlackGroups
 from ecr_governor.adapters.slack.webhook import SlackWebhook
 from ecr_governor.adapters.slack.wire import SlackSecret
-from ecr_governor.app.errors import ChannelRefused, Undeliverable, UploadRefused, Vanished
+from ecr_governor.app.errors import ChannelRefused, ChannelWaits, Undeliverable, UploadRefused, Vanished
 from ecr_governor.core.conversation import Attachment, Posted
 from ecr_governor.core.press import Members
 
@@ -172,6 +173,73 @@ def test_a_long_or_unreadable_wait_sends_the_message_back_and_slack_is_let_alone
     assert len(world.requests) == 1
     world.now += 1
     world.chat.post(MESSAGE, "C0TEAM0001")
+
+
+LIMITED = no("ratelimited", 429, {"Retry-After": "40"})
+
+
+def test_a_channel_that_is_posted_to_too_often_is_let_alone_while_others_go_on() -> None:
+    world = World(LIMITED, ok())
+    assert isinstance(world.undeliverable(), ChannelWaits)
+    world.chat.post(MESSAGE, "C0OTHER001")
+    world.chat.edit(POSTED, MESSAGE)
+    assert len(world.requests) == 3
+    assert isinstance(world.undeliverable(), ChannelWaits)
+    assert len(world.requests) == 3
+
+
+def test_where_two_channels_are_posted_to_too_often_it_is_the_workspace() -> None:
+    world = World(LIMITED, LIMITED, ok())
+    world.undeliverable()
+    with pytest.raises(Undeliverable) as refused:
+        world.chat.post(MESSAGE, "C0OTHER001")
+    assert not isinstance(refused.value, ChannelWaits)
+    with pytest.raises(Undeliverable, match="left alone"):
+        world.chat.post(MESSAGE, "C0THIRD001")
+    world.now += 40
+    world.chat.post(MESSAGE, "C0THIRD001")
+
+
+def test_a_channel_that_waited_once_does_not_make_the_next_one_the_workspaces_trouble() -> None:
+    world = World(LIMITED, ok(), LIMITED, ok())
+    world.undeliverable()
+    world.now += 40
+    world.chat.post(MESSAGE, "C0TEAM0001")
+    with pytest.raises(ChannelWaits):
+        world.chat.post(MESSAGE, "C0OTHER001")
+    world.chat.post(MESSAGE, "C0TEAM0001")
+
+
+def test_the_rate_of_edits_is_the_workspaces() -> None:
+    world = World(LIMITED, ok())
+    with pytest.raises(Undeliverable) as refused:
+        world.chat.edit(POSTED, MESSAGE)
+    assert not isinstance(refused.value, ChannelWaits)
+    assert "Slack is left alone" in str(world.undeliverable())
+
+
+@pytest.mark.parametrize("error", ["external_channel_migrating", "some_word_of_tomorrow"])
+def test_a_word_that_nobody_knows_is_about_its_channel(error: str) -> None:
+    world = World(no(error))
+    for _ in range(FAILURES - 1):
+        assert isinstance(world.undeliverable(), ChannelWaits)
+        assert "left alone" in str(world.undeliverable())
+        world.now += PAUSE_AFTER_UNKNOWN_WORD
+    assert world.refused == []
+    assert isinstance(world.undeliverable(), ChannelRefused)
+    assert world.refused == [f"chat.postMessage: {error}"]
+    assert len(world.requests) == FAILURES
+    world.answers = [ok()]
+    world.chat.post(MESSAGE, "C0OTHER001")
+
+
+def test_a_word_that_nobody_knows_is_forgiven_by_a_success() -> None:
+    odd = no("some_word_of_tomorrow")
+    world = World(*[odd, ok()] * FAILURES)
+    for _ in range(FAILURES):
+        assert isinstance(world.undeliverable(), ChannelWaits)
+        world.now += PAUSE_AFTER_UNKNOWN_WORD
+        world.chat.post(MESSAGE, "C0TEAM0001")
 
 
 def test_no_more_is_waited_than_the_invocation_has_left() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ecr_governor.app.errors import Full, GovernorError, Throttled, Undeliverable
+from ecr_governor.app.errors import ChannelWaits, Full, GovernorError, Throttled, Undeliverable
 from ecr_governor.app.living import DIGEST_GROWS_FOR, EDITS_AT_ONCE
 from ecr_governor.app.notify import CHAT, People, tell_people
 from ecr_governor.app.reconcile import Services, reconcile
@@ -644,6 +644,28 @@ def test_a_message_that_slack_refuses_to_edit_keeps_no_other_as_it_is() -> None:
     world.tell([])
     assert [shown.edits for shown in world.bot.shown] == [0, 1, 1]
     assert (world.conversations.outdated, world.conversations.asked) == (set(), 0)
+
+
+def test_a_channel_that_waits_keeps_nothing_from_being_said_elsewhere() -> None:
+    world = World("paymets/a", policy=AUDIT + ROUTED)
+    for name in ("paymets/b", "paymets/c"):
+        world.registry.repositories[name] = a_repository(name, tags={"owner": "payments-core"})
+        world.look(name)
+
+    def before(_method: str, channel: str) -> None:
+        if channel == "C0UNOWNED01":
+            raise ChannelWaits("Slack refuses for the rate of calls", 40.0)
+
+    world.bot.before = before
+    assert {name for name, _ in world.tell()} == {"paymets/a"}
+    assert [shown.channel for shown in world.bot.shown] == [TEAM, TEAM]
+    world.bot.before = failing()
+    world.tell()
+    # So it is with what was left for later.
+    swept(world, "paymets/a", "paymets/b")
+    world.bot.before = before
+    world.tell([])
+    assert (world.conversations.outdated, world.conversations.asked) == ({"paymets/a"}, 1)
 
 
 def test_while_slack_is_out_of_order_it_is_asked_for_again() -> None:

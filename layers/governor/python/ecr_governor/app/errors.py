@@ -48,6 +48,10 @@ class ChannelRefused(Undeliverable):
         super().__init__(why, only_this_one=True)
 
 
+class ChannelWaits(Undeliverable):
+    """The receiver takes messages, but none in this channel for now. What goes elsewhere need not wait for it."""
+
+
 class UploadRefused(Undeliverable):
     """The receiver takes messages, but not this file: it has to be sent in another way."""
 

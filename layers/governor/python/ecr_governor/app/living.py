@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from ecr_governor.app.errors import ChannelRefused, Contended, Full, GovernorError, Undeliverable, Vanished
+from ecr_governor.app.errors import ChannelRefused, ChannelWaits, Contended, Full, GovernorError, Undeliverable, Vanished
 from ecr_governor.app.ports import Chat, Conversations, Ledger
 from ecr_governor.core.announcement import Announcement, Told, announce
 from ecr_governor.core.conversation import Conversation, Posted, RunningBurst
@@ -155,6 +155,7 @@ def deliveries(entries: Sequence[Told], teller: Teller, now: datetime) -> Iterat
 def freshen(teller: Teller) -> bool:
     """Edit some of the messages that show less than the ledger says; tell whether there may be more. Raises GovernorError."""
     names = teller.conversations.stale(EDITS_AT_ONCE)
+    more = len(names) == EDITS_AT_ONCE
     for name in names:
         # Before the edit: what somebody else notes while it is under way holds for what comes after it.
         teller.conversations.note_fresh([name])
@@ -168,8 +169,10 @@ def freshen(teller: Teller) -> bool:
                 continue
             teller.conversations.note_stale([name])
             logger.info("messages not brought up to date", extra={"why": str(trouble)})
-            return True
-    return len(names) == EDITS_AT_ONCE
+            more = True
+            if not isinstance(trouble, ChannelWaits):
+                break
+    return more
 
 
 def _news(name: str, told: tuple[Told, ...], record: RepositoryRecord | None, teller: Teller) -> _News:

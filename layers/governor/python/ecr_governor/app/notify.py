@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ecr_governor.app.errors import GovernorError, Undeliverable, Unintelligible
+from ecr_governor.app.errors import ChannelWaits, GovernorError, Undeliverable, Unintelligible
 from ecr_governor.app.living import Delivery, Teller, deliveries, freshen
 from ecr_governor.app.ports import Chat, Conversations, Errands, EventBus, Ledger, PolicySource
 from ecr_governor.core.announcement import Announcement, Told, announce, bus_events
@@ -119,8 +119,8 @@ def tell_people(entries: Sequence[Told], people: People, now: datetime) -> Faile
                 if entry.kind not in NOT_NOTED:
                     people.ledger.mark_delivered(entry.repository, entry.number, CHAT, now)
         except GovernorError as trouble:
-            only_this_one = isinstance(trouble, Undeliverable) and trouble.only_this_one
-            # Slack takes about one message a second: once it refuses, the rest waits its turn in order.
+            only_this_one = isinstance(trouble, ChannelWaits) or (isinstance(trouble, Undeliverable) and trouble.only_this_one)
+            # Once Slack refuses, and not this channel alone, the rest waits its turn in order.
             waiting = pending[position : position + 1] if only_this_one else pending[position:]
             failed |= {(entry.repository, entry.number) for rest in waiting for entry in rest.told}
             logger.warning("message not delivered", extra={"why": str(trouble), "waiting": len(waiting)})

@@ -134,7 +134,10 @@ class Chat(Protocol):
         """Whether a press of a button in what is posted reaches us. Raises Undeliverable."""
 
     def post(self, message: Mapping[str, Any], channel: str = "", thread: str = "") -> Posted | None:
-        """Post one message, in a thread if there is one; say where it is, if that is known. Raises ChannelRefused, Vanished, Undeliverable."""
+        """Post one message, in a thread if there is one; say where it is, if that is known.
+
+        Raises ChannelRefused, ChannelWaits, Vanished, Undeliverable.
+        """
 
     def edit(self, posted: Posted, message: Mapping[str, Any]) -> None:
         """Put another message in the place of one that was posted. Raises Vanished, Undeliverable."""

@@ -7,6 +7,7 @@ chat.postEphemeral, chat.update, files.getUploadURLExternal, files.completeUploa
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +15,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from ecr_governor.adapters.slack.wire import Bot, SlackSecret, is_address, new_pool, retry_after
-from ecr_governor.app.errors import ChannelRefused, Undeliverable, UploadRefused, Vanished
+from ecr_governor.app.errors import ChannelRefused, ChannelWaits, Undeliverable, UploadRefused, Vanished
 from ecr_governor.core.conversation import Attachment, Posted
 
 logger = logging.getLogger(__name__)
@@ -29,8 +30,13 @@ PAUSE_AFTER_REFUSED_CHANNEL = 60.0
 PAUSE_AFTER_RATE = 30.0
 """Where Slack refuses for the rate and does not say for how long."""
 PAUSE_AFTER_FAILURES = 60.0
+PAUSE_AFTER_UNKNOWN_WORD = 30.0
+"""For the channel in which Slack has said a word that is not known here."""
 FAILURES = 3
-"""Failures in a row after which Slack is left alone for a while."""
+"""Failures in a row after which Slack, or a channel in which it says such a word, is left alone for a while."""
+
+POST = "chat.postMessage"
+"""The one method whose rate Slack limits channel by channel, and by the workspace as well. It does not say which limit was met."""
 
 _TOKEN = frozenset(
     {
@@ -93,7 +99,7 @@ class SlackBot:
     """The bot of one workspace. Its token is in no log and no error.
 
     `refused` is told of each refusal that a person has to do something about. After a refused token, a rate limit or several failures Slack
-    is left alone for a while: a circuit breaker, kept as long as the process lives.
+    is left alone for a while: a circuit breaker, kept as long as the process lives. What Slack says of one channel holds for that channel.
     """
 
     def __init__(
@@ -114,13 +120,15 @@ class SlackBot:
         self._open_because = ""
         self._failures = 0
         self._closed: dict[str, tuple[float, str]] = {}
+        self._waiting: dict[tuple[str, str], tuple[float, str]] = {}
+        self._unknown_words: Counter[tuple[str, str]] = Counter()
 
     def post(self, message: Mapping[str, Any], channel: str, thread: str, time_left: Callable[[], float]) -> Posted:
         """Post to a channel, or in a thread there. Raises Vanished if there is no such thread, ChannelRefused, Undeliverable."""
         to = {"channel": channel or self._bot().channel, "unfurl_links": False, "unfurl_media": False}
         if not to["channel"]:
             raise Undeliverable("neither the policy file (notifications.slack.channel) nor the secret names a channel")
-        answer = self._say("chat.postMessage", {**to, **({"thread_ts": thread} if thread else {})}, message, time_left)
+        answer = self._say(POST, {**to, **({"thread_ts": thread} if thread else {})}, message, time_left)
         return Posted(str(answer.get("channel", to["channel"])), str(answer["ts"]))
 
     def edit(self, posted: Posted, message: Mapping[str, Any], time_left: Callable[[], float]) -> None:
@@ -149,7 +157,7 @@ class SlackBot:
         self._call("files.completeUploadExternal", shown, time_left)
 
     def _put(self, address: str, body: bytes, time_left: Callable[[], float]) -> None:
-        self._look_at_breaker("", time_left)
+        self._look_at_breaker(_FILES, "", time_left)
         try:
             # The address is a secret for as long as it lasts; the token is not sent there.
             answer = self._pool.request("POST", address, body=body, headers={"Content-Type": "application/octet-stream"})
@@ -197,17 +205,18 @@ class SlackBot:
 
     def _call(self, method: str, payload: Mapping[str, Any], time_left: Callable[[], float]) -> Mapping[str, Any]:
         body = urlencode(payload).encode() if method in _FORM else json.dumps(payload, ensure_ascii=False).encode()
-        fresh_token = False
+        fresh_token, channel = False, str(payload.get("channel", ""))
         for _ in range(ATTEMPTS):
-            self._look_at_breaker(payload.get("channel", ""), time_left)
+            self._look_at_breaker(method, channel, time_left)
             bot = self._bot()
             status, headers, document = self._send(bot, method, body)
             error = "" if status == 200 and document.get("ok") is True else str(document.get("error", ""))  # noqa: PLR2004
             if status == 200 and not error and document.get("ok") is True:  # noqa: PLR2004
                 self._failures = 0
+                self._unknown_words.pop((method, channel), None)
                 return document
             if status == 429 or error in _RATE:  # noqa: PLR2004
-                self._wait(retry_after(headers), time_left, alone=method.startswith(_OPTIONAL))
+                self._wait(retry_after(headers), time_left, method, channel)
                 continue
             if error in _TOKEN or status in {401, 403}:
                 # The token may have been replaced: read the secret again, once.
@@ -230,12 +239,12 @@ class SlackBot:
             if error in _VANISHED:
                 raise Vanished(f"{method}: {error}")
             if error in _CHANNEL:
-                self._refused(f"{method}: {error}")
-                why = f"Slack refuses channel {payload['channel']}: {error}"
-                self._closed[payload["channel"]] = (self._clock() + PAUSE_AFTER_REFUSED_CHANNEL, why)
-                raise ChannelRefused(why)
+                raise self._channel_refused(method, channel, error)
+            if error and error not in _PASSING and channel:
+                raise self._unknown(method, channel, error[:80])
             raise self._failed(f"Slack answered {status} {error[:80]}".strip())
-        raise Undeliverable("Slack kept refusing for the rate of calls", PAUSE_AFTER_RATE)
+        kept_refusing = "Slack kept refusing for the rate of calls"
+        raise (ChannelWaits if method == POST else Undeliverable)(kept_refusing, PAUSE_AFTER_RATE)
 
     def _send(self, bot: Bot, method: str, body: bytes) -> tuple[int, Mapping[str, str], Mapping[str, Any]]:
         kind = "application/x-www-form-urlencoded" if method in _FORM else "application/json; charset=utf-8"
@@ -251,25 +260,51 @@ class SlackBot:
             document = {}
         return answer.status, answer.headers, document if isinstance(document, dict) else {}
 
-    def _wait(self, seconds: float | None, time_left: Callable[[], float], *, alone: bool) -> None:
-        """Wait as long as Slack asks for, if there is time; otherwise nothing is said until then, or, if it is `alone`, not this."""
+    def _wait(self, seconds: float | None, time_left: Callable[[], float], method: str, channel: str) -> None:
+        """Wait as long as Slack asks for, if there is time; otherwise nothing of what it may mean is done until then."""
         if seconds is not None and seconds <= min(LONGEST_WAIT, time_left() - MARGIN):
             self._sleep(seconds)
             return
-        pause = PAUSE_AFTER_RATE if seconds is None else seconds
-        if alone:
-            raise Undeliverable("Slack refuses for the rate of calls", pause)
-        raise self._opened(pause, "Slack refuses for the rate of calls")
+        pause, why = PAUSE_AFTER_RATE if seconds is None else seconds, "Slack refuses for the rate of calls"
+        if method.startswith(_OPTIONAL):
+            raise Undeliverable(why, pause)
+        elsewhere = (until for (of, other), (until, _) in self._waiting.items() if of == POST == method and other != channel)
+        if method == POST and channel and not any(until > self._clock() for until in elsewhere):
+            raise self._let_wait(method, channel, pause, why)
+        # Two channels at once: it is the workspace that has had enough.
+        raise self._opened(pause, why)
 
-    def _look_at_breaker(self, channel: str, time_left: Callable[[], float]) -> None:
+    def _look_at_breaker(self, method: str, channel: str, time_left: Callable[[], float]) -> None:
         closed_until, why = self._closed.get(channel, (0.0, ""))
         if closed_until > self._clock():
             raise ChannelRefused(why)
+        waits_until, why = self._waiting.get((method, channel), (0.0, ""))
+        if (left := waits_until - self._clock()) > 0:
+            raise ChannelWaits(f"channel {channel} is left alone for another {left:.0f} s: {why}", left)
         left = self._open_until - self._clock()
         if left > 0:
             raise Undeliverable(f"Slack is left alone for another {left:.0f} s: {self._open_because}", left)
         if time_left() < MARGIN:
             raise Undeliverable("there is no time left for another call")
+
+    def _let_wait(self, method: str, channel: str, seconds: float, why: str) -> ChannelWaits:
+        self._waiting[method, channel] = (self._clock() + seconds, why)
+        logger.warning("channel is left alone", extra={"channel": channel, "why": why, "seconds": seconds})
+        return ChannelWaits(why, seconds)
+
+    def _unknown(self, method: str, channel: str, word: str) -> Undeliverable:
+        """Give what follows from a word that is in no list: it speaks of this channel, as far as anybody knows."""
+        self._unknown_words[method, channel] += 1
+        if self._unknown_words[method, channel] >= FAILURES:
+            return self._channel_refused(method, channel, word)
+        return self._let_wait(method, channel, PAUSE_AFTER_UNKNOWN_WORD, f"{method}: {word}")
+
+    def _channel_refused(self, method: str, channel: str, word: str) -> ChannelRefused:
+        self._refused(f"{method}: {word}")
+        self._unknown_words.pop((method, channel), None)
+        why = f"Slack refuses channel {channel}: {word}"
+        self._closed[channel] = (self._clock() + PAUSE_AFTER_REFUSED_CHANNEL, why)
+        return ChannelRefused(why)
 
     def _not_done(self, method: str, why: str) -> Undeliverable:
         self._refused(why)
