@@ -341,6 +341,7 @@ class InMemoryConversations:
         self.messages: dict[str, Conversation] = {}
         self.bursts: dict[str, RunningBurst] = {}
         self.outdated: set[str] = set()
+        self.kept_back: set[tuple[str, int]] = set()
         self.asked = 0
 
     def read(self, name: str) -> Conversation | None:
@@ -369,6 +370,15 @@ class InMemoryConversations:
 
     def note_fresh(self, names: Sequence[str]) -> None:
         self.outdated -= set(names)
+
+    def note_waiting(self, entries: Sequence[tuple[str, int]]) -> None:
+        self.kept_back |= set(entries)
+
+    def waiting(self, limit: int) -> Sequence[tuple[str, int]]:
+        return sorted(self.kept_back)[:limit]
+
+    def note_settled(self, entries: Sequence[tuple[str, int]]) -> None:
+        self.kept_back -= set(entries)
 
     def ask_again(self) -> None:
         self.asked += 1

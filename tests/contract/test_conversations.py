@@ -86,6 +86,20 @@ def test_what_is_out_of_date_is_remembered_until_it_is_not(conversations: Conver
     assert conversations.stale(10) == []
 
 
+def test_which_entries_wait_for_their_channel_is_remembered_until_they_do_not(conversations: Conversations) -> None:
+    entries = [("payments/api", 12), ("payments/api", 2), ("@policy", 3), ("a/b.c-d_e/f", 1_000_000_000_000)]
+    conversations.note_waiting([])
+    conversations.note_waiting(entries)
+    conversations.note_waiting(entries[:1])
+    assert sorted(conversations.waiting(10)) == sorted(entries)
+    assert len(set(conversations.waiting(3))) == 3
+    conversations.note_settled([*entries[:2], ("never", 1)])
+    assert sorted(conversations.waiting(10)) == sorted(entries[2:])
+    assert conversations.stale(10) == []
+    conversations.note_settled(entries[2:])
+    assert conversations.waiting(10) == []
+
+
 def test_of_a_full_registry_each_message_may_be_out_of_date(aws: EmbeddedAws, ledger_table: str) -> None:
     client = aws.client("dynamodb")
     DynamoDbConversations(client, ledger_table).note_stale([f"payments/{number}" for number in range(1000)])
@@ -104,6 +118,7 @@ def test_none_of_it_is_a_record_or_an_entry(aws: EmbeddedAws, ledger_table: str)
     conversations.write("payments/api", TALK)
     conversations.write_burst("C0123456789", BURST)
     conversations.note_stale(["payments/api"])
+    conversations.note_waiting([("payments/api", 1)])
     conversations.ask_again()
     assert [record.name for record in ledger.all_records()] == ["payments/api"]
     assert [entry.kind for entry in ledger.entries("payments/api")] == ["change"]

@@ -257,14 +257,82 @@ def test_a_channel_that_slack_closes_to_us_is_replaced_by_the_one_for_everything
     assert world.only.edits == 1
 
 
-def test_where_no_channel_is_left_everything_waits() -> None:
+def waits(world: World) -> set[str]:
+    return {name for name, _ in world.conversations.kept_back}
+
+
+def test_where_no_channel_is_left_news_waits_and_the_stream_goes_on() -> None:
     world = World("paymets/one", "paymets/two")
     world.bot.closed = {MAIN}
-    assert world.tell() == {(entry.repository, entry.number) for entry in world.entries}
-    assert world.bot.calls == ["post"], "one refusal tells enough"
+    for _ in range(3):
+        assert world.tell() == frozenset()
+    assert waits(world) == {"paymets/one", "paymets/two"}
+    assert not any(CHAT in world.ledger.delivered(entry.repository, entry.number) for entry in world.entries)
+    assert world.conversations.asked == 3, "it is tried again, be there news or not"
+    assert len(world.bot.calls) == 2 + 3 * 2, "the stream does not try it again as well"
     world.bot.closed.clear()
-    assert world.tell() == frozenset()
+    world.tell([])
     assert len(world.bot.shown) == 2
+    assert waits(world) == set()
+    assert all(CHAT in world.ledger.delivered(entry.repository, entry.number) for entry in world.entries)
+    world.tell()
+    assert [shown.replies for shown in world.bot.shown] == [[], []], "nothing is told twice"
+
+
+def test_a_channel_for_everything_that_refuses_keeps_no_live_channel_waiting() -> None:
+    world = World(policy=AUDIT + ROUTED)
+    live = ("paymets/b", "paymets/c")
+    for name, owner in (("paymets/a", "search"), *((name, "payments-core") for name in live)):
+        world.registry.repositories[name] = a_repository(name, tags={"owner": owner})
+        world.look(name)
+    for name in ("paymets/a", *live):
+        world.retire(name, Stage.MARKED)
+    world.bot.closed = {MAIN}
+    assert world.tell() == frozenset(), "what fails would hold up all that is behind it in the stream"
+    assert {shown.channel for shown in world.bot.shown} == {TEAM}
+    assert all(delivered(world, name) for name in live)
+    assert not delivered(world, "paymets/a"), "no grace begins"
+    world.bot.closed.clear()
+    world.tell([])
+    assert delivered(world, "paymets/a")
+    assert "Marked as unused: paymets/a" in message_of(world, "paymets/a").message["text"]
+
+
+def test_what_waits_goes_by_the_policy_as_it_is_by_then() -> None:
+    world = World("paymets/api")
+    world.bot.closed = {MAIN}
+    world.tell()
+    world.policies.policy = a_policy(AUDIT + SLACK.replace(MAIN, TEAM))
+    world.tell([])
+    assert (world.only.channel, waits(world)) == (TEAM, set())
+    world = World("paymets/api")
+    world.bot.closed = {MAIN}
+    world.tell()
+    world.policies.policy = a_policy(AUDIT + "notifications: {slack: {enabled: false}}\n")
+    world.tell([])
+    assert (world.bot.shown, waits(world)) == ([], set())
+
+
+def test_of_very_many_that_wait_some_are_told_at_once_and_the_others_after_them() -> None:
+    world = World()
+    told = burst(world, 130)
+    world.bot.closed = {MAIN}
+    world.tell(told)
+    world.bot.closed.clear()
+    assert rounds(world) == 3
+    assert waits(world) == set()
+    assert "130 repositories changed" in world.only.message["text"]
+
+
+def test_what_cannot_be_kept_waiting_holds_up_the_stream_as_it_must() -> None:
+    world = World("paymets/api")
+    world.bot.closed = {MAIN}
+
+    def refuse(_entries: Sequence[tuple[str, int]]) -> None:
+        raise Full("waiting#07 holds as much as an item can")
+
+    world.conversations.note_waiting = refuse  # type: ignore[method-assign]
+    assert world.tell() == {(entry.repository, entry.number) for entry in world.entries}
 
 
 # --- retirement -----------------------------------------------------------------------------------------------------------------------

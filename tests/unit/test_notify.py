@@ -1,16 +1,17 @@
 """Telling people and programs: one message per change, one digest for a burst, nothing lost, nothing told twice."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ecr_governor.app.errors import Undeliverable, Unintelligible
-from ecr_governor.app.notify import People, tell_people, tell_programs
+from ecr_governor.app.errors import ChannelRefused, Throttled, Undeliverable, Unintelligible
+from ecr_governor.app.notify import CHAT, People, tell_people, tell_programs
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.core.announcement import Told
 from ecr_governor.core.origin import News
-from ecr_governor.core.record import Trigger
+from ecr_governor.core.record import Entry, Trigger
 from tests.fakes import (
     ACCOUNT,
     ENFORCING,
@@ -155,6 +156,58 @@ def test_a_message_that_slack_refuses_keeps_no_other_waiting() -> None:
     world.chat.refusals = [Undeliverable("Slack answered 400 msg_blocks_too_long", only_this_one=True)]
     assert world.tell() == {(entry.repository, entry.number) for entry in world.entries if entry.repository == "paymets/one"}
     assert len(world.chat.posted) == 1
+
+
+class DeadLetters:
+    """Where things are set aside; `troubles` are what putting them there comes to first."""
+
+    def __init__(self, *troubles: Exception) -> None:
+        self.troubles = list(troubles)
+        self.sent: list[tuple[Any, str]] = []
+
+    def send(self, body: str, reason: str) -> None:
+        if self.troubles:
+            raise self.troubles.pop()
+        self.sent.append((json.loads(body), reason))
+
+
+def test_what_slack_takes_in_no_form_is_set_aside_and_counts_as_told_to_nobody() -> None:
+    chat, ledger, aside = FakeChat(), InMemoryLedger(), DeadLetters(Throttled("sqs:SendMessage: ThrottlingException"))
+    chat.post = lambda *_: refuse()  # type: ignore[method-assign]
+
+    def refuse() -> None:
+        raise Undeliverable("Slack refuses the message: msg_too_long", only_this_one=True)
+
+    told = replace(people(chat, ledger), dead_letters=aside)
+    entry = _step(1)
+    assert tell_people([entry], told, T0) == {(entry.repository, 1)}, "what cannot be set aside now comes again"
+    for _ in range(2):
+        assert tell_people([entry], told, T0) == frozenset()
+    named = {"channel": "slack", "entries": [{"repository": entry.repository, "number": 1, "kind": "retirement"}]}
+    assert aside.sent == [(named, "Slack refuses the message: msg_too_long")]
+    assert ledger.told_at(entry.repository, 1, CHAT) is None
+
+
+def test_what_is_set_aside_is_one_message_and_the_others_are_told() -> None:
+    world, aside = World("paymets/one", "paymets/two"), DeadLetters()
+    world.chat.refusals = [Undeliverable("Slack answered 400 msg_blocks_too_long", only_this_one=True)]
+    told = People(world.ledger, world.policies, world.chat, InMemoryConversations(), ACCOUNT, REGION, aside)
+    assert tell_people(world.entries, told, T0) == frozenset()
+    ((body, _),) = aside.sent
+    assert [each["repository"] for each in body["entries"]] == ["paymets/one"]
+    assert len(world.chat.posted) == 1
+
+
+def test_news_of_the_system_waits_too_where_its_channel_refuses() -> None:
+    chat, ledger, conversations = FakeChat(), InMemoryLedger(), InMemoryConversations()
+    body = {"at": T0.isoformat(), "version": "v7", "problem": "policy.yaml:3:1: unknown key `mod`"}
+    ledger.all_entries.append(Entry("@policy", 3, "policy", body, "", ""))
+    told = replace(people(chat, ledger), conversations=conversations)
+    chat.refusals = [ChannelRefused("Slack refuses channel C0MAIN00001: is_archived")] * 2
+    assert tell_people([Told("@policy", 3, "policy", body)], told, T0) == frozenset()
+    assert (conversations.kept_back, conversations.asked) == ({("@policy", 3)}, 1)
+    assert tell_people([], told, T0) == frozenset()
+    assert (len(chat.posted), conversations.kept_back) == (1, set())
 
 
 def test_once_slack_refuses_for_its_rate_nothing_more_is_posted() -> None:

@@ -22,7 +22,7 @@ MODELS: list[tuple[type[Settings], dict[str, str]]] = [
     (JudgingSettings, JUDGING),
     (EventSettings, {**BASE, "DEAD_LETTER_QUEUE_URL": "https://dead"}),
     (AskingSettings, {**BASE, "REPOSITORY_EVENTS_QUEUE_URL": "https://events"}),
-    (NotifySettings, JUDGING),
+    (NotifySettings, {**JUDGING, "DEAD_LETTER_QUEUE_URL": "https://dead"}),
     (PublishSettings, {**BASE, "EVENT_BUS": "default"}),
     (WidgetSettings, {**BASE, "REPORTS_BUCKET": "bucket"}),
 ]
@@ -61,7 +61,7 @@ def test_a_value_that_means_nothing_is_refused(wrong: dict[str, str]) -> None:
 
 
 def test_slack_is_a_choice() -> None:
-    environment = JUDGING
+    environment = {**JUDGING, "DEAD_LETTER_QUEUE_URL": "https://dead"}
     assert from_environment(NotifySettings, environment).slack_secret == ""
     assert from_environment(NotifySettings, {**environment, "SLACK_SECRET": "slack"}).slack_secret == "slack"
 

@@ -39,8 +39,8 @@ class AskingSettings(Settings):
     repository_events_queue_url: str = Field(alias="REPOSITORY_EVENTS_QUEUE_URL", min_length=1)
 
 
-class NotifySettings(JudgingSettings):
-    """What `notify` is told: the name of the secret that holds Slack's webhook, if there is one, and whether presses of buttons reach us."""
+class NotifySettings(JudgingSettings, EventSettings):
+    """What `notify` is told: the name of the secret by which it talks to Slack, if there is one, and whether presses of buttons reach us."""
 
     slack_secret: str = Field("", alias="SLACK_SECRET")
     slack_buttons: bool = Field(default=False, alias="SLACK_BUTTONS")

@@ -17,7 +17,9 @@ from ecr_governor.core.conversation import AGAIN, Conversation, RunningBurst
 
 SLACK = "@slack"
 MESSAGE = "message#slack"
-STALE = "stale"
+STALE, WAITING = "stale", "waiting"
+HELD: Final = {STALE: "repositories", WAITING: "entries"}
+"""The sets, and the attribute that holds the members of each."""
 SHARDS: Final = 64
 """Items that a set is spread over: one holds 400 KB, which are fewer than 1,600 of the longest names; all hold those of a full registry."""
 _CONVERSATION = TypeAdapter(Conversation)
@@ -25,7 +27,7 @@ _BURST = TypeAdapter(RunningBurst)
 
 
 class DynamoDbConversations(LedgerTable):
-    """Messages of repositories, digests of channels, and which messages show less than the ledger says."""
+    """Messages of repositories, digests of channels, which messages show less than the ledger says, and which entries wait for their channel."""
 
     def read(self, name: str) -> Conversation | None:
         """Where a repository's message is. Raises Throttled, Denied."""
@@ -49,14 +51,7 @@ class DynamoDbConversations(LedgerTable):
 
     def note_stale(self, names: Sequence[str]) -> None:
         """Remember that messages show less than the ledger says. Raises Full, Throttled, Denied."""
-        for key, some in _spread(STALE, names):
-            try:
-                self._update(key, "ADD repositories :names", {":names": {"SS": some}})
-            except ClientError as error:
-                # The only thing of it that can be wrong is the item's size.
-                if code_of(error) == "ValidationException":
-                    raise Full(f"{key['sk']['S']} holds as much as an item can") from error
-                raise
+        self._add(STALE, names)
 
     def stale(self, limit: int) -> Sequence[str]:
         """Some of the repositories whose messages show less than the ledger says. Raises Throttled, Denied."""
@@ -64,13 +59,39 @@ class DynamoDbConversations(LedgerTable):
 
     def note_fresh(self, names: Sequence[str]) -> None:
         """Remember that messages show all. Raises Throttled, Denied."""
-        for key, some in _spread(STALE, names):
-            self._update(key, "DELETE repositories :names", {":names": {"SS": some}})
+        self._remove(STALE, names)
+
+    def note_waiting(self, entries: Sequence[tuple[str, int]]) -> None:
+        """Remember entries, by repository and number, whose channel is refused. Raises Full, Throttled, Denied."""
+        self._add(WAITING, [f"{repository}#{number}" for repository, number in entries])
+
+    def waiting(self, limit: int) -> Sequence[tuple[str, int]]:
+        """Some of the entries whose channel was refused. Raises Throttled, Denied."""
+        parted = (member.rpartition("#") for member in islice(self._members(WAITING), limit))
+        return [(repository, int(number)) for repository, _, number in parted]
+
+    def note_settled(self, entries: Sequence[tuple[str, int]]) -> None:
+        """Remember that entries wait no more. Raises Throttled, Denied."""
+        self._remove(WAITING, [f"{repository}#{number}" for repository, number in entries])
 
     def ask_again(self) -> None:
         """Have the table's stream call whoever tells people once more. Raises Throttled, Denied."""
         # A write that changes nothing is not in the stream.
         self._update(key_of(SLACK, AGAIN), "SET kind = :again ADD times :one", {":again": {"S": AGAIN}, ":one": {"N": "1"}})
+
+    def _add(self, kind: str, members: Iterable[str]) -> None:
+        for key, some in _spread(kind, members):
+            try:
+                self._update(key, f"ADD {HELD[kind]} :some", {":some": {"SS": some}})
+            except ClientError as error:
+                # The only thing of it that can be wrong is the item's size.
+                if code_of(error) == "ValidationException":
+                    raise Full(f"{key['sk']['S']} holds as much as an item can") from error
+                raise
+
+    def _remove(self, kind: str, members: Iterable[str]) -> None:
+        for key, some in _spread(kind, members):
+            self._update(key, f"DELETE {HELD[kind]} :some", {":some": {"SS": some}})
 
     def _members(self, kind: str) -> Iterator[str]:
         pages = self._dynamodb.get_paginator("query").paginate(
@@ -82,7 +103,7 @@ class DynamoDbConversations(LedgerTable):
         try:
             for page in pages:
                 for item in page["Items"]:
-                    yield from sorted(item.get("repositories", {"SS": []})["SS"])
+                    yield from sorted(item.get(HELD[kind], {"SS": []})["SS"])
         except ClientError as error:
             raise_translated(error, "dynamodb:Query")
 

@@ -16,6 +16,7 @@
 | `repository#@report` | `record`, `entry#…` | who opened the report last; one entry for each press |
 | `repository#@slack` | `burst#CHANNEL` | the channel's digest of a burst, as long as it grows |
 | `repository#@slack` | `stale#SHARD` | repositories whose messages show less than the ledger says, spread over 64 items |
+| `repository#@slack` | `waiting#SHARD` | entries as `NAME#NUMBER` whose channel was refused, spread in the same way |
 | `repository#@slack` | `again` | a write of it has the stream call `notify` where there is no news, but something was left for later |
 
 `touched`/`touched_at` index the records by when a look has last changed them, for the next sweep; `retiring`/`retiring_since` those

@@ -317,19 +317,15 @@ def _tell_without_record(news: _News, teller: Teller) -> None:
 
 
 def _post(said: Mapping[str, Any], channel: str, teller: Teller) -> Posted | None:
-    """Post to a channel; if Slack does not let us, to the one for everything. Raises Undeliverable."""
+    """Post to a channel; if Slack does not let us, to the one for everything. Raises ChannelRefused if not there either, Undeliverable."""
     default = teller.slack.channel or ""
     try:
         return teller.chat.post(said, channel)
     except ChannelRefused as refused:
         if channel == default:
-            # Nothing else would get there either.
-            raise Undeliverable(str(refused)) from refused
+            raise
         logger.warning("told in the channel for everything", extra={"channel": channel, "why": str(refused)})
-    try:
-        return teller.chat.post(said, default)
-    except ChannelRefused as refused:
-        raise Undeliverable(str(refused)) from refused
+    return teller.chat.post(said, default)
 
 
 def _edits(quiet: Sequence[_News], teller: Teller) -> Iterator[Delivery]:

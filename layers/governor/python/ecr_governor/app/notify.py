@@ -3,15 +3,16 @@
 Programs and people are told by two functions, so that trouble with the one never keeps the other waiting.
 """
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ecr_governor.app.errors import ChannelWaits, GovernorError, Undeliverable, Unintelligible
+from ecr_governor.app.errors import ChannelRefused, ChannelWaits, GovernorError, Undeliverable, Unintelligible
 from ecr_governor.app.living import Delivery, Teller, deliveries, freshen
-from ecr_governor.app.ports import Chat, Conversations, Errands, EventBus, Ledger, PolicySource
+from ecr_governor.app.ports import Chat, Conversations, DeadLetters, Errands, EventBus, Ledger, PolicySource
 from ecr_governor.core.announcement import Announcement, Told, announce, bus_events
 from ecr_governor.core.errand import Channel, Errand, wanted_by
 from ecr_governor.core.messages import news, steps
@@ -26,10 +27,20 @@ logger = logging.getLogger(__name__)
 
 BUS = Channel.EVENT_BUS.value
 CHAT = "slack"
+WAITS = "slack-waits"
+"""What the ledger remembers of an entry that waits until Slack takes its channel."""
+SET_ASIDE = "slack-set-aside"
+"""What the ledger remembers of an entry of which Slack takes no message. Nobody was told of it."""
+SETTLED = frozenset({CHAT, SET_ASIDE})
+WAITING_AT_ONCE = 50
+"""Entries that wait for their channel of which one invocation tries to tell."""
 HANDED_ON = "handed-on"
 """What the ledger remembers of an entry that waits in the queue for other channels."""
 NOT_NOTED = frozenset({"swept"})
 """Kinds of entries of which people are told by editing alone: it does no harm to do that again."""
+
+SHOWN = 10
+"""Entries that one line of the log names."""
 
 Failed = frozenset[tuple[str, int]]
 """Entries, by repository and number, that could not be told of and must come again."""
@@ -91,7 +102,7 @@ def tell_programs(
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What it takes to tell people."""
+    """What it takes to tell people. Without `dead_letters`, what Slack takes in no form comes again."""
 
     ledger: Ledger
     policies: PolicySource
@@ -99,46 +110,125 @@ class People:
     conversations: Conversations
     account: str
     region: str
+    dead_letters: DeadLetters | None = None
+
+
+@dataclass(slots=True)
+class _Said:
+    """What became of entries that were to be told: `failed` must come again, `refused` have no channel now. The others are settled.
+
+    `stopped`: Slack takes nothing at all.
+    """
+
+    failed: list[Told] = field(default_factory=list)
+    refused: list[Told] = field(default_factory=list)
+    stopped: bool = False
 
 
 def tell_people(entries: Sequence[Told], people: People, now: datetime) -> Failed:
     """Tell people of each entry once, in order; what was told is not told again when the entry comes again.
 
-    A bot keeps one message for each repository; a webhook posts the news of each, or one digest of a burst.
+    A bot keeps one message for each repository; a webhook posts the news of each, or one digest of a burst. The stream behind it stands
+    still at what fails. So only what passes by itself fails: what has no channel waits in the ledger, what Slack takes in no form is set
+    aside.
     """
-    failed: set[tuple[str, int]] = set()
+    said = _say(entries, SETTLED | {WAITS}, people, now)
+    if said.refused and not _let_wait(said.refused, people, now):
+        said.failed += said.refused
+    if not said.stopped:
+        _go_on(people, now)
+    return frozenset(map(_key, said.failed))
+
+
+def _say(entries: Sequence[Told], settled: frozenset[str], people: People, now: datetime) -> _Said:
+    """Tell people of those entries of which nothing that is `settled` is noted."""
     try:
-        pending = list(_deliveries(_untold(entries, CHAT, people.ledger), people, now))
+        pending = list(_deliveries(_untold(entries, settled, people.ledger), people, now))
     except GovernorError as trouble:
         logger.warning("nothing told", extra={"why": str(trouble), "waiting": len(entries)})
-        return frozenset((entry.repository, entry.number) for entry in entries)
+        return _Said(failed=list(entries), stopped=True)
+    said = _Said()
     for position, delivery in enumerate(pending):
         try:
             delivery.say()
-            for entry in delivery.told:
-                if entry.kind not in NOT_NOTED:
-                    people.ledger.mark_delivered(entry.repository, entry.number, CHAT, now)
+            _note(delivery.told, CHAT, people, now)
+        except ChannelRefused as trouble:
+            said.refused += delivery.told
+            logger.info("message has no channel", extra={"why": str(trouble)})
         except GovernorError as trouble:
+            if isinstance(trouble, Undeliverable) and trouble.only_this_one and _set_aside(delivery.told, str(trouble), people, now):
+                continue
             only_this_one = isinstance(trouble, ChannelWaits) or (isinstance(trouble, Undeliverable) and trouble.only_this_one)
             # Once Slack refuses, and not this channel alone, the rest waits its turn in order.
             waiting = pending[position : position + 1] if only_this_one else pending[position:]
-            failed |= {(entry.repository, entry.number) for rest in waiting for entry in rest.told}
+            said.failed += [entry for rest in waiting for entry in rest.told]
             logger.warning("message not delivered", extra={"why": str(trouble), "waiting": len(waiting)})
             if not only_this_one:
-                return frozenset(failed)
-    _go_on(people, now)
-    return frozenset(failed)
+                said.stopped = True
+                break
+    return said
+
+
+def _note(told: Iterable[Told], what: str, people: People, now: datetime) -> None:
+    for entry in told:
+        if entry.kind not in NOT_NOTED:
+            people.ledger.mark_delivered(entry.repository, entry.number, what, now)
+
+
+def _key(entry: Told) -> tuple[str, int]:
+    return entry.repository, entry.number
+
+
+def _let_wait(refused: Sequence[Told], people: People, now: datetime) -> bool:
+    """Keep entries until Slack takes their channel, so that the stream goes on with those of others; False if that cannot be noted."""
+    try:
+        people.conversations.note_waiting([_key(entry) for entry in refused])
+        _note(refused, WAITS, people, now)
+    except GovernorError as trouble:
+        logger.warning("news without a channel holds up the others", extra={"why": str(trouble), "waiting": len(refused)})
+        return False
+    logger.warning("news waits until Slack takes its channel", extra={"waiting": len(refused)})
+    return True
+
+
+def _set_aside(told: Sequence[Told], why: str, people: People, now: datetime) -> bool:
+    """Put what Slack takes in no form where a person finds it; False if that is not possible. Nobody was told: no grace begins by it."""
+    if people.dead_letters is None or not told:
+        return False
+    named = [{"repository": entry.repository, "number": entry.number, "kind": entry.kind} for entry in told]
+    try:
+        people.dead_letters.send(json.dumps({"channel": CHAT, "entries": named}), why)
+        _note(told, SET_ASIDE, people, now)
+    except GovernorError as trouble:
+        logger.warning("message not set aside", extra={"why": str(trouble)})
+        return False
+    logger.error("message set aside", extra={"why": why, "entries": named[:SHOWN]})
+    return True
 
 
 def _go_on(people: People, now: datetime) -> None:
     """Do some of what was left for later; as long as there is more, have this called again, be there news or not."""
     try:
+        more = _tell_what_waits(people, now)
         slack = people.policies.current(now).policy.notifications.slack
-        if slack.enabled and people.chat.editable() and freshen(_teller(people, slack)):
+        if slack.enabled and people.chat.editable():
+            more = freshen(_teller(people, slack)) or more
+        if more:
             people.conversations.ask_again()
     except GovernorError as trouble:
         # Nobody waits for it: it is tried again after the next news, or after the night's sweep.
         logger.info("what was left for later is not done yet", extra={"why": str(trouble)})
+
+
+def _tell_what_waits(people: People, now: datetime) -> bool:
+    """Tell some of what had no channel, by what the policy says now; tell whether there may be more. Raises GovernorError."""
+    waiting = people.conversations.waiting(WAITING_AT_ONCE)
+    kept = ((key, people.ledger.entry(*key)) for key in sorted(waiting))
+    said = _say([Told(*key, entry.kind, entry.body) for key, entry in kept if entry], SETTLED, people, now)
+    left = {_key(entry) for entry in (*said.failed, *said.refused)}
+    if settled := [key for key in waiting if key not in left]:
+        people.conversations.note_settled(settled)
+    return bool(left) or len(waiting) == WAITING_AT_ONCE
 
 
 def _teller(people: People, slack: SlackNotifications) -> Teller:
@@ -154,8 +244,8 @@ def _record(ledger: Ledger, name: str) -> RepositoryRecord | None:
         return None
 
 
-def _untold(entries: Iterable[Told], channel: str, ledger: Ledger) -> list[Told]:
-    return [entry for entry in entries if entry.kind in NOT_NOTED or channel not in ledger.delivered(entry.repository, entry.number)]
+def _untold(entries: Iterable[Told], settled: frozenset[str], ledger: Ledger) -> list[Told]:
+    return [entry for entry in entries if entry.kind in NOT_NOTED or not settled & ledger.delivered(entry.repository, entry.number)]
 
 
 def _deliveries(entries: Sequence[Told], people: People, now: datetime) -> Iterator[Delivery]:

@@ -170,8 +170,24 @@ class Conversations(Protocol):
     def note_fresh(self, names: Sequence[str]) -> None:
         """Remember that messages show all."""
 
+    def note_waiting(self, entries: Sequence[tuple[str, int]]) -> None:
+        """Remember entries, by repository and number, whose channel is refused. Raises Full."""
+
+    def waiting(self, limit: int) -> Sequence[tuple[str, int]]:
+        """Some of the entries whose channel was refused."""
+
+    def note_settled(self, entries: Sequence[tuple[str, int]]) -> None:
+        """Remember that entries wait no more."""
+
     def ask_again(self) -> None:
         """Have whoever tells people called once more, though there may be no news."""
+
+
+class DeadLetters(Protocol):
+    """Where what can never be done waits for a person."""
+
+    def send(self, body: str, reason: str) -> None:
+        """Put something there with the reason. Raises Throttled, Denied."""
 
 
 class EventBus(Protocol):

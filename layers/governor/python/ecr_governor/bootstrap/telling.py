@@ -9,6 +9,7 @@ from ecr_governor.adapters.bus import EventBridgeBus
 from ecr_governor.adapters.conversations import DynamoDbConversations
 from ecr_governor.adapters.errands import SqsErrands
 from ecr_governor.adapters.ledger import told_from_image
+from ecr_governor.adapters.queues import DeadLetters
 from ecr_governor.app import notify as telling
 from ecr_governor.bootstrap import started
 from ecr_governor.bootstrap.parts import client, ledger, now, policies, sqs
@@ -77,7 +78,14 @@ def _people(context: Context) -> telling.People | None:
     if not settings.slack_secret:
         return None
     slack = chat(settings.slack_secret, lambda: context.get_remaining_time_in_millis() / 1000, answered=settings.slack_buttons)
-    return telling.People(ledger(), policies(notes=False), slack, _conversations(), settings.account, settings.region)
+    return telling.People(ledger(), policies(notes=False), slack, _conversations(), settings.account, settings.region, _SetAside())
+
+
+class _SetAside:
+    """The dead letters, with a client only once there is one: it would cost every start some time."""
+
+    def send(self, body: str, reason: str) -> None:
+        DeadLetters(sqs(), from_environment(NotifySettings, os.environ).dead_letter_queue_url).send(body, reason)
 
 
 @cache
