@@ -359,6 +359,33 @@ def test_a_mark_is_told_when_slack_has_taken_its_word_and_not_before() -> None:
     assert (world.only.edits, len(world.only.replies)) == (1, 1)
 
 
+@pytest.mark.parametrize("others", [0, 9])
+def test_a_mark_is_told_to_the_owner_for_whom_it_was_made(others: int) -> None:
+    world = World("paymets/api", policy=AUDIT + ROUTED)
+    world.tell()
+    # The run has read the tags itself; no look has seen them yet.
+    world.retire("paymets/api", Stage.MARKED, owner="payments-core")
+    for number in range(others):
+        name = f"paymets/service-{number}"
+        world.registry.repositories[name] = a_repository(name, tags={"owner": "payments-core"})
+        world.look(name)
+        world.retire(name, Stage.MARKED, owner="payments-core")
+    before = len(world.bot.shown)
+    assert world.tell() == frozenset()
+    assert delivered(world, "paymets/api")
+    assert {shown.channel for shown in world.bot.shown[before:]} == {TEAM}
+    assert "paymets/api" in "".join(json.dumps(shown.message) for shown in world.bot.shown[before:])
+
+
+def test_a_step_that_names_no_owner_goes_where_the_record_says() -> None:
+    world = World(policy=AUDIT + ROUTED)
+    world.registry.repositories["paymets/api"] = a_repository("paymets/api", tags={"owner": "payments-core"})
+    world.look("paymets/api")
+    world.retire("paymets/api", Stage.MARKED, owner=None)
+    world.tell()
+    assert world.only.channel == TEAM
+
+
 def test_a_mark_of_a_repository_without_a_message_is_told_by_its_first() -> None:
     world = World("payments/api", policy="mode: audit\n" + SLACK)
     world.retire("payments/api", Stage.MARKED)

@@ -181,7 +181,7 @@ def _news(name: str, told: tuple[Told, ...], record: RepositoryRecord | None, te
         name=name,
         told=told,
         record=record,
-        place=_place(record, teller) if record else Place(teller.slack.channel or ""),
+        place=_place(record, teller, _owner_of_steps(told)) if record else Place(teller.slack.channel or ""),
         announcement=announce(changes, record, teller.slack.min_severity) if changes else None,
         told_of=_conversation(name, record, teller) is not None,
         again=frozenset(_again(name, told, teller)),
@@ -200,10 +200,16 @@ def _again(name: str, told: Sequence[Told], teller: Teller) -> Iterator[int]:
             yield entry.number
 
 
-def _place(record: RepositoryRecord, teller: Teller) -> Place:
+def _owner_of_steps(told: Sequence[Told]) -> str | None:
+    """Who a retirement's steps are for: a run reads the tags itself, and may know of an owner whom no look has seen yet."""
+    owners = (entry.body.get("owner") for entry in reversed(told) if entry.kind in STEPS_OF)
+    return next((owner for owner in owners if owner), None)
+
+
+def _place(record: RepositoryRecord, teller: Teller, owner: str | None = None) -> Place:
     creation, pusher = record.provenance.creation, record.provenance.pusher
     actors = tuple(actor.name for actor in (pusher, creation.actor if creation else None) if actor)
-    return teller.slack.place_of(record.name, record.owner, record.tags, actors)
+    return teller.slack.place_of(record.name, owner or record.owner, record.tags, actors)
 
 
 def _conversation(name: str, record: RepositoryRecord | None, teller: Teller) -> Conversation | None:
