@@ -11,7 +11,7 @@ import pytest
 
 from ecr_governor.app.errors import ChannelWaits, Full, GovernorError, Throttled, Undeliverable
 from ecr_governor.app.living import DIGEST_GROWS_FOR, EDITS_AT_ONCE
-from ecr_governor.app.notify import CHAT, People, tell_people
+from ecr_governor.app.notify import CHAT, People, go_on, tell_people
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.core.announcement import Told
 from ecr_governor.core.conversation import Posted
@@ -97,13 +97,26 @@ class World:
         kinds = {"change", "retirement", REMINDER, "swept"}
         return [Told(entry.repository, entry.number, entry.kind, entry.body) for entry in self.ledger.all_entries if entry.kind in kinds]
 
+    @property
+    def people(self) -> People:
+        return People(self.ledger, self.policies, self.bot, self.conversations, ACCOUNT, REGION)
+
     def tell(self, entries: Sequence[Told] | None = None) -> frozenset[tuple[str, int]]:
-        people = People(self.ledger, self.policies, self.bot, self.conversations, ACCOUNT, REGION)
-        failed = tell_people(self.entries if entries is None else entries, people, self.now)
+        failed = tell_people(self.entries if entries is None else entries, self.people, self.now)
+        self.check()
+        return failed
+
+    def go_on(self) -> None:
+        """Do some of what was left for later, as it was asked for."""
+        assert self.conversations.asked, "nobody has asked for it"
+        self.conversations.asked = 0
+        go_on(self.people, self.now)
+        self.check()
+
+    def check(self) -> None:
         for shown in self.bot.shown:
             for message in (shown.message, *shown.replies):
                 check_slack_limits(message)
-        return failed
 
     @property
     def only(self) -> Shown:
@@ -268,10 +281,12 @@ def test_where_no_channel_is_left_news_waits_and_the_stream_goes_on() -> None:
         assert world.tell() == frozenset()
     assert waits(world) == {"paymets/one", "paymets/two"}
     assert not any(CHAT in world.ledger.delivered(entry.repository, entry.number) for entry in world.entries)
-    assert world.conversations.asked == 3, "it is tried again, be there news or not"
-    assert len(world.bot.calls) == 2 + 3 * 2, "the stream does not try it again as well"
+    assert world.bot.calls == ["post", "post"], "when it comes again in the stream, it waits already"
+    for _ in range(3):
+        world.go_on()
+    assert world.conversations.asked == 1, "it is tried again, be there news or not"
     world.bot.closed.clear()
-    world.tell([])
+    world.go_on()
     assert len(world.bot.shown) == 2
     assert waits(world) == set()
     assert all(CHAT in world.ledger.delivered(entry.repository, entry.number) for entry in world.entries)
@@ -293,7 +308,7 @@ def test_a_channel_for_everything_that_refuses_keeps_no_live_channel_waiting() -
     assert all(delivered(world, name) for name in live)
     assert not delivered(world, "paymets/a"), "no grace begins"
     world.bot.closed.clear()
-    world.tell([])
+    world.go_on()
     assert delivered(world, "paymets/a")
     assert "Marked as unused: paymets/a" in message_of(world, "paymets/a").message["text"]
 
@@ -303,13 +318,13 @@ def test_what_waits_goes_by_the_policy_as_it_is_by_then() -> None:
     world.bot.closed = {MAIN}
     world.tell()
     world.policies.policy = a_policy(AUDIT + SLACK.replace(MAIN, TEAM))
-    world.tell([])
+    world.go_on()
     assert (world.only.channel, waits(world)) == (TEAM, set())
     world = World("paymets/api")
     world.bot.closed = {MAIN}
     world.tell()
     world.policies.policy = a_policy(AUDIT + "notifications: {slack: {enabled: false}}\n")
-    world.tell([])
+    world.go_on()
     assert (world.bot.shown, waits(world)) == ([], set())
 
 
@@ -532,8 +547,10 @@ def test_messages_that_a_digest_left_behind_are_brought_up_to_date_soon() -> Non
     for name in names:
         world.change(name)
     world.tell()
+    assert world.bot.calls == ["post"], "what can wait keeps no news waiting"
+    world.go_on()
     assert Counter(world.bot.calls) == {"post": 1, "edit": EDITS_AT_ONCE}
-    world.tell([])
+    assert rounds(world) == 1
     assert world.conversations.outdated == set()
     of_repositories = [shown for shown in world.bot.shown if "Needs attention" in shown.message["text"]]
     assert len(of_repositories) == 30
@@ -605,6 +622,7 @@ def swept(world: World, *names: str) -> None:
         change = Change(name, world.now, Trigger("Sweep"), "abc", resolved=tuple(record.open_findings()))
         world.ledger.write(*append(replace(record, findings=()), "swept", change_as_data(change)))
     world.conversations.note_stale(names)
+    world.tell([])
 
 
 def meanwhile(world: World, number: int, what: Callable[[], None]) -> None:
@@ -637,7 +655,7 @@ def test_an_edit_that_comes_late_never_undoes_what_was_told_meanwhile(number: in
 
     # The first edit is of the one, the second of the other.
     meanwhile(world, number, marked)
-    world.tell([])
+    world.go_on()
     assert delivered(world, "paymets/web")
     assert "Marked as unused: paymets/web" in message_of(world, "paymets/web").message["text"]
     assert world.conversations.outdated == set()
@@ -655,7 +673,7 @@ def test_a_message_that_moves_while_it_is_edited_is_not_followed_by_a_third() ->
         world.tell(world.entries[-1:])
 
     meanwhile(world, 0, moves)
-    world.tell([])
+    world.go_on()
     world.bot.before = failing()
     former, present = world.bot.shown
     assert (former.channel, present.channel) == ("C0UNOWNED01", TEAM)
@@ -687,7 +705,7 @@ def test_what_is_noted_while_a_message_is_edited_stays_noted() -> None:
     world.tell()
     swept(world, "paymets/api")
     meanwhile(world, 0, lambda: world.conversations.note_stale(["paymets/api"]))
-    world.tell([])
+    world.go_on()
     assert world.conversations.outdated == {"paymets/api"}
 
 
@@ -696,9 +714,9 @@ def test_an_edit_that_slack_does_not_take_now_is_made_later() -> None:
     world.tell()
     swept(world, "paymets/api")
     world.bot.before = failing(0)
-    world.tell([])
+    world.go_on()
     assert world.conversations.outdated == {"paymets/api"}
-    world.tell([])
+    world.go_on()
     assert world.conversations.outdated == set()
     assert "In good order" in json.dumps(world.only.message)
 
@@ -711,8 +729,7 @@ def rounds(world: World) -> int:
     for called in range(100):
         if not world.conversations.asked:
             return called
-        world.conversations.asked = 0
-        world.tell([])
+        world.go_on()
     raise AssertionError("it never ends")
 
 
@@ -723,7 +740,7 @@ def test_all_messages_that_a_sweep_left_behind_are_brought_up_to_date_without_an
         world.tell([entry])
     assert world.conversations.asked == 0
     swept(world, *names)
-    world.tell([])
+    world.go_on()
     assert rounds(world) == 105 // EDITS_AT_ONCE
     assert world.conversations.outdated == set()
     assert all("In good order" in shown.message["text"] for shown in world.bot.shown)
@@ -736,7 +753,7 @@ def test_a_message_that_slack_refuses_to_edit_keeps_no_other_as_it_is() -> None:
         world.tell([entry])
     swept(world, *names)
     world.bot.before = failing(0, trouble=Undeliverable("Slack refuses the message: invalid_blocks", only_this_one=True))
-    world.tell([])
+    world.go_on()
     assert [shown.edits for shown in world.bot.shown] == [0, 1, 1]
     assert (world.conversations.outdated, world.conversations.asked) == (set(), 0)
 
@@ -759,7 +776,7 @@ def test_a_channel_that_waits_keeps_nothing_from_being_said_elsewhere() -> None:
     # So it is with what was left for later.
     swept(world, "paymets/a", "paymets/b")
     world.bot.before = before
-    world.tell([])
+    world.go_on()
     assert (world.conversations.outdated, world.conversations.asked) == ({"paymets/a"}, 1)
 
 
@@ -769,7 +786,7 @@ def test_while_slack_is_out_of_order_it_is_asked_for_again() -> None:
         world.tell([entry])
     swept(world, "paymets/a", "paymets/b")
     world.bot.before = failing(0, 1, trouble=Undeliverable("Slack refuses for the rate of calls", 40.0))
-    world.tell([])
+    world.go_on()
     assert rounds(world) == 2
     assert [shown.edits for shown in world.bot.shown] == [1, 1]
 

@@ -136,7 +136,7 @@ def tell_people(entries: Sequence[Told], people: People, now: datetime) -> Faile
     if said.refused and not _let_wait(said.refused, people, now):
         said.failed += said.refused
     if not said.stopped:
-        _go_on(people, now)
+        _ask_where_something_is_left(people)
     return frozenset(map(_key, said.failed))
 
 
@@ -206,8 +206,20 @@ def _set_aside(told: Sequence[Told], why: str, people: People, now: datetime) ->
     return True
 
 
-def _go_on(people: People, now: datetime) -> None:
-    """Do some of what was left for later; as long as there is more, have this called again, be there news or not."""
+def _ask_where_something_is_left(people: People) -> None:
+    try:
+        if people.conversations.waiting(1) or people.conversations.stale(1):
+            people.conversations.ask_again()
+    except GovernorError as trouble:
+        # Nobody waits for it: the next news asks for it, or the night's sweep.
+        logger.info("what was left for later was not asked for", extra={"why": str(trouble)})
+
+
+def go_on(people: People, now: datetime) -> None:
+    """Do some of what was left for later; as long as there is more, have this called again, be there news or not.
+
+    Who asks for it writes one and the same item. Its changes come one after another, so no two calls tell of the same at once.
+    """
     try:
         more = _tell_what_waits(people, now)
         slack = people.policies.current(now).policy.notifications.slack
@@ -216,7 +228,7 @@ def _go_on(people: People, now: datetime) -> None:
         if more:
             people.conversations.ask_again()
     except GovernorError as trouble:
-        # Nobody waits for it: it is tried again after the next news, or after the night's sweep.
+        # Nobody waits for it: it is tried again with the next news, or after the night's sweep.
         logger.info("what was left for later is not done yet", extra={"why": str(trouble)})
 
 

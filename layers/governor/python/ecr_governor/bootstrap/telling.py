@@ -33,7 +33,10 @@ class Context(Protocol):
 def tell_people(event: Mapping[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
     """Answer a batch of the ledger's stream with the entries that Slack could not be told of: Lambda goes on from the first."""
     people = _people(context)
-    return _told(event, lambda entries: telling.tell_people(entries, people, now()) if people else frozenset())
+    answer = _told(event, lambda entries: telling.tell_people(entries, people, now()) if people else frozenset())
+    if people and any(_kind(record) == AGAIN for record in event["Records"]):
+        telling.go_on(people, now())
+    return answer
 
 
 def tell_programs(event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
@@ -48,17 +51,20 @@ def _told(event: Mapping[str, Any], tell: Callable[["list[Told]"], telling.Faile
     sequence_numbers: dict[tuple[str, int], str] = {}
     entries: list[Told] = []
     for record in event["Records"]:
-        image = record["dynamodb"]["NewImage"]
-        if image["kind"]["S"] == AGAIN:
-            # No news: it has been written so that we are here.
+        if _kind(record) == AGAIN:
+            # No news: it has been written so that somebody is here.
             continue
-        told = told_from_image(image)
+        told = told_from_image(record["dynamodb"]["NewImage"])
         entries.append(told)
         sequence_numbers[told.repository, told.number] = record["dynamodb"]["SequenceNumber"]
     failed = tell(entries)
     count("EntriesTold", len(entries) - len(failed))
     count("EntriesWaiting", len(failed))
     return {"batchItemFailures": [{"itemIdentifier": number} for entry, number in sequence_numbers.items() if entry in failed]}
+
+
+def _kind(record: Mapping[str, Any]) -> str:
+    return str(record["dynamodb"]["NewImage"]["kind"]["S"])
 
 
 @cache
