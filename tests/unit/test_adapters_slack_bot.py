@@ -175,6 +175,20 @@ def test_a_long_or_unreadable_wait_sends_the_message_back_and_slack_is_let_alone
     world.chat.post(MESSAGE, "C0TEAM0001")
 
 
+def test_where_no_channel_is_named_a_person_is_told_and_those_that_a_route_names_go_on() -> None:
+    world = World(ok(), secrets=(json.dumps({"bot_token": TOKEN}),))
+    for _ in range(3):
+        with pytest.raises(ChannelRefused, match="names a channel"):
+            world.chat.post(MESSAGE)
+    assert len(world.refused) == 1
+    world.chat.post(MESSAGE, "C0TEAM0001")
+    world.bot.open("1.2.3", {"type": "modal"}, lambda: 60.0)
+    world.now += PAUSE_AFTER_REFUSED_CHANNEL
+    with pytest.raises(ChannelRefused):
+        world.chat.post(MESSAGE)
+    assert len(world.refused) == 2
+
+
 LIMITED = no("ratelimited", 429, {"Retry-After": "40"})
 
 

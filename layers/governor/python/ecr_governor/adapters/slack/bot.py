@@ -37,6 +37,9 @@ FAILURES = 3
 
 POST = "chat.postMessage"
 """The one method whose rate Slack limits channel by channel, and by the workspace as well. It does not say which limit was met."""
+NOWHERE = "no channel"
+"""Where what has no channel goes: by this name no channel is known."""
+NO_CHANNEL = "neither the policy file (notifications.slack.channel) nor the secret names a channel"
 
 _TOKEN = frozenset(
     {
@@ -127,7 +130,9 @@ class SlackBot:
         """Post to a channel, or in a thread there. Raises Vanished if there is no such thread, ChannelRefused, Undeliverable."""
         to = {"channel": channel or self._bot().channel, "unfurl_links": False, "unfurl_media": False}
         if not to["channel"]:
-            raise Undeliverable("neither the policy file (notifications.slack.channel) nor the secret names a channel")
+            # Routes may name others.
+            self._look_at_breaker(POST, NOWHERE, time_left)
+            raise self._closes(NOWHERE, NO_CHANNEL, NO_CHANNEL)
         answer = self._say(POST, {**to, **({"thread_ts": thread} if thread else {})}, message, time_left)
         return Posted(str(answer.get("channel", to["channel"])), str(answer["ts"]))
 
@@ -147,7 +152,7 @@ class SlackBot:
         """
         to = channel or self._bot().channel
         if not to:
-            raise Undeliverable("neither the policy file (notifications.slack.channel) nor the secret names a channel")
+            raise Undeliverable(NO_CHANNEL)
         given = self._call("files.getUploadURLExternal", {"filename": file.name, "length": len(file.body)}, time_left)
         address, identity = str(given.get("upload_url", "")), str(given.get("file_id", ""))
         if not is_address(address) or not identity:
@@ -300,9 +305,11 @@ class SlackBot:
         return self._let_wait(method, channel, PAUSE_AFTER_UNKNOWN_WORD, f"{method}: {word}")
 
     def _channel_refused(self, method: str, channel: str, word: str) -> ChannelRefused:
-        self._refused(f"{method}: {word}")
         self._unknown_words.pop((method, channel), None)
-        why = f"Slack refuses channel {channel}: {word}"
+        return self._closes(channel, f"{method}: {word}", f"Slack refuses channel {channel}: {word}")
+
+    def _closes(self, channel: str, told: str, why: str) -> ChannelRefused:
+        self._refused(told)
         self._closed[channel] = (self._clock() + PAUSE_AFTER_REFUSED_CHANNEL, why)
         return ChannelRefused(why)
 
