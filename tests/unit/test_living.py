@@ -313,6 +313,21 @@ def test_a_channel_for_everything_that_refuses_keeps_no_live_channel_waiting() -
     assert "Marked as unused: paymets/a" in message_of(world, "paymets/a").message["text"]
 
 
+def test_a_thread_in_a_channel_that_is_closed_to_us_goes_on_in_the_one_for_everything() -> None:
+    world = World(policy=AUDIT + ROUTED)
+    world.registry.repositories["paymets/api"] = a_repository("paymets/api", tags={"owner": "payments-core"})
+    world.look("paymets/api")
+    world.tell()
+    world.retire("paymets/api", Stage.MARKED)
+    # The edit is taken, the word in the thread is not; when it comes again, nothing is left to be edited.
+    world.bot.before = failing(1)
+    assert world.tell() == {("paymets/api", world.entries[-1].number)}
+    world.bot.closed = {TEAM}
+    assert world.tell() == frozenset()
+    assert delivered(world, "paymets/api")
+    assert [shown.channel for shown in world.bot.shown] == [TEAM, MAIN]
+
+
 def test_what_waits_goes_by_the_policy_as_it_is_by_then() -> None:
     world = World("paymets/api")
     world.bot.closed = {MAIN}

@@ -239,7 +239,8 @@ def _tell(news: _News, teller: Teller) -> None:
                 for reply in news.replies():
                     teller.chat.post(reply, there.channel, there.ts)
                 return
-        except Vanished:
+        except (Vanished, ChannelRefused):
+            # Deleted, or we were put out of its channel. Then there is nothing to be edited, but it may need no edit.
             vanished = conversation.posted
     stored, present = _present(news.name, teller)
     record = present or record
