@@ -342,7 +342,7 @@ class InMemoryConversations:
         self.bursts: dict[str, RunningBurst] = {}
         self.outdated: set[str] = set()
         self.kept_back: set[tuple[str, int]] = set()
-        self.asked = 0
+        self.asked = self.in_vain = 0
 
     def read(self, name: str) -> Conversation | None:
         return self.messages.get(name)
@@ -380,8 +380,9 @@ class InMemoryConversations:
     def note_settled(self, entries: Sequence[tuple[str, int]]) -> None:
         self.kept_back -= set(entries)
 
-    def ask_again(self) -> None:
+    def ask_again(self, in_vain: int = 0) -> None:
         self.asked += 1
+        self.in_vain = in_vain
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 
 from ecr_governor.app.errors import ChannelWaits, Full, GovernorError, Throttled, Undeliverable
 from ecr_governor.app.living import DIGEST_GROWS_FOR, EDITS_AT_ONCE
-from ecr_governor.app.notify import CHAT, People, go_on, tell_people
+from ecr_governor.app.notify import CHAT, TRIES, People, go_on, tell_people
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.core.announcement import Told
 from ecr_governor.core.conversation import Posted
@@ -110,7 +110,7 @@ class World:
         """Do some of what was left for later, as it was asked for."""
         assert self.conversations.asked, "nobody has asked for it"
         self.conversations.asked = 0
-        go_on(self.people, self.now)
+        go_on(self.people, self.now, self.conversations.in_vain)
         self.check()
 
     def check(self) -> None:
@@ -637,7 +637,7 @@ def swept(world: World, *names: str) -> None:
         change = Change(name, world.now, Trigger("Sweep"), "abc", resolved=tuple(record.open_findings()))
         world.ledger.write(*append(replace(record, findings=()), "swept", change_as_data(change)))
     world.conversations.note_stale(names)
-    world.tell([])
+    world.conversations.ask_again()
 
 
 def meanwhile(world: World, number: int, what: Callable[[], None]) -> None:
@@ -759,6 +759,22 @@ def test_all_messages_that_a_sweep_left_behind_are_brought_up_to_date_without_an
     assert rounds(world) == 105 // EDITS_AT_ONCE
     assert world.conversations.outdated == set()
     assert all("In good order" in shown.message["text"] for shown in world.bot.shown)
+
+
+def test_what_cannot_be_done_is_not_asked_for_without_an_end_and_begins_anew_with_the_next_news() -> None:
+    world = World("paymets/api", "paymets/other")
+    world.bot.closed = {MAIN}
+    world.tell()
+    swept(world, "paymets/api")
+    assert rounds(world) == 1 + TRIES, "the first finds nothing to be edited, and the others nothing to be done"
+    world.tell([])
+    assert world.conversations.asked == 0, "no news, and nothing was done"
+    world.change("paymets/other", tag_mutability=TagMutabilitySetting(TagMutability.IMMUTABLE))
+    world.tell([world.entries[-1]])
+    assert (world.conversations.asked, world.conversations.in_vain) == (1, 0)
+    world.bot.closed.clear()
+    assert rounds(world) == 1
+    assert waits(world) == set()
 
 
 def test_a_message_that_slack_refuses_to_edit_keeps_no_other_as_it_is() -> None:

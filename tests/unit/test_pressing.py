@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.entries import _said
-from ecr_governor.app.errors import SweepRunning, Throttled, Undeliverable
+from ecr_governor.app.errors import ChannelRefused, SweepRunning, Throttled, Undeliverable, Vanished
 from ecr_governor.app.notify import People, tell_people
 from ecr_governor.app.pressing import Services, take, take_approved
 from ecr_governor.app.reconcile import Services as Looking
@@ -545,6 +545,23 @@ def test_where_the_message_was_deleted_nobody_is_told_and_nothing_waits() -> Non
     world.take(world.press(world.buttons()["keep"]))
     world.bot.shown.clear()
     world.tell()
+
+
+@pytest.mark.parametrize("trouble", [ChannelRefused("channel_not_found"), Vanished("thread_not_found")])
+def test_what_waits_for_a_second_person_is_said_where_it_is_heard(trouble: Exception) -> None:
+    world = World()
+    world.take(asks(world))
+
+    def thread(method: str, _channel: str) -> None:
+        if method == "post":
+            world.bot.before = lambda *_: None
+            raise trouble
+
+    world.bot.before = thread
+    told = [Told(entry.repository, entry.number, entry.kind, entry.body) for entry in world.ledger.all_entries if entry.kind == PRESS]
+    people = People(world.ledger, world.policies, world.bot, world.conversations, ACCOUNT, REGION)
+    assert tell_people(told, people, T0) == frozenset()
+    assert "confirm" in json.dumps([shown.message for shown in world.bot.shown[1:]] + world.bot.shown[0].replies)
 
 
 def test_where_the_bot_was_put_out_of_the_channel_nothing_waits() -> None:

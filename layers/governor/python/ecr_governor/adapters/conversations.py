@@ -74,10 +74,11 @@ class DynamoDbConversations(LedgerTable):
         """Remember that entries wait no more. Raises Throttled, Denied."""
         self._remove(WAITING, [f"{repository}#{number}" for repository, number in entries])
 
-    def ask_again(self) -> None:
+    def ask_again(self, in_vain: int = 0) -> None:
         """Have the table's stream call whoever tells people once more. Raises Throttled, Denied."""
-        # A write that changes nothing is not in the stream.
-        self._update(key_of(SLACK, AGAIN), "SET kind = :again ADD times :one", {":again": {"S": AGAIN}, ":one": {"N": "1"}})
+        # A write that changes nothing is not in the stream: hence the count.
+        expression = "SET kind = :again, in_vain = :in_vain ADD times :one"
+        self._update(key_of(SLACK, AGAIN), expression, {":again": {"S": AGAIN}, ":in_vain": {"N": str(in_vain)}, ":one": {"N": "1"}})
 
     def _add(self, kind: str, members: Iterable[str]) -> None:
         for key, some in _spread(kind, members):

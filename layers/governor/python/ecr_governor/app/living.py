@@ -29,7 +29,7 @@ from ecr_governor.core.messages.living import (
 from ecr_governor.core.messages.news import message
 from ecr_governor.core.messages.steps import NAMED_AT_ONCE, retirement, retirements
 from ecr_governor.core.policy.notifications import Buttons, Place, SlackNotifications
-from ecr_governor.core.press import PRESS, Action
+from ecr_governor.core.press import PRESS, Action, Result
 from ecr_governor.core.record import RepositoryRecord
 from ecr_governor.core.retirement.reported import STEPS_OF, step
 from ecr_governor.core.retirement.state import Stage
@@ -152,10 +152,18 @@ def deliveries(entries: Sequence[Told], teller: Teller, now: datetime) -> Iterat
     yield from _edits(quiet, teller)
 
 
-def freshen(teller: Teller) -> bool:
-    """Edit some of the messages that show less than the ledger says; tell whether there may be more. Raises GovernorError."""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What became of things that were left for later: whether any was done, and whether there may be more."""
+
+    done: bool
+    left: bool
+
+
+def freshen(teller: Teller) -> Progress:
+    """Edit some of the messages that show less than the ledger says. Raises GovernorError."""
     names = teller.conversations.stale(EDITS_AT_ONCE)
-    more = len(names) == EDITS_AT_ONCE
+    left, done = len(names) == EDITS_AT_ONCE, False
     for name in names:
         # Before the edit: what somebody else notes while it is under way holds for what comes after it.
         teller.conversations.note_fresh([name])
@@ -163,16 +171,18 @@ def freshen(teller: Teller) -> bool:
             # Somebody has deleted the message: with the next news there will be another.
             with suppress(Vanished):
                 _refresh(name, teller)
+            done = True
         except GovernorError as trouble:
             if isinstance(trouble, Undeliverable) and trouble.only_this_one:
+                done = True
                 logger.warning("message stays as it is until its next news", extra={"why": str(trouble), "repository": name})
                 continue
             teller.conversations.note_stale([name])
             logger.info("messages not brought up to date", extra={"why": str(trouble)})
-            more = True
+            left = True
             if not isinstance(trouble, ChannelWaits):
                 break
-    return more
+    return Progress(done, left)
 
 
 def _news(name: str, told: tuple[Told, ...], record: RepositoryRecord | None, teller: Teller) -> _News:
@@ -263,9 +273,14 @@ def _answer(entry: Told, teller: Teller) -> None:
     with suppress(Vanished):
         if record is not None:
             _refresh(name, teller)
-    # Somebody may have deleted the message, and its thread with it, or put the bot out of the channel.
-    with suppress(Vanished, ChannelRefused):
-        teller.chat.post(reply_to_press(name, record, body, teller.buttons), at["channel"], at["ts"])
+    said = reply_to_press(name, record, body, teller.buttons)
+    try:
+        teller.chat.post(said, at["channel"], at["ts"])
+    except (Vanished, ChannelRefused):
+        # Somebody has deleted the message, and its thread with it, or put the bot out of the channel. Nobody is told there any more; but
+        # what waits for a second person's press is said where it is heard.
+        if body["result"] == Result.WAITS:
+            _post(said, teller.slack.channel or "", teller)
 
 
 def _refresh(name: str, teller: Teller, place: Place | None = None) -> Posted | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ecr_governor.app.errors import ChannelRefused, ChannelWaits, GovernorError, Undeliverable, Unintelligible
-from ecr_governor.app.living import Delivery, Teller, deliveries, freshen
+from ecr_governor.app.living import Delivery, Progress, Teller, deliveries, freshen
 from ecr_governor.app.ports import Chat, Conversations, DeadLetters, Errands, EventBus, Ledger, PolicySource
 from ecr_governor.core.announcement import Announcement, Told, announce, bus_events
 from ecr_governor.core.errand import Channel, Errand, wanted_by
@@ -34,6 +34,8 @@ SET_ASIDE = "slack-set-aside"
 SETTLED = frozenset({CHAT, SET_ASIDE})
 WAITING_AT_ONCE = 50
 """Entries that wait for their channel of which one invocation tries to tell."""
+TRIES = 30
+"""How often in a row nothing may be done of what was left for later: at ten seconds each, while news is gathered, for five minutes."""
 HANDED_ON = "handed-on"
 """What the ledger remembers of an entry that waits in the queue for other channels."""
 NOT_NOTED = frozenset({"swept"})
@@ -135,7 +137,7 @@ def tell_people(entries: Sequence[Told], people: People, now: datetime) -> Faile
     said = _say(entries, SETTLED | {WAITS}, people, now)
     if said.refused and not _let_wait(said.refused, people, now):
         said.failed += said.refused
-    if not said.stopped:
+    if entries and not said.stopped:
         _ask_where_something_is_left(people)
     return frozenset(map(_key, said.failed))
 
@@ -215,32 +217,36 @@ def _ask_where_something_is_left(people: People) -> None:
         logger.info("what was left for later was not asked for", extra={"why": str(trouble)})
 
 
-def go_on(people: People, now: datetime) -> None:
+def go_on(people: People, now: datetime, in_vain: int = 0) -> None:
     """Do some of what was left for later; as long as there is more, have this called again, be there news or not.
 
+    `in_vain` is how often this did nothing so far, in a row: after `TRIES` the next news asks for it, or the night's sweep. Otherwise a
+    channel that nobody opens would have this called without an end.
     Who asks for it writes one and the same item. Its changes come one after another, so no two calls tell of the same at once.
     """
     try:
-        more = _tell_what_waits(people, now)
+        made = [_tell_what_waits(people, now)]
         slack = people.policies.current(now).policy.notifications.slack
         if slack.enabled and people.chat.editable():
-            more = freshen(_teller(people, slack)) or more
-        if more:
-            people.conversations.ask_again()
+            made.append(freshen(_teller(people, slack)))
+        in_vain = 0 if any(progress.done for progress in made) else in_vain + 1
+        if any(progress.left for progress in made) and in_vain < TRIES:
+            people.conversations.ask_again(in_vain)
     except GovernorError as trouble:
         # Nobody waits for it: it is tried again with the next news, or after the night's sweep.
         logger.info("what was left for later is not done yet", extra={"why": str(trouble)})
 
 
-def _tell_what_waits(people: People, now: datetime) -> bool:
-    """Tell some of what had no channel, by what the policy says now; tell whether there may be more. Raises GovernorError."""
+def _tell_what_waits(people: People, now: datetime) -> Progress:
+    """Tell some of what had no channel, by what the policy says now. Raises GovernorError."""
     waiting = people.conversations.waiting(WAITING_AT_ONCE)
     kept = ((key, people.ledger.entry(*key)) for key in sorted(waiting))
     said = _say([Told(*key, entry.kind, entry.body) for key, entry in kept if entry], SETTLED, people, now)
     left = {_key(entry) for entry in (*said.failed, *said.refused)}
-    if settled := [key for key in waiting if key not in left]:
+    settled = [key for key in waiting if key not in left]
+    if settled:
         people.conversations.note_settled(settled)
-    return bool(left) or len(waiting) == WAITING_AT_ONCE
+    return Progress(bool(settled), bool(left) or len(waiting) == WAITING_AT_ONCE)
 
 
 def _teller(people: People, slack: SlackNotifications) -> Teller:

@@ -179,8 +179,8 @@ class Conversations(Protocol):
     def note_settled(self, entries: Sequence[tuple[str, int]]) -> None:
         """Remember that entries wait no more."""
 
-    def ask_again(self) -> None:
-        """Have whoever tells people called once more, though there may be no news."""
+    def ask_again(self, in_vain: int = 0) -> None:
+        """Have whoever tells people called once more, though there may be no news, and told how often that was `in_vain` so far."""
 
 
 class DeadLetters(Protocol):

@@ -34,8 +34,9 @@ def tell_people(event: Mapping[str, Any], context: Context) -> dict[str, list[di
     """Answer a batch of the ledger's stream with the entries that Slack could not be told of: Lambda goes on from the first."""
     people = _people(context)
     answer = _told(event, lambda entries: telling.tell_people(entries, people, now()) if people else frozenset())
-    if people and any(_kind(record) == AGAIN for record in event["Records"]):
-        telling.go_on(people, now())
+    asked = [record for record in event["Records"] if _kind(record) == AGAIN]
+    if people and asked:
+        telling.go_on(people, now(), int(asked[-1]["dynamodb"]["NewImage"].get("in_vain", {"N": "0"})["N"]))
     return answer
 
 
