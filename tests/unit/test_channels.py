@@ -304,6 +304,21 @@ def test_an_exemption_alone_brings_it_up_to_date() -> None:
     assert states(world) == {"naming: payments/api": "ARCHIVED"}
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_what_ended_with_a_repository_is_archived_though_the_one_in_its_place_knows_nothing_of_it(*, again: bool) -> None:
+    world = World(HUB)
+    world.hand_on(world.write("change", a_change(CRITICAL, HIGH), findings=(CRITICAL, HIGH)))
+    world.deliver()
+    ended = [finding_as_data(replace(each, state=FindingState.RESOLVED, resolution="another repository")) for each in (CRITICAL, HIGH)]
+    findings = (replace(CRITICAL, opened_at=T0 + timedelta(days=1)),) if again else ()
+    world.hand_on(world.write("change", {**a_change(*findings), "resolved": ended}, findings=findings))
+    world.now += timedelta(days=1)
+    assert world.deliver() == frozenset()
+    assert states(world) == {"naming: payments/api": "ACTIVE" if again else "ARCHIVED", "scanning: payments/api": "ARCHIVED"}
+    (archived,) = [each for each in world.hub.findings.values() if each["Title"].startswith("scanning")]
+    assert archived["Description"].endswith("(resolved: another repository)")
+
+
 def test_one_finding_that_is_not_taken_brings_back_its_repository_alone() -> None:
     world = World(HUB)
     for name in ("payments/one", "payments/two"):

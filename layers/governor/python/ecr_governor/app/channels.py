@@ -111,7 +111,7 @@ def _put_findings(errands: Sequence[Errand], services: Services, now: datetime) 
             failed |= _put_back([errand], trouble)
             continue
         if hub and entry and record:
-            current = {each["Id"]: each for each in security_findings(record, hub.product, now)}
+            current = {each["Id"]: each for each in security_findings(entry, record, hub.product, now)}
             findings |= current
             ids[errand] = set(current)
     if hub is None or not ids:

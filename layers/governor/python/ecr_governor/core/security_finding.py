@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ecr_governor.core.announcement import Told
+from ecr_governor.core.announcement import Told, finding_from_data
 from ecr_governor.core.finding import Finding, FindingState
 from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.messages.text import cut
@@ -26,14 +26,17 @@ def is_for_security_hub(entry: Told) -> bool:
     return entry.kind in {"change", "swept"} and any(entry.body.get(key) for key in _TELL_BY)
 
 
-def security_findings(record: RepositoryRecord, product: str, now: datetime) -> Iterator[dict[str, Any]]:
+def security_findings(entry: Told, record: RepositoryRecord, product: str, now: datetime) -> Iterator[dict[str, Any]]:
     """Give what Security Hub is to hold of a repository: its open findings as active, what is exempt or resolved by now as archived.
 
-    All that the record has, and not only what an entry names: what is resolved while it is exempt, or exempt from its first day on, is
-    named by none. `product` is the ARN
-    of the product that the account sends its own findings as.
+    All that the record has, and not only what the entry names: what is resolved while it is exempt, or exempt from its first day on, is
+    named by none. Of the findings that ended with an earlier repository of the same name only the entry knows. `product` is the ARN of
+    the product that the account sends its own findings as.
     """
-    return (security_finding(finding, product, now) for finding in record.findings)
+    known = {finding.rule for finding in record.findings}
+    ended = (finding_from_data(data) for data in entry.body.get("resolved", ()))
+    of_earlier = {finding.rule: finding for finding in ended if finding.rule not in known}
+    return (security_finding(finding, product, now) for finding in (*record.findings, *of_earlier.values()))
 
 
 def security_finding(finding: Finding, product: str, now: datetime) -> dict[str, Any]:
