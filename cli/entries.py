@@ -13,7 +13,7 @@ from rich.console import Console
 from cli.deployment import Deployment, refused
 from cli.harmless import harmless
 from cli.trouble import Exit, Trouble, check_output
-from ecr_governor.adapters.ledger import DynamoDbLedger
+from ecr_governor.adapters.ledger import POLICY, DynamoDbLedger
 from ecr_governor.adapters.openings import REPORT
 from ecr_governor.adapters.run_book import RETIREMENT
 from ecr_governor.app.errors import GovernorError
@@ -26,7 +26,7 @@ from ecr_governor.core.retirement.history import INTENT, OUTCOME, breaches
 from ecr_governor.core.retirement.reported import REMINDER
 from ecr_governor.core.sweep import LEDGER_NAME as SWEEPS
 
-CHAINS: Final = (SWEEPS, RETIREMENT, REPORT)
+CHAINS: Final = (SWEEPS, RETIREMENT, REPORT, POLICY)
 """What the ledger keeps beside the repositories' entries."""
 
 
@@ -38,7 +38,7 @@ def show(deployment: Deployment, name: str, output: str) -> Exit:
     except (ClientError, BotoCoreError, GovernorError) as error:
         raise refused(error) from error
     if not entries:
-        raise Trouble(f"the ledger does not know {name}", "no event of it has been seen, and no sweep found it", "check the name")
+        raise _unknown(name)
     if output == "json":
         sys.stdout.write(json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False) + "\n")
         return Exit.CLEAN
@@ -52,19 +52,21 @@ def show(deployment: Deployment, name: str, output: str) -> Exit:
 
 
 def verify(deployment: Deployment, name: str | None, output: str) -> Exit:
-    """Check hash chains and the order of retirements; the exit code says whether anything is wrong."""
+    """Check hash chains and the order of retirements, of everything or under one name; the exit code says whether anything is wrong."""
     check_output(output, "table", "json")
     ledger, found, repositories, checked = deployment.ledger(), list[dict[str, str]](), 0, 0
     try:
-        for record in _records(ledger, name):
+        for record in () if name in CHAINS else _records(ledger, name):
             entries, wrong = _checked(ledger, record)
             if wrong and (again := ledger.read(record.name)):
                 # A look may have written between the two reads: the second time it counts.
                 entries, wrong = _checked(ledger, again)
             repositories, checked = repositories + 1, checked + entries
             found += [{"repository": record.name, "what": what} for what in wrong]
-        for chain in CHAINS if name is None else ():
+        for chain in [each for each in CHAINS if name in {None, each}]:
             entries, broken = _unbroken(ledger, chain)
+            if name and not entries and not broken:
+                raise _unknown(name)
             checked += entries
             found += [{"repository": chain, "what": broken}] if broken else []
     except (ClientError, BotoCoreError, GovernorError) as error:
@@ -106,7 +108,11 @@ def _records(ledger: DynamoDbLedger, name: str | None) -> Iterator[RepositoryRec
     elif record := ledger.read(name):
         yield record
     else:
-        raise Trouble(f"the ledger does not know {name}", "no event of it has been seen, and no sweep found it", "check the name")
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> Trouble:
+    return Trouble(f"the ledger does not know {name}", "no event of it has been seen, and no sweep found it", "check the name")
 
 
 def _said(entry: Entry) -> Iterator[str]:

@@ -290,7 +290,9 @@ def show_ledger(
 
 @ledger.command("verify")
 def verify_ledger(
-    name: Annotated[str | None, typer.Argument(help="Only this repository.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Only this repository, or @policy, @report, @retirement or @sweep.", show_default=False)
+    ] = None,
     output: Output = "table",
     endpoint_url: Endpoint = None,
     region: Region = None,

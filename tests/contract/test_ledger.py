@@ -6,11 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
-from ecr_governor.adapters.ledger import DUE_INDEX, RETIRING_INDEX, TOUCHED_INDEX, DynamoDbLedger, told_from_image
+from cli import entries
+from cli.trouble import Trouble
+from ecr_governor.adapters.ledger import DUE_INDEX, POLICY, RETIRING_INDEX, TOUCHED_INDEX, DynamoDbLedger, told_from_image
 from ecr_governor.app.errors import Contended, Unintelligible
 from ecr_governor.app.ports import Ledger
 from ecr_governor.core.finding import Finding, FindingState
@@ -201,6 +205,29 @@ def test_the_policy_is_noted_once_for_each_version_and_problem(ledger: Ledger) -
 def test_a_first_policy_that_is_invalid_is_noted_and_none_is_good(ledger: Ledger) -> None:
     assert ledger.note_policy("v1", "unknown key", T0)
     assert ledger.last_good_policy() is None
+
+
+def test_the_chains_that_are_no_repositorys_are_verified_alone_and_with_the_rest(
+    aws: EmbeddedAws, ledger_table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = aws.client("dynamodb")
+    ledger = DynamoDbLedger(client, ledger_table)
+    here: Any = SimpleNamespace(ledger=lambda: ledger)
+    ledger.note_policy("v1", "unknown key", T0)
+    ledger.note_policy("v2", None, T0)
+    assert entries.verify(here, None, "table") == 0
+    assert entries.verify(here, POLICY, "table") == 0
+    assert capsys.readouterr().out == "0 repositories, 2 entries: nothing is wrong\n" * 2
+    key = {"pk": {"S": f"repository#{POLICY}"}, "sk": {"S": "entry#000000000001"}}
+    forged = {":body": {"S": '{"forged": true}'}}
+    client.update_item(TableName=ledger_table, Key=key, UpdateExpression="SET body = :body", ExpressionAttributeValues=forged)
+    for name in (None, POLICY):
+        assert entries.verify(here, name, "table") == 1
+        assert "@policy: entry 1 was changed after it was written" in capsys.readouterr().out
+    assert ledger.read(POLICY) is None
+    for unknown in ("@report", "@slack", "payments/api"):
+        with pytest.raises(Trouble, match=f"does not know {unknown}"):
+            entries.verify(here, unknown, "table")
 
 
 def test_many_records_are_read_at_once_and_unknown_names_are_left_out(ledger: Ledger) -> None:

@@ -36,8 +36,8 @@ class DynamoDbLedger(LedgerTable):
     """Records, entries and deliveries of repositories, and what is known of the policy file."""
 
     def read(self, name: str) -> RepositoryRecord | None:
-        """Read a repository's record as last written."""
-        item = self._get(key_of(name, "record"))
+        """Read a repository's record as last written. What stands under a name that is no repository's, such as `@report`, is none."""
+        item = None if name.startswith("@") else self._get(key_of(name, "record"))
         return _record_of(name, item) if item else None
 
     def records(self, names: Sequence[str]) -> Mapping[str, RepositoryRecord]:
