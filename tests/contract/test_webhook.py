@@ -1,19 +1,24 @@
 """The webhook: signed by a secret that nobody else sees, to one address and nowhere else, and nothing of the answer but its status counts."""
 
+import http.client
 import json
+import socket
+import ssl
+import threading
+import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_governor.adapters.webhook import TIMEOUT, SignedWebhook, signature
+from ecr_governor.adapters.webhook import SignedWebhook, _connection_to, signature
 from ecr_governor.app.errors import Undeliverable
 from local.sink import Sink
 from tests.architecture.test_docs import code_blocks
@@ -118,6 +123,7 @@ def test_a_secret_that_was_replaced_is_read_again_once(sink: Sink, status: int) 
         '{"url": "http://127.0.0.1:x@example.com/", "signing_secret": "sixteen characters"}',
         '{"url": "http://127.0.0.1:80@example.com/", "signing_secret": "sixteen characters"}',
         '{"url": "https://somebody@example.com/", "signing_secret": "sixteen characters"}',
+        '{"url": "https://example.com:99999/", "signing_secret": "sixteen characters"}',
         '{"url": "https:///hook", "signing_secret": "sixteen characters"}',
         '{"url": "https://example.com/", "signing_secret": "sixteen characters \\ud800"}',
         '{"url": "https://example.com/ x", "signing_secret": "sixteen characters"}',
@@ -135,25 +141,70 @@ def test_what_is_no_secret_of_this_kind_sends_nothing_and_is_not_shown(secret: s
     assert "sixteen" not in str(refused.value)
 
 
-class _Pool:
-    def __init__(self) -> None:
-        self.asked: dict[str, Any] = {}
-
-    def request(self, _method: str, url: str, **more: Any) -> Any:
-        self.asked = more
-        raise urllib3.exceptions.NewConnectionError(None, f"cannot reach {url}")  # type: ignore[arg-type]
-
-
 def test_a_receiver_out_of_reach_is_undeliverable_and_its_address_is_not_shown() -> None:
-    pool, secret = _Pool(), '{"url": "https://example.com/very/secret", "signing_secret": "sixteen characters"}'
-    hook = SignedWebhook(Secrets(secret), "n", pool=pool)  # type: ignore[arg-type]
-    with pytest.raises(Undeliverable, match=r"^the webhook could not be reached: NewConnectionError$") as refused:
-        hook.post("a#1", DOCUMENT, NOW)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}/very/secret"
+        hook = webhook(json.dumps({"url": address, "signing_secret": "sixteen characters"}))
+        with pytest.raises(Undeliverable, match=r"^the webhook could not be reached: ConnectionRefusedError$") as refused:
+            hook.post("a#1", DOCUMENT, NOW)
     shown = "".join(traceback.format_exception(refused.value)) + repr(hook._secret.current())
-    assert "example.com" not in shown
+    assert "very/secret" not in shown
     assert "sixteen characters" not in shown
-    assert (pool.asked["redirect"], pool.asked["preload_content"]) == (False, False)
-    assert (TIMEOUT.connect_timeout, TIMEOUT.read_timeout) == (3, 7)
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\n"])
+def test_a_receiver_that_answers_bit_by_bit_has_no_more_time_than_others(first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecr_governor.adapters.webhook.AT_MOST", 0.3)
+    hung_up = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(first)
+                for _ in range(100):
+                    connection.sendall(b"X: y\r\n" if first else b"H")
+                    time.sleep(0.05)
+                return
+            hung_up.set()
+
+        threading.Thread(target=drip, daemon=True).start()
+        hook = webhook(json.dumps({"url": f"http://127.0.0.1:{server.getsockname()[1]}/", "signing_secret": "sixteen characters"}))
+        with pytest.raises(Undeliverable, match=r"^the webhook could not be reached: TimeoutError$"):
+            hook.post("a#1", DOCUMENT, NOW)
+        assert hung_up.wait(2), "nobody goes on listening"
+
+
+def test_what_connects_too_late_sends_nothing(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecr_governor.adapters.webhook.AT_MOST", 0.1)
+    connected, connect = threading.Event(), http.client.HTTPConnection.connect
+
+    def slowly(connection: http.client.HTTPConnection) -> None:
+        time.sleep(0.3)
+        connect(connection)
+        connected.set()
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", slowly)
+    with pytest.raises(Undeliverable, match="TimeoutError"):
+        webhook(sink.secret).post("a#1", DOCUMENT, NOW)
+    assert connected.wait(2)
+    time.sleep(0.1)
+    assert sink.requests == []
+
+
+def test_the_address_is_asked_as_it_stands_in_the_secret(sink: Sink) -> None:
+    webhook(sink.secret.replace("/hook", "/hook/a%20b;c?d=e&f=%2F#part")).post("a#1", DOCUMENT, NOW)
+    webhook(sink.secret.replace("/hook", "?d=e")).post("a#1", DOCUMENT, NOW)
+    assert [request["path"] for request in sink.requests] == ["/hook/a%20b;c?d=e&f=%2F", "/?d=e"]
+
+
+def test_nobody_is_asked_whose_certificate_nobody_vouches_for() -> None:
+    connection = _connection_to("https://example.com:8443/")
+    assert isinstance(connection, http.client.HTTPSConnection)
+    assert (connection.host, connection.port) == ("example.com", 8443)
+    trust: ssl.SSLContext = vars(connection)["_context"]
+    assert (trust.check_hostname, trust.verify_mode) == (True, ssl.CERT_REQUIRED)
 
 
 @given(st.text(), st.binary(), st.binary())

@@ -7,13 +7,16 @@ but the status is read.
 import hashlib
 import hmac
 import json
+import socket
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-
-import urllib3
 
 from ecr_governor.adapters.secret import KeptSecret
 from ecr_governor.app.errors import Undeliverable
@@ -21,7 +24,11 @@ from ecr_governor.app.errors import Undeliverable
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-TIMEOUT: Final = urllib3.Timeout(connect=3, read=7)
+CONNECT: Final = 3.0
+ANSWER: Final = 7.0
+"""Seconds that connecting may take at each address, and then the receiver without a byte."""
+AT_MOST: Final = 10.0
+"""Seconds that a request takes as a whole, in whatever pieces the answer comes."""
 LEAST_SECRET: Final = 16
 """Characters of a signing secret that are not to be guessed."""
 LOOPBACK: Final = "127.0.0.1"
@@ -47,9 +54,8 @@ class Receiver:
 class SignedWebhook:
     """One receiver. Its address and its secret are in no log and no error."""
 
-    def __init__(self, secrets: "SecretsManagerClient", name: str, *, pool: urllib3.PoolManager | None = None) -> None:
+    def __init__(self, secrets: "SecretsManagerClient", name: str) -> None:
         self._secret = KeptSecret(secrets, name, _receiver_of, _SHAPE)
-        self._pool = pool or urllib3.PoolManager(retries=False, timeout=TIMEOUT)
 
     def post(self, identity: str, document: Mapping[str, Any], now: datetime) -> None:
         """Send a document, signed with the time of sending. Raises Undeliverable unless the answer's status is 2xx."""
@@ -74,14 +80,57 @@ class SignedWebhook:
             "X-Ecr-Governor-Signature": signature(receiver.signing_secret, timestamp, body),
         }
         try:
-            answer = self._pool.request("POST", receiver.url, body=body, headers=headers, redirect=False, preload_content=False)
-            status = answer.status
-            # What else it has to say is not read, however much it is.
-            answer.close()
-        except (urllib3.exceptions.HTTPError, UnicodeError) as error:
+            return _Request(receiver.url, body, headers).status()
+        except (OSError, HTTPException, UnicodeError) as error:
             # The error's text may hold the address.
             raise Undeliverable(f"the webhook could not be reached: {type(error).__name__}") from None
-        return status
+
+
+class _Request:
+    """A request of which the answer's status is wanted, and nothing else."""
+
+    def __init__(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        self._connection, self._body, self._headers = _connection_to(url), body, headers
+        parts = urlsplit(url)
+        self._target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        self._late = threading.Event()
+
+    def status(self) -> int:
+        """Give the status. Raises TimeoutError, OSError, HTTPException, UnicodeError."""
+        # A socket's time-out begins anew with every byte, and looking up a name has none: so another thread waits for them.
+        asking = ThreadPoolExecutor(1)
+        try:
+            return asking.submit(self._ask).result(AT_MOST)
+        finally:
+            self._hang_up()
+            asking.shutdown(wait=False)
+
+    def _ask(self) -> int:
+        try:
+            self._connection.connect()
+            if self._late.is_set():
+                raise TimeoutError
+            self._connection.sock.settimeout(ANSWER)
+            self._connection.request("POST", self._target, self._body, dict(self._headers))
+            with self._connection.getresponse() as answer:
+                # What else it has to say is not read, however much it is.
+                return answer.status
+        finally:
+            self._connection.close()
+
+    def _hang_up(self) -> None:
+        """End what is under way: whoever has a connection loses it, whoever gets one later does nothing with it."""
+        self._late.set()
+        if (line := self._connection.sock) is not None:
+            with suppress(OSError):
+                # As a plain socket: one of TLS forgets with that how to decrypt, and the other thread still reads.
+                socket.socket.shutdown(line, socket.SHUT_RDWR)
+
+
+def _connection_to(url: str) -> HTTPConnection:
+    parts = urlsplit(url)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=CONNECT)
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -106,7 +155,8 @@ def _is_safe(url: str) -> bool:
     """Whether nobody on the way can read along: https, or this machine and nothing that only looks like it."""
     try:
         parts = urlsplit(url)
-        own = parts.hostname == LOOPBACK and parts.port is not None
+        port = parts.port
     except ValueError:
         return False
+    own = parts.hostname == LOOPBACK and port is not None
     return parts.username is None and bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and own))
