@@ -370,11 +370,15 @@ def test_who_claims_is_the_owner_until_a_tag_names_one() -> None:
     assert world.record.owner == "payments"
 
 
-def test_no_name_that_a_person_chooses_is_taken_for_an_owner_that_a_route_names() -> None:
-    routed = BUTTONS.replace("buttons:", "routes: [{owner: 'payments*', channel: C0PAYMENTS1}], buttons:")
+@pytest.mark.parametrize(
+    ("owner", "channel"), [("payments*", MAIN), ("*payments*", MAIN), ("slack:* (*)", MAIN), (f"slack:{ALICE}", "C0PAYMENTS1")]
+)
+def test_no_name_that_a_person_chooses_is_taken_for_an_owner_that_a_route_names(owner: str, channel: str) -> None:
+    routed = BUTTONS.replace("buttons:", f"routes: [{{owner: '{owner}', channel: C0PAYMENTS1}}], buttons:")
     world = World(AUDIT + routed)
-    world.take(replace(world.press(world.buttons()["claim"]), name="payments-core"))
-    assert world.policies.policy.notifications.slack.place_of(NAME, world.record.owner, {}, ()).channel == MAIN
+    world.take(replace(world.press(world.buttons()["claim"], ALICE), name="payments-core (payments)"))
+    assert world.record.owner == f"slack:{ALICE} (payments-core (payments))"
+    assert world.policies.policy.notifications.slack.place_of(NAME, world.record.owner, {}, ()).channel == channel
 
 
 def test_an_exemption_holds_once_somebody_else_has_confirmed_it_and_until_its_day() -> None:

@@ -92,11 +92,16 @@ class Route(Queue):
         """Whether a repository's messages go this way."""
         if self.namespace not in {None, ROOT} and not name.startswith(f"{self.namespace}/"):
             return False
-        if self.owner is not None and not (owner and glob_matches(self.owner, owner)):
+        if self.owner is not None and not (owner and glob_matches(self.owner, _vouched_for(owner))):
             return False
         if any(key not in tags or not glob_matches(glob, tags[key]) for key, glob in self.tags.items()):
             return False
         return self.actor is None or any(glob_matches(self.actor, actor) for actor in actors)
+
+
+def _vouched_for(owner: str) -> str:
+    """An owner, of one who has claimed it in Slack the id alone: what stands behind it in brackets that person chooses."""
+    return owner.partition(" (")[0] if owner.startswith("slack:") else owner
 
 
 class ReportBy(StrEnum):

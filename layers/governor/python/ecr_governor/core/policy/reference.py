@@ -91,7 +91,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "notifications.slack.digest_above": "When more repositories than this ask for attention in one batch and channel, a digest is sent",
         "notifications.slack.channel": "The id of the channel for everything that no route takes; without it the secret's",
         "notifications.slack.routes": "Other channels for some repositories. The first that matches counts",
-        "notifications.slack.routes[].owner": "The owner, as the tag `owner_tag` has it",
+        "notifications.slack.routes[].owner": "The owner, as the tag `owner_tag` has it; `slack:ID` of who has claimed it",
         "notifications.slack.routes[].namespace": "The beginning of the name, in whole path parts; `ROOT` is every name",
         "notifications.slack.routes[].tags": "Globs of tags' values, by key. All must match",
         "notifications.slack.routes[].actor": "Who pushed first, or who created the repository",
