@@ -1,6 +1,7 @@
 """What Slack takes: our own validator, and the limits that we keep below Slack's."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,7 +20,20 @@ def check_slack_limits(message: Mapping[str, Any]) -> None:
     for edit in (False, True):
         assert refusal(message, edit=edit) is None
     assert 1 <= len(message["text"]) <= ADVISED
+    assert not [shown for shown in _marked_up(message) if re.search(r"&(?!(amp|lt|gt);)|<(?![^<>]+>)", shown)], "an escape is cut in two"
     assert len(json.dumps(message["blocks"], ensure_ascii=False)) <= BUDGET, "beyond the budget"
+
+
+def _marked_up(value: object) -> Iterator[str]:
+    """Every text in which Slack looks for escapes and mentions."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("text"), str) and value.get("type") != "plain_text":
+            yield value["text"]
+        for child in value.values():
+            yield from _marked_up(child)
+    elif isinstance(value, list | tuple):
+        for child in value:
+            yield from _marked_up(child)
 
 
 def texts(value: object) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Every message that can be built: within Slack's limits by two judges, and foreign text in it is text."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from ecr_governor.core.messages.burst import Burst, digest
 from ecr_governor.core.messages.living import Life, living, moved, reply_to_change, reply_to_step
 from ecr_governor.core.messages.news import message, policy_problem, sweep_digest
 from ecr_governor.core.messages.steps import NAMED_AT_ONCE, approval_asked, retirement, retirements
-from ecr_governor.core.messages.text import counted
+from ecr_governor.core.messages.text import counted, cut, moment, plain
 from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Push
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.policy.notifications import Buttons
@@ -180,6 +181,17 @@ def test_every_message_keeps_slacks_limits_and_foreign_text_is_text(name: str, t
 def is_header(said: Mapping[str, Any], text: str) -> bool:
     """Whether a text stands in a header: plain text, in which nothing means anything but emoji."""
     return any(block["type"] == "header" and block["text"]["text"] == text for block in said["blocks"])
+
+
+def test_no_cut_goes_through_what_stands_for_one_character_or_for_somebody() -> None:
+    for text in (plain("a&<>" * 9), f"<@{WHO}>{moment(T0)}" * 2):
+        for limit in range(1, len(text)):
+            shown = cut(text, limit)
+            assert len(shown) <= limit
+            assert re.fullmatch(r"(a|&amp;|&lt;|&gt;|<[^<>]+>)*…", shown), shown
+            assert plain("a&<>" * 9, limit) == cut(plain("a&<>" * 9), limit), "what counts is how long it is for Slack"
+        assert cut(text, len(text)) == text
+    assert cut("AT&T: a < b", 10) == "AT&T: a <…"
 
 
 @settings(max_examples=20)

@@ -17,6 +17,10 @@ TEXT_LIMIT = 4000
 LISTED = 6
 NAME_IN_HEADER = 90
 
+ESCAPES = ("&amp;", "&lt;", "&gt;")
+CONTROLS = ("<@", "<!")
+"""How a mention or a time begins. It ends with `>`."""
+
 MARK = {
     Severity.CRITICAL: ":rotating_light: Critical",
     Severity.HIGH: ":red_circle: High",
@@ -26,13 +30,14 @@ MARK = {
 
 
 def plain(text: str, limit: int = SECTION_LIMIT) -> str:
-    """Make foreign text harmless in mrkdwn: control and direction characters out, `& < >` escaped, formatting characters kept literal."""
+    """Make foreign text harmless in mrkdwn: control and direction characters out, `& < >` escaped, formatting characters kept literal.
+
+    Of the result there are `limit` characters at most: Slack counts the escapes.
+    """
     visible = "".join(" " if character in "\n\r\t" else character for character in text if character in "\n\r\t" or printable(character))
-    if len(visible) > limit:
-        visible = visible[: limit - 1] + "…"
     # Slack makes links of addresses even where it is told not to: in the text of a notification.
-    visible = visible.replace("://", ":\u2215\u2215")
-    return visible.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    visible = visible[: limit + 1].replace("://", ":\u2215\u2215")
+    return cut(visible.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), limit)
 
 
 def code(text: str) -> str:
@@ -69,8 +74,15 @@ def mention(identity: str) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """Cut a text to a length."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """Cut a text to a length; not within `&lt;`, a mention or a time, of which the rest would be shown as it is written."""
+    if len(text) <= limit:
+        return text
+    end = limit - 1
+    for begins, close in ((ESCAPES, ";"), (CONTROLS, ">")):
+        last = text.rfind(begins[0][0], 0, end)
+        if last >= 0 and text.startswith(begins, last) and text.find(close, last, end) < 0:
+            end = last
+    return text[:end] + "…"
 
 
 def counted(count: int, noun: str) -> str:
