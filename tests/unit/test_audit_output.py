@@ -318,6 +318,14 @@ def test_sarif_is_made_of_what_the_standard_has() -> None:
     assert seen == SARIF.keys()
 
 
+def test_a_brace_in_a_sarif_message_is_a_brace_and_no_placeholder() -> None:
+    finding = replace(API.findings[0], reason="must be like {team}/[a-z]{2}; see [there](0)")
+    (run,) = json.loads(written("sarif", (replace(API, findings=(finding,)),), replace(SUMMARY, incomplete_because=("{0}",))))["runs"]
+    assert run["results"][0]["message"]["text"].endswith("must be like {{team}}/[a-z]{{2}}; see [there] (0)")
+    assert run["results"][0]["properties"]["reason"] == finding.reason
+    assert run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"] == "{{0}}"
+
+
 def test_sarif_places_results_at_the_policy_file() -> None:
     stream = io.StringIO()
     fed(writer_for("sarif", stream, policy_file="our policies/ecr.yaml"))

@@ -101,8 +101,9 @@ def _unknown(rule: str, count: int) -> dict[str, Any]:
 
 
 def _message(text: str) -> str:
-    # In a message [text](address) is a link; the space makes it text. The exact reason is among the properties.
-    return tidy(text).replace("](", "] (")
+    # In a message [text](address) is a link; the space makes it text. {0} is a placeholder; what is doubled is a brace (SARIF 2.1.0,
+    # 3.11.5). The exact reason is among the properties.
+    return tidy(text).replace("](", "] (").replace("{", "{{").replace("}", "}}")
 
 
 def _fingerprint(*parts: str) -> str:
