@@ -242,7 +242,10 @@ def test_no_payload_is_an_error(odd: Any) -> None:
 @given(name=st.text(), reason=st.text(min_size=10), ticket=st.text())
 def test_any_text_of_a_person_reaches_the_queue_and_comes_back(name: str, reason: str, ticket: str) -> None:
     press = Press("1", Action.EXEMPT, "U0ALICE0001", name[:80], T0, SUBJECT, "C", "1.0", reason, ticket, date(2027, 1, 1))
-    assert press_of(as_message(press)) == press
+    carried = as_message(press)
+    assert carried.isascii(), "SQS refuses U+FFFE and U+FFFF"
+    assert carried.isprintable()
+    assert press_of(carried) == press
 
 
 def test_half_a_character_is_replaced() -> None:

@@ -247,8 +247,8 @@ def _identity(*parts: str) -> str:
 
 
 def as_message(press: Press) -> str:
-    """Write a press as the queue carries it."""
-    return _PRESS.dump_json(press).decode()
+    """Write a press as the queue carries it: in ASCII, since SQS refuses a message with U+FFFE or U+FFFF (API reference: SendMessage)."""
+    return json.dumps(_PRESS.dump_python(press, mode="json"), separators=(",", ":"))
 
 
 def press_of(text: str) -> Press:
