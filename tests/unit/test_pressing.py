@@ -451,15 +451,39 @@ def test_a_confirmation_of_what_does_not_stand_any_more_does_nothing() -> None:
     assert world.take(replace(world.press(confirm, BOB), subject=Subject(NAME, T0, proposal="unknown"))) is Result.STALE
 
 
-def test_a_record_holds_so_many_exemptions_and_drops_what_was_only_asked_for() -> None:
+def test_what_somebody_asked_for_gives_way_to_nobody_elses_request() -> None:
     world = World()
-    world.take(asks(world))
+    world.take(asks(world, CAROL))
     world.tell()
-    world.take(world.press(world.buttons(world.bot.shown[0].replies[-1])["confirm"], BOB))
-    for _ in range(3 * KEPT_EXEMPTIONS):
-        world.take(asks(world))
-    assert len(world.record.exemptions) == KEPT_EXEMPTIONS
-    assert world.record.exemptions[0].confirmed_by
+    confirm = world.buttons(world.bot.shown[0].replies[-1])["confirm"]
+    people = [f"U0PERSON{number:03}" for number in range(2 * KEPT_EXEMPTIONS)]
+    results = [world.take(asks(world, person)) for person in people]
+    room = KEPT_EXEMPTIONS - 1
+    assert results == [Result.WAITS] * room + [Result.ALREADY] * (len(people) - room)
+    assert [each.asked_by for each in world.record.exemptions] == [CAROL, *people[:room]]
+    assert "10 exemptions of it stand already" in world.entries[-1]["words"]
+    assert world.take(world.press(confirm, BOB)) is Result.DONE
+    world.now = datetime(2027, 2, 1, tzinfo=UTC)
+    world.look()
+    assert world.take(replace(asks(world, ALICE), until=date(2027, 2, 20))) is Result.WAITS, "what has ended takes no room"
+    assert len(world.record.exemptions) == 1
+
+
+def test_who_asks_again_for_the_same_takes_back_what_they_asked_before() -> None:
+    world = World()
+    world.take(asks(world, ALICE))
+    world.tell()
+    first = world.buttons(world.bot.shown[0].replies[-1])["confirm"]
+    world.take(asks(world, CAROL))
+    for _ in range(2 * KEPT_EXEMPTIONS):
+        assert world.take(asks(world, ALICE)) is Result.WAITS
+    assert [each.asked_by for each in world.record.exemptions] == [CAROL, ALICE]
+    confirm = world.press(first, BOB)
+    assert world.take(confirm) is Result.STALE
+    last = replace(confirm, id="confirms", subject=replace(confirm.subject, proposal=world.record.exemptions[-1].id))
+    assert world.take(last) is Result.DONE
+    assert world.take(asks(world, ALICE)) is Result.WAITS
+    assert [bool(each.confirmed_by) for each in world.record.exemptions] == [False, True, False], "what was confirmed stays"
 
 
 @pytest.mark.parametrize(("key", "action"), [("keep", "keep"), ("claim", "claim"), ("exempt", "exempt")])

@@ -283,11 +283,16 @@ def _exempt(press: Press, record: RepositoryRecord, now: datetime) -> Answer:
         return Answer(Result.UNFIT, "; ".join(wrong.values()))
     assert press.until is not None  # noqa: S101 - what is unfit was answered above
     asked = Granted(press.id, rules, press.reason.strip(), press.person, press.by, press.until, press.ticket.strip())
+    # Nobody's request gives way to another person's; who asks again for the same means this one.
+    kept = tuple(each for each in _standing(record.exemptions, now) if each.confirmed_by or not _same(each, asked))
+    if len(kept) >= KEPT_EXEMPTIONS:
+        words = f"{len(kept)} exemptions of it stand already, asked for or confirmed; there is room when one of them ends"
+        return Answer(Result.ALREADY, words)
     words = f"asks to exempt it from {', '.join(rules)} until {press.until.isoformat()}: {asked.reason}"
     return Answer(
         Result.WAITS,
         words + (f" ({asked.ticket})" if asked.ticket else ""),
-        {"exemptions": _kept((*record.exemptions, asked), now)},
+        {"exemptions": (*kept, asked)},
         proposal=asked.id,
     )
 
@@ -305,7 +310,7 @@ def _confirm(press: Press, record: RepositoryRecord, now: datetime) -> Answer:
     return Answer(
         Result.DONE,
         f"exempts it from {', '.join(asked.rules)} until {asked.expires.isoformat()}",
-        {"exemptions": _kept(exemptions, now)},
+        {"exemptions": _standing(exemptions, now)},
     )
 
 
@@ -322,13 +327,15 @@ def unfit(reason: str, until: date | None, days: int, now: datetime) -> Mapping[
     return wrong
 
 
-def _kept(exemptions: tuple[Granted, ...], now: datetime) -> tuple[Granted, ...]:
-    """Leave out what has ended, and what is only asked for where there is too much of it."""
+def _standing(exemptions: tuple[Granted, ...], now: datetime) -> tuple[Granted, ...]:
+    """Leave out what has ended."""
     today = now.astimezone(UTC).date()
-    standing = [each for each in exemptions if each.expires >= today]
-    asked = [each for each in standing if not each.confirmed_by]
-    dropped = {each.id for each in asked[: max(0, len(standing) - KEPT_EXEMPTIONS)]}
-    return tuple(each for each in standing if each.id not in dropped)
+    return tuple(each for each in exemptions if each.expires >= today)
+
+
+def _same(one: Granted, other: Granted) -> bool:
+    """Whether two requests are one person's for the same rules."""
+    return one.asked_by == other.asked_by and set(one.rules) == set(other.rules)
 
 
 def remembered(answered: Mapping[str, str], press: str, result: str, most: int = KEPT_PRESSES) -> dict[str, str]:
