@@ -177,7 +177,7 @@ def test_what_is_exempted_edits_the_message_and_calls_nobody() -> None:
     world.tell()
     assert (world.only.edits, world.only.replies) == (1, [])
     said = json.dumps(world.only.message)
-    assert "In good order: paymets/api" in said
+    assert "Exempt: paymets/api" in said
     assert ":shield: *Exempt*: lifecycle-policy: until 2026-12-31, platform: renamed next quarter, naming: until" in said
 
 

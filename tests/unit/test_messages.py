@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from ecr_governor.core.messages.burst import Burst, digest
 from ecr_governor.core.messages.living import Life, living, moved, reply_to_change, reply_to_step
 from ecr_governor.core.messages.news import message, policy_problem, sweep_digest
 from ecr_governor.core.messages.steps import NAMED_AT_ONCE, approval_asked, retirement, retirements
-from ecr_governor.core.messages.text import counted, cut, moment, plain
+from ecr_governor.core.messages.text import code, counted, cut, moment, plain
 from ecr_governor.core.origin import Actor, Creation, Origin, Provenance, Push
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.policy.notifications import Buttons
@@ -220,6 +221,34 @@ def test_things_are_counted_in_english() -> None:
         "2 days",
         "2 working days",
     ]
+
+
+STAR, LINE, WAVE, TICK, COLON = "\u2217", "\u02cd", "\u223c", "\u02cb", "\uff1a"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("*bold* _it_ ~old~", f"{STAR}bold{STAR} {LINE}it{LINE} {WAVE}old{WAVE}"),
+        ("`carol (U1)` *_both_*", f"{TICK}carol (U1){TICK} {STAR}{LINE}both{LINE}{STAR}"),
+        ("(*bold*), _two words_.", f"({STAR}bold{STAR}), {LINE}two words{LINE}."),
+        (":white_check_mark: done ::tada: :+1:", f"{COLON}white_check_mark: done :{COLON}tada: {COLON}+1:"),
+        ("payments/check_out, a*b*c, 2 * 3 * 4, payments/*", "payments/check_out, a*b*c, 2 * 3 * 4, payments/*"),
+        ("arn:aws:iam::123456789012:role/x at 12:30:45", "arn:aws:iam::123456789012:role/x at 12:30:45"),
+    ],
+)
+def test_what_would_format_foreign_text_is_shown_as_it_is_written(written: str, shown: str) -> None:
+    assert plain(written) == shown
+
+
+def test_in_a_code_span_nothing_is_formatted_and_all_can_be_copied() -> None:
+    assert code("*b* :x: a_b") == "`*b* :x: a_b`"
+
+
+@given(st.text(alphabet="*_~` a:+", max_size=60))
+def test_what_is_literal_stays_literal(text: str) -> None:
+    assert plain(plain(text)) == plain(text)
+    assert len(plain(text)) == len(text)
 
 
 def test_an_exemption_is_told_as_one_and_counted_apart() -> None:

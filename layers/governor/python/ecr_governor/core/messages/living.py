@@ -42,7 +42,7 @@ LINE: Final = 220
 """Characters of foreign text in one line of the history."""
 _LOOKS: Final = frozenset({"change", "swept"})
 _TOLD: Final = _LOOKS | STEPS_OF | {PRESS}
-_PRESSED: Final = {Action.KEEP: "Kept", Action.CLAIM: "Claimed", Action.EXEMPT: "Exemption asked for", Action.CONFIRM: "Exempt"}
+_PRESSED: Final = {Action.KEEP: "Keep", Action.CLAIM: "Claimed", Action.EXEMPT: "Exemption asked for", Action.CONFIRM: "Exempt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _title(life: Life) -> tuple[str, str]:
         return ":no_entry:", "Could not be put right"
     if life.last_step and life.last_step["to"] == "observed":
         return STEPS["observed"]
-    return ":white_check_mark:", "In good order"
+    return (":shield:", "Exempt") if life.exempt else (":white_check_mark:", "In good order")
 
 
 def _held_up(life: Life) -> bool:
@@ -242,7 +242,7 @@ def _change(body: Mapping[str, Any], least: Severity) -> Iterator[str]:
         yield _line(":new:", "Created" if body.get("created", True) else "First seen", f"{body['origin'].replace('_', ' ')} {by}".strip())
     resolved = {data["rule"]: finding_from_data(data) for data in body["resolved"]}
     opened = [finding_from_data(data) for data in body["opened"] if data["rule"] not in resolved]
-    # Told only if it is grave: a finding that counts days says something else every day.
+    # Told only if it is grave: a list of bad tags that grows by one is no news.
     changed = [finding for data in body.get("changed", ()) if _matters((finding := finding_from_data(data)).severity, Severity.HIGH)]
     for words, findings in (("Opened", opened), ("Changed", changed)):
         told = [finding for finding in findings if _matters(finding.severity, least)]

@@ -1,5 +1,6 @@
 """Text and blocks that Slack shows as they are meant. Foreign text is text: it never mentions anybody and never becomes a link."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,10 @@ ESCAPES = ("&amp;", "&lt;", "&gt;")
 CONTROLS = ("<@", "<!")
 """How a mention or a time begins. It ends with `>`."""
 
+LOOK_ALIKES = {"*": "\u2217", "_": "\u02cd", "~": "\u223c", "`": "\u02cb"}
+"""What Slack formats text by, with letters that look like it."""
+_EMOJI = re.compile(r"(?<!\w):(?=(?:[+-]1|[a-z0-9_+'-]*[a-z][a-z0-9_+'-]*):)")
+
 MARK = {
     Severity.CRITICAL: ":rotating_light: Critical",
     Severity.HIGH: ":red_circle: High",
@@ -30,10 +35,35 @@ MARK = {
 
 
 def plain(text: str, limit: int = SECTION_LIMIT) -> str:
-    """Make foreign text harmless in mrkdwn: control and direction characters out, `& < >` escaped, formatting characters kept literal.
+    """Make foreign text harmless in mrkdwn: control and direction characters out, `& < >` escaped, what would format it made literal.
 
     Of the result there are `limit` characters at most: Slack counts the escapes.
     """
+    return _escaped(_literal(text[: limit + 1]), limit)
+
+
+def _literal(text: str) -> str:
+    """Replace what Slack would format or make an emoji of, for which it knows no escape, by look-alikes; a sign alone stays as it is."""
+    text = _EMOJI.sub("\uff1a", text)
+    shown = list(text)
+    for sign, alike in LOOK_ALIKES.items():
+        if sign not in text:
+            continue
+        at = [index for index, character in enumerate(text) if character == sign]
+        opening = [index for index in at if _edge(text, index - 1) and not text[index + 1 : index + 2].isspace()]
+        closing = [index for index in at if _edge(text, index + 1) and not text[max(index - 1, 0) : index].isspace()]
+        if opening and closing and opening[0] < closing[-1]:
+            for index in {*opening, *closing}:
+                shown[index] = alike
+    return "".join(shown)
+
+
+def _edge(text: str, index: int) -> bool:
+    """Whether there is no letter or digit: within a word nothing is formatted."""
+    return not 0 <= index < len(text) or not text[index].isalnum()
+
+
+def _escaped(text: str, limit: int) -> str:
     visible = "".join(" " if character in "\n\r\t" else character for character in text if character in "\n\r\t" or printable(character))
     # Slack makes links of addresses even where it is told not to: in the text of a notification.
     visible = visible[: limit + 1].replace("://", ":\u2215\u2215")
@@ -42,12 +72,12 @@ def plain(text: str, limit: int = SECTION_LIMIT) -> str:
 
 def code(text: str) -> str:
     """Show foreign text as a code span, in which nothing is formatted."""
-    return f"`{no_backticks(plain(text, 300))}`"
+    return f"`{no_backticks(_escaped(text, 300))}`"
 
 
 def no_backticks(text: str) -> str:
     """Replace the one character that ends a code span, for which Slack knows no escape, by its look-alike."""
-    return text.replace("`", "\u02cb")
+    return text.replace("`", LOOK_ALIKES["`"])
 
 
 def printable(character: str) -> bool:
