@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ecr_governor.adapters.errands import as_message, errand_of
 from ecr_governor.app.channels import Services, tell
 from ecr_governor.app.errors import Rejected, Throttled, Undeliverable
-from ecr_governor.app.notify import BUS, CHAT, HANDED_ON, Outlets, tell_programs
+from ecr_governor.app.notify import BUS, CHAT, HANDED_ON, SUMMED_UP, Outlets, tell_programs
 from ecr_governor.core.alert import Alert, alert_of, is_critical
 from ecr_governor.core.announcement import Told
 from ecr_governor.core.errand import Channel, Errand
@@ -137,6 +137,18 @@ def test_slack_has_a_quarter_of_an_hour_to_take_it_first() -> None:
     assert "not before 2026-12-07" in text
     assert "no pull for 94 days" in text
     assert "does not begin it" in text
+
+
+def test_what_slack_told_in_a_digest_alone_is_sent_as_well() -> None:
+    world = World(slack_first=True)
+    world.hand_on(*(world.write("change", a_change(CRITICAL), findings=(CRITICAL,)) for _ in range(2)))
+    for number, noted in ((1, (SUMMED_UP, CHAT)), (2, (CHAT,))):
+        for channel in noted:
+            world.ledger.mark_delivered(NAME, number, channel, T0)
+    assert world.deliver() == frozenset()
+    ((_, text),) = world.topic.sent
+    assert "Ledger: entry 1" in text
+    assert "entry 2" not in text
 
 
 def test_an_email_never_begins_the_grace_of_a_mark_nor_moves_it() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from ecr_governor.app.errors import ChannelWaits, Full, GovernorError, Throttled, Undeliverable
 from ecr_governor.app.living import DIGEST_GROWS_FOR, EDITS_AT_ONCE
-from ecr_governor.app.notify import CHAT, TRIES, People, go_on, tell_people
+from ecr_governor.app.notify import CHAT, SUMMED_UP, TRIES, People, go_on, tell_people
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.core.announcement import Told
 from ecr_governor.core.conversation import Posted
@@ -519,6 +519,13 @@ def test_ten_thousand_findings_at_once_are_a_few_messages_and_none_is_lost_thoug
     assert len(world.bot.shown) == 1
     assert "10,000 repositories changed" in world.only.message["text"]
     assert all(CHAT in world.ledger.delivered(entry.repository, entry.number) for entry in told)
+
+
+def test_what_is_critical_is_noted_as_told_in_a_digest_which_does_not_name_each() -> None:
+    world = World(*(f"paymets/service-{number}" for number in range(9)), policy=AUDIT + "rules: {naming: {severity: critical}}\n" + SLACK)
+    world.tell()
+    assert len(world.bot.shown) == 1
+    assert all({CHAT, SUMMED_UP} <= world.ledger.delivered(entry.repository, entry.number) for entry in world.entries)
 
 
 def test_a_digest_grows_for_a_while_and_then_another_begins() -> None:

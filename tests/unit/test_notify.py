@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ecr_governor.app.errors import ChannelRefused, Throttled, Undeliverable, Unintelligible
-from ecr_governor.app.notify import CHAT, People, go_on, tell_people, tell_programs
+from ecr_governor.app.notify import CHAT, SUMMED_UP, People, go_on, tell_people, tell_programs
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.core.announcement import Told
 from ecr_governor.core.origin import News
@@ -87,6 +87,16 @@ def test_a_burst_is_one_digest() -> None:
     assert "*naming*: 40 repositories" in json.dumps(digest)
     world.tell()
     assert len(world.chat.posted) == 1
+
+
+@pytest.mark.parametrize(("severity", "count", "noted"), [("critical", 9, 9), ("critical", 2, 0), ("high", 9, 0)])
+def test_what_is_critical_is_noted_as_told_in_a_digest_which_does_not_name_each(severity: str, count: int, noted: int) -> None:
+    policy = f"{ENFORCING}\nrules: {{naming: {{severity: {severity}}}}}\n"
+    world = World(*(f"paymets/service-{number}" for number in range(count)), policy=policy)
+    world.tell()
+    told = [world.ledger.delivered(entry.repository, entry.number) for entry in world.entries]
+    assert all(CHAT in each for each in told)
+    assert sum(SUMMED_UP in each for each in told) == noted
 
 
 def test_what_slack_refuses_comes_again_and_the_bus_is_not_told_twice() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ecr_governor.app.errors import GovernorError, Undeliverable, Unintelligible
-from ecr_governor.app.notify import CHAT
+from ecr_governor.app.notify import CHAT, SUMMED_UP
 from ecr_governor.app.ports import AlertTopic, EventBus, Ledger, SecurityHub, Webhook
 from ecr_governor.core.alert import Alert, alert_of
 from ecr_governor.core.announcement import Told, bus_events, webhook_document
@@ -92,7 +92,8 @@ def _send_alerts(errands: Sequence[Errand], services: Services, now: datetime) -
 
 def _alert(errand: Errand, services: Services) -> Alert | None:
     told = services.ledger.delivered(errand.repository, errand.number)
-    if errand.channel in told or (services.slack_first and CHAT in told):
+    in_slack = CHAT in told and SUMMED_UP not in told
+    if errand.channel in told or (services.slack_first and in_slack):
         return None
     entry = _entry(errand, services)
     return alert_of(entry, _record(errand, services)) if entry else None

@@ -67,10 +67,14 @@ class Teller:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One thing to say: `say` says it, and then the entries in `told` have been told. Raises GovernorError if it was not said."""
+    """One thing to say: `say` says it, and then the entries in `told` have been told. Raises GovernorError if it was not said.
+
+    `summed_up`: by a digest, which names a few of their repositories.
+    """
 
     say: Callable[[], object]
     told: tuple[Told, ...]
+    summed_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +383,8 @@ def _digests(channel: str, several: Sequence[_News], teller: Teller, now: dateti
     changed = [news for news in several if news.announcement and news.announcement.worth_a_message]
     entries = tuple(entry for news in several for entry in news.told if entry.kind not in STEPS_OF)
     if changed:
-        yield Delivery(lambda: _grow(channel, [news.announcement for news in changed if news.announcement], entries, teller, now), entries)
+        announcements = [news.announcement for news in changed if news.announcement]
+        yield Delivery(lambda: _grow(channel, announcements, entries, teller, now), entries, summed_up=True)
     elif entries:
         yield Delivery(lambda: None, entries)
     steps = [entry for news in several for entry in news.steps]

@@ -6,13 +6,14 @@ Programs and people are told by two functions, so that trouble with the one neve
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from ecr_governor.app.errors import ChannelRefused, ChannelWaits, GovernorError, Undeliverable, Unintelligible
 from ecr_governor.app.living import Delivery, Progress, Teller, deliveries, freshen
 from ecr_governor.app.ports import Chat, Conversations, DeadLetters, Errands, EventBus, Ledger, PolicySource
+from ecr_governor.core.alert import is_critical
 from ecr_governor.core.announcement import Announcement, Told, announce, bus_events
 from ecr_governor.core.errand import Channel, Errand, wanted_by
 from ecr_governor.core.messages import news, steps
@@ -31,6 +32,8 @@ WAITS = "slack-waits"
 """What the ledger remembers of an entry that waits until Slack takes its channel."""
 SET_ASIDE = "slack-set-aside"
 """What the ledger remembers of an entry of which Slack takes no message. Nobody was told of it."""
+SUMMED_UP = "slack-summed-up"
+"""What the ledger remembers of a critical entry that a digest told of, which names a few repositories: whom it is for may not read of it."""
 SETTLED = frozenset({CHAT, SET_ASIDE})
 WAITING_AT_ONCE = 50
 """Entries that wait for their channel of which one invocation tries to tell."""
@@ -153,6 +156,8 @@ def _say(entries: Sequence[Told], settled: frozenset[str], people: People, now: 
     for position, delivery in enumerate(pending):
         try:
             delivery.say()
+            if delivery.summed_up:
+                _note(filter(is_critical, delivery.told), SUMMED_UP, people, now)
             _note(delivery.told, CHAT, people, now)
         except ChannelRefused as trouble:
             said.refused += delivery.told
@@ -310,7 +315,8 @@ def _changes(entries: Sequence[Told], people: People, slack: SlackNotifications,
             yield _nothing(*told)
     if len(loud) > slack.digest_above:
         summed_up = Burst().plus(announcement for announcement, _ in loud)
-        yield post(digest(summed_up, people.account, people.region), *(entry for _, told in loud for entry in told))
+        entries = tuple(entry for _, told in loud for entry in told)
+        yield replace(post(digest(summed_up, people.account, people.region), *entries), summed_up=True)
     else:
         for announcement, told in loud:
             yield post(news.message(announcement, people.account, people.region), *told)
