@@ -26,6 +26,8 @@ from ecr_governor.core.retirement.history import INTENT, OUTCOME, breaches
 from ecr_governor.core.retirement.reported import REMINDER
 from ecr_governor.core.sweep import LEDGER_NAME as SWEEPS
 
+_OF_NO_FORM: Final = (KeyError, TypeError, ValueError)
+"""What becomes of an item that nobody of us has written."""
 CHAINS: Final = (SWEEPS, RETIREMENT, REPORT, POLICY)
 """What the ledger keeps beside the repositories' entries."""
 
@@ -85,21 +87,34 @@ def verify(deployment: Deployment, name: str | None, output: str) -> Exit:
 
 def _checked(ledger: DynamoDbLedger, record: RepositoryRecord) -> tuple[int, list[str]]:
     """Count a repository's entries, and say what is wrong with them. One that cannot be understood keeps no other from being checked."""
-    entries = list(ledger.entries(record.name))
+    entries: list[Entry] = []
     try:
+        entries += ledger.entries(record.name)
         return len(entries), list(breaches(record, entries, partial(ledger.told_at, record.name, channel=PEOPLE)))
-    except (KeyError, TypeError, ValueError) as error:
-        return len(entries), [f"an entry is of no known form: {type(error).__name__}: {error}"]
+    except _OF_NO_FORM as error:
+        return len(entries), [_no_form(error)]
 
 
 def _unbroken(ledger: DynamoDbLedger, name: str) -> tuple[int, str]:
     """Count the entries of a chain that is no repository's, and say where it is broken."""
+    entries: list[Entry] = []
+    broken = ""
     for _ in range(2):
         # As above: somebody may write between the two reads.
-        known, entries = ledger.chain(name), list(ledger.entries(name))
-        if not (broken := break_in(known, entries)):
+        entries.clear()
+        try:
+            known = ledger.chain(name)
+            entries += ledger.entries(name)
+            broken = break_in(known, entries)
+        except _OF_NO_FORM as error:
+            broken = _no_form(error)
+        if not broken:
             break
     return len(entries), broken
+
+
+def _no_form(error: Exception) -> str:
+    return f"an entry is of no known form: {type(error).__name__}: {error}"
 
 
 def _records(ledger: DynamoDbLedger, name: str | None) -> Iterator[RepositoryRecord]:

@@ -436,7 +436,7 @@ def _section(console: Console, title: str, lines: Sequence[tuple[str, str]]) -> 
     console.print(Text(title, style="bold"))
     for label, said in lines:
         before = f"  {label}"
-        for part in Text(said).wrap(console, console.width - len(before)):
+        for part in Text(said).wrap(console, max(console.width - len(before), 1)):
             part.rstrip()
             console.print(Text(before) + part)
             before = " " * len(before)

@@ -53,7 +53,9 @@ def pass_over(name: str) -> None:
 def pass_over_crt() -> None:
     """Have botocore do without AWS's library in C: to load it is a tenth of a start, and `aws login` alone takes anything of it here."""
     try:
-        profiles = Path(os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().read_text(errors="replace")
+        # As botocore finds it.
+        place = os.path.expanduser(os.path.expandvars(os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")))  # noqa: PTH111 - Path's raises
+        profiles = Path(place).read_text(errors="replace")
     except OSError:
         profiles = ""
     if "login_session" not in profiles:

@@ -122,7 +122,8 @@ def _page(summary: Mapping[str, Any]) -> None:
         console.print()
         console.print(table)
     if summary["withheld"]:
-        console.print(harmless(f"\nwithheld: {summary['withheld']}", style="yellow"))
+        console.print()
+        console.print(harmless(f"withheld: {summary['withheld']}", style="yellow"))
     for name in summary["to_be_put_right"]:
         console.print(harmless(f"is being put right: {name}"))
     for name in summary["vanished"]:

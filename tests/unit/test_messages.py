@@ -268,3 +268,17 @@ def test_an_exemption_is_told_as_one_and_counted_apart() -> None:
     opened = change_as_data(Change("payments/api", T0, Trigger("Sweep"), "abc", opened=(replace(exempt, state=FindingState.OPEN),)))
     both = [Told("payments/api", number, "change", body) for number, body in enumerate((opened, change))]
     assert not announce(both, None, Severity.LOW).worth_a_message, "what opened and was exempted meanwhile is no news"
+
+
+@pytest.mark.parametrize("before", ["changed", "exempted and opened", "resolved and opened"])
+@pytest.mark.parametrize("end", ["exempted", "resolved"])
+def test_what_was_open_before_is_told_when_it_ends_whatever_happened_meanwhile(before: str, end: str) -> None:
+    states = {"opened": FindingState.OPEN, "changed": FindingState.OPEN, "exempted": FindingState.EXEMPT, "resolved": FindingState.RESOLVED}
+    finding = Finding("payments/api", "naming", Severity.HIGH, FindingState.OPEN, Mode.AUDIT, "r", (), T0)
+    told = [
+        change_as_data(Change("payments/api", T0, Trigger("Sweep"), "abc", **{key: (replace(finding, state=states[key]),)}))
+        for key in (*before.split(" and "), end)
+    ]
+    announcement = announce([Told("payments/api", number, "change", body) for number, body in enumerate(told)], None, Severity.LOW)
+    assert [each.rule for each in (announcement.exempted if end == "exempted" else announcement.resolved)] == ["naming"]
+    assert announcement.opened == ()

@@ -82,11 +82,14 @@ def test_what_aws_login_needs_is_left_where_a_profile_was_signed_in_by_it(
     line: str, passed_over: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "config").write_text(f"[default]\n{line}\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("CFG", str(tmp_path))
+    monkeypatch.setenv("AWS_CONFIG_FILE", "$CFG/config")
     monkeypatch.setattr(sys, "modules", {name: module for name, module in sys.modules.items() if name != "awscrt"})
     pass_over_crt()
 
     assert ("awscrt" in sys.modules) is passed_over
+    monkeypatch.setenv("AWS_CONFIG_FILE", "~nobody-of-that-name/config")
+    pass_over_crt()
 
 
 def test_validate_loads_no_format_and_looks_for_no_plugin() -> None:

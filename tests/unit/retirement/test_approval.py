@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecr_governor.adapters.plan_file import PlanFile, approval_as_data, approval_of, plan_of
-from ecr_governor.app.errors import SweepRunning, Unintelligible
+from ecr_governor.app.errors import SweepRunning, Throttled, Unintelligible
 from ecr_governor.app.retirement.cases import PEOPLE, Services
 from ecr_governor.app.retirement.planning import plan, plan_as_data
 from ecr_governor.app.retirement.runs import PLAN, RunServices, apply, last_plan
@@ -382,3 +382,14 @@ def test_where_nothing_deletes_the_plan_and_all_that_is_read_from_it_name_no_del
     last = last_plan(data)
     assert last is not None
     assert last.steps == frozenset()
+
+
+def test_what_was_done_is_told_though_the_lease_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Account().marked()
+
+    def refused(_lease: object) -> None:
+        raise Throttled("dynamodb:UpdateItem")
+
+    monkeypatch.setattr(account.book, "give_back", refused)
+    done = account.apply(account.approval())
+    assert [each["reached"] for each in done["done"]] == ["quarantined"] * len(NAMES)

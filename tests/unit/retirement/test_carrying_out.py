@@ -840,6 +840,19 @@ def test_what_somebody_keeps_goes_no_farther_whenever_it_is_given_back(stage: St
     assert is_untouched(world)
 
 
+@pytest.mark.parametrize("stage", [Stage.QUARANTINED, Stage.ARCHIVED])
+def test_what_somebody_keeps_while_a_step_is_under_way_is_not_taken_there(stage: Stage) -> None:
+    undone = 0
+    for world, _, where in disturbed(STEPS[f"to {stage.value}"], keeps):
+        since = world.beats.heard[int(where.partition(":")[0]) + 1 :]
+        if "before write" in since:
+            assert world.stage is not stage, where
+            undone += 1
+        world.settle()
+        assert is_untouched(world), where
+    assert undone > 10
+
+
 @pytest.mark.parametrize("step", [step for step in STEPS if "deleted" in step])
 def test_what_somebody_keeps_while_it_is_deleted_loses_nothing_more_once_that_is_read(step: str) -> None:
     stopped = 0

@@ -293,6 +293,18 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "5:30: warning [sweep-puts-nothing-right] limits.remedies_per_sweep: a sweep has nothing put right → write how many it may, or mode: audit",
         ],
     ),
+    "where names are not judged no name is wrong": (
+        """
+        naming:
+          convention: "{team}/{service}"
+          segments: {team: [payments, search]}
+        namespaces:
+          ROOT: {scan_frequency: MANUAL}
+          legacy: {scan_frequency: MANUAL, rules: {naming: off}}
+        notifications: {slack: {routes: [{namespace: legacy/old, channel: C0123456789}]}}
+        """,
+        [],
+    ),
     "routes that never count": (
         """
         naming:
@@ -318,10 +330,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
             unowned: {channel: C0123456789}
         """,
         [
-            '10:21: warning [route-unreachable] notifications.slack.routes[0].namespace: no name that keeps {team}/{service} is below paymets → correct the prefix, or add "paymets/*" to naming.ignore',
+            '10:21: note [route-unreachable] notifications.slack.routes[0].namespace: no name that keeps {team}/{service} is below paymets → correct the prefix, or add "paymets/*" to naming.ignore',
             "13:9: warning [route-shadowed] notifications.slack.routes[3]: routes[2] takes all that it would take → put it above routes[2], or remove it",
-            '13:21: warning [route-unreachable] notifications.slack.routes[3].namespace: no name that keeps {team}/{service} is below payments/api → correct the prefix, or add "payments/api/*" to naming.ignore',
-            '15:21: warning [route-unreachable] notifications.slack.routes[5].namespace: no name that keeps {team}/{service} is below payments-old → correct the prefix, or add "payments-old/*" to naming.ignore',
+            '13:21: note [route-unreachable] notifications.slack.routes[3].namespace: no name that keeps {team}/{service} is below payments/api → correct the prefix, or add "payments/api/*" to naming.ignore',
+            '15:21: note [route-unreachable] notifications.slack.routes[5].namespace: no name that keeps {team}/{service} is below payments-old → correct the prefix, or add "payments-old/*" to naming.ignore',
             "17:9: warning [route-shadowed] notifications.slack.routes[7]: routes[6] takes all that it would take → put it above routes[6], or remove it",
             "19:9: warning [route-shadowed] notifications.slack.routes[9]: routes[6] takes the same repositories → remove one of the two",
             "22:9: warning [route-shadowed] notifications.slack.routes[12]: routes[11] takes all that it would take → put it above routes[11], or remove it",

@@ -150,7 +150,6 @@ def take(press: Press, services: Services, now: datetime) -> Result | None:
     What was answered before is not decided again, whatever has changed since: who may press, and what is to be pressed, are as they were
     when the press came. Only what follows from it is asked for once more, since that may not have come about.
 
-
     Raises Throttled, Denied, Contended, Undeliverable.
     """
     for attempt in range(1, ATTEMPTS + 1):

@@ -69,10 +69,14 @@ def announce(told: Iterable[Told], record: RepositoryRecord | None, least: Sever
     entries = sorted(told, key=lambda entry: entry.number)
     opened: dict[str, Finding] = {}
     ended: dict[str, Finding] = {}
+    # What was not open before these entries: if it ends within them, it is no news.
+    new: set[str] = set()
     outcomes: list[Mapping[str, Any]] = []
     for entry in entries:
         for data in entry.body["opened"]:
             finding = finding_from_data(data)
+            if finding.rule not in ended and finding.rule not in opened:
+                new.add(finding.rule)
             ended.pop(finding.rule, None)
             opened[finding.rule] = finding
         for data in entry.body.get("changed", ()):
@@ -82,8 +86,10 @@ def announce(told: Iterable[Told], record: RepositoryRecord | None, least: Sever
                 opened[finding.rule] = finding
         for data in (*entry.body.get("exempted", ()), *entry.body["resolved"]):
             finding = finding_from_data(data)
-            if opened.pop(finding.rule, None) is None:
+            opened.pop(finding.rule, None)
+            if finding.rule not in new:
                 ended[finding.rule] = finding
+            new.discard(finding.rule)
         outcomes.extend(entry.body["outcomes"])
     opened = {rule: now.get(rule, finding) for rule, finding in opened.items() if rule not in now or now[rule].state is FindingState.OPEN}
     told_ended = sorted((finding for finding in ended.values() if _matters(finding, least)), key=_by_severity)

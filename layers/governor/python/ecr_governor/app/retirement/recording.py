@@ -14,6 +14,8 @@ from ecr_governor.core.retirement.history import INTENT, OUTCOME
 from ecr_governor.core.retirement.state import Retirement, Stage, as_data
 
 WRITES: Final = 4
+HELD_BACK: Final = frozenset({Stage.QUARANTINED, Stage.ARCHIVED})
+"""Stages that are not reached, and are undone, if somebody wants the repository kept while the step is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def write_outcome(
             current = services.ledger.read(record.name)
             if current is None or current.created_at != record.created_at:
                 raise
-            if current.retirement != before:
+            if current.retirement != before or (retirement.stage in HELD_BACK and _said_of_it(current) != _said_of_it(record)):
                 raise Overtaken(record.name) from None
             record = current
         else:

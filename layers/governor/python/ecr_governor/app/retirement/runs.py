@@ -1,10 +1,13 @@
 """The runs: after each sweep everything but deletion; at its own hours, and only where it is enabled, deletion."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from ecr_governor.app.errors import GovernorError
 from ecr_governor.app.retirement.cases import Services
 from ecr_governor.app.retirement.planning import PLAN_VERSION, Item, Plan, carry_out_plan, plan, plan_as_data
 from ecr_governor.app.retirement.ports import DeletingRegistry
@@ -17,6 +20,8 @@ from ecr_governor.core.retirement.approval import Approval, ApprovedStep, Finds,
 from ecr_governor.core.retirement.state import Stage
 from ecr_governor.core.rules import naming, unused
 from ecr_governor.core.sweep import EndedSweep
+
+logger = logging.getLogger(__name__)
 
 LEASE: Final = timedelta(minutes=20)
 """Longer than any function runs."""
@@ -40,13 +45,26 @@ class RunServices:
     deletes: bool = True
 
 
+@contextmanager
+def _leased(execution: str, what: str, services: RunServices, now: datetime) -> Iterator[None]:
+    """Have the only run while the block lasts. Raises SweepRunning, Throttled."""
+    lease = services.book.take_lease(execution, what, now, now + LEASE)
+    try:
+        yield
+    finally:
+        try:
+            services.book.give_back(lease)
+        except GovernorError:
+            # What was done is done, and is told as that: the lease ends by itself.
+            logger.exception("lease not given back")
+
+
 def retire(execution: str, services: RunServices, now: datetime) -> dict[str, Any]:
     """Look at what the last sweep found unused and at what is retiring, and take every step that can be taken back.
 
     Raises SweepRunning where a sweep or another run is under way, Throttled.
     """
-    lease = services.book.take_lease(execution, "retirement", now, now + LEASE)
-    try:
+    with _leased(execution, "retirement", services, now):
         ended, policy = services.book.last_sweep(), services.steps.policies.current(now).policy
         new = list(_unused(ended, policy, services.runs))
         retiring = list(services.steps.ledger.retiring())
@@ -62,8 +80,6 @@ def retire(execution: str, services: RunServices, now: datetime) -> dict[str, An
         remind(made, services.steps, now)
         if question := made.question:
             services.steps.book.ask(question, now)
-    finally:
-        services.book.give_back(lease)
     return _summary(made, done)
 
 
@@ -72,14 +88,11 @@ def reap(execution: str, services: RunServices, deleting: DeletingRegistry, now:
     names = list(services.steps.ledger.retiring())
     if not names:
         return {"retiring": 0}
-    lease = services.book.take_lease(execution, "deletion", now, now + LEASE)
-    try:
+    with _leased(execution, "deletion", services, now):
         ended = services.book.last_sweep()
         doubts = [] if ended is not None and ended.finished else [NO_SWEEP]
         made = plan(names, ended.repositories if ended else 0, [Stage.DELETED], services.steps, now, doubts)
         done = carry_out_plan(made, [Stage.DELETED], services.steps, now, deleting)
-    finally:
-        services.book.give_back(lease)
     return _summary(made, done)
 
 
@@ -93,8 +106,7 @@ def apply(
     stages = [Stage.DELETED] if deleting else [stage for stage in REVERSIBLE if stage is not Stage.OBSERVED]
     if wrong := [step for step in approval.steps if step.to not in stages]:
         return {"refused": [f"{step.repository}: this function takes nothing to {step.to.value}" for step in wrong]}
-    lease = services.book.take_lease(execution, "approved steps", now, now + LEASE)
-    try:
+    with _leased(execution, "approved steps", services, now):
         ended = services.book.last_sweep()
         doubts = [] if ended is not None and ended.finished else [NO_SWEEP]
         names, repositories = [step.repository for step in approval.steps], ended.repositories if ended else 0
@@ -105,8 +117,6 @@ def apply(
         if refused:
             return {"refused": refused}
         done = carry_out_plan(made, stages, services.steps, now, deleting)
-    finally:
-        services.book.give_back(lease)
     return {"done": [_done_as_data(each) for each in done]}
 
 

@@ -10,7 +10,7 @@ from ecr_governor.core.documents.problem import KEY, Path
 from ecr_governor.core.policy.lint.languages import NAMES, REPOSITORY_NAME, Language, Undecided, hopeful, reached, shortest
 from ecr_governor.core.policy.lint.remark import Found, undecided
 from ecr_governor.core.policy.load import Reading
-from ecr_governor.core.policy.model import EVERY_RULE, Naming, Policy
+from ecr_governor.core.policy.model import EVERY_RULE, Mode, Naming, Policy
 from ecr_governor.core.policy.naming import Literal, Segment
 from ecr_governor.core.policy.patterns import Matcher
 from ecr_governor.core.rules import naming as naming_rule
@@ -249,7 +249,7 @@ def _where(state: Hashable) -> _Where:
 def _unreachable(reading: Reading, convention: _Convention) -> Iterator[Found]:
     """Tell the namespaces in which no allowed name is: those that the convention does not lead into, and those that longer ones cover."""
     policy = reading.policy
-    prefixes = [prefix for prefix in policy.namespaces if prefix != ROOT]
+    prefixes = [prefix for prefix in policy.namespaces if prefix != ROOT and judges_names(policy, prefix)]
     if not prefixes:
         return
     lived_in = _lived_in(policy, convention, policy.namespaces)
@@ -266,6 +266,11 @@ def _unreachable(reading: Reading, convention: _Convention) -> Iterator[Found]:
             what = f"no name that keeps {policy.naming.convention} is below it"
             do = f'correct the prefix, or add "{prefix}/*" to naming.ignore'
             yield Found("namespace-unreachable", at, what, do)
+
+
+def judges_names(policy: Policy, namespace: str) -> bool:
+    """Whether the rule on names judges in a namespace: where it is off, every name is allowed."""
+    return policy.mode_of(naming_rule.RULE.id, namespace) is not Mode.OFF
 
 
 def uninhabited(policy: Policy, prefixes: Iterable[str]) -> set[str]:

@@ -139,9 +139,9 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             "the first route that takes a repository has its messages, and this one never counts",
         ),
         "route-unreachable": Check(
-            _W,
+            _N,
             "A route by a namespace in which no repository can be whose name is allowed",
-            "only what is called wrongly could go that way, and a misspelt prefix looks just so",
+            "but for a pull through cache only what is called wrongly could go that way, and a misspelt prefix looks just so",
         ),
         "sweep-puts-nothing-right": Check(
             _W, "`remedies_per_sweep: 0` under `mode: enforce`", "what events missed is found every night and never put right"

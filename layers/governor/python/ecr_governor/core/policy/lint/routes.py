@@ -7,7 +7,7 @@ from ecr_governor.core.documents.lifecycle import is_wider
 from ecr_governor.core.documents.names import ROOT
 from ecr_governor.core.documents.problem import KEY, Path
 from ecr_governor.core.policy.lint.languages import Undecided
-from ecr_governor.core.policy.lint.names import uninhabited
+from ecr_governor.core.policy.lint.names import judges_names, uninhabited
 from ecr_governor.core.policy.lint.remark import Found, undecided
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import Policy
@@ -59,7 +59,8 @@ def _takes_everything(route: Route) -> bool:
 
 
 def _below_no_name(policy: Policy) -> Iterator[Found]:
-    routes = [(index, route.namespace) for index, route in enumerate(policy.notifications.slack.routes) if route.namespace is not None]
+    named = ((index, route.namespace) for index, route in enumerate(policy.notifications.slack.routes) if route.namespace is not None)
+    routes = [(index, prefix) for index, prefix in named if judges_names(policy, policy.namespace_of(f"{prefix}/any"))]
     try:
         nowhere = uninhabited(policy, (prefix for _, prefix in routes))
     except Undecided:
