@@ -1,9 +1,9 @@
 """Text and blocks that Slack shows as they are meant. Foreign text is text: it never mentions anybody and never becomes a link."""
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from ecr_governor.core.announcement import ORDER
@@ -24,7 +24,7 @@ CONTROLS = ("<@", "<!")
 
 LOOK_ALIKES = {"*": "\u2217", "_": "\u02cd", "~": "\u223c", "`": "\u02cb"}
 """What Slack formats text by, with letters that look like it."""
-_EMOJI = re.compile(r"(?<!\w):(?=(?:[+-]1|[a-z0-9_+'-]*[a-z][a-z0-9_+'-]*):)")
+_OF_EMOJIS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_+'-")
 
 MARK = {
     Severity.CRITICAL: ":rotating_light: Critical",
@@ -44,8 +44,11 @@ def plain(text: str, limit: int = SECTION_LIMIT) -> str:
 
 def _literal(text: str) -> str:
     """Replace what Slack would format or make an emoji of, for which it knows no escape, by look-alikes; a sign alone stays as it is."""
-    text = _EMOJI.sub("\uff1a", text)
     shown = list(text)
+    colons = [index for index, character in enumerate(text) if character == ":"]
+    for index, end in pairwise(colons):
+        if _names_an_emoji(text[index + 1 : end]) and _edge(text, index - 1):
+            shown[index] = "\uff1a"
     for sign, alike in LOOK_ALIKES.items():
         if sign not in text:
             continue
@@ -56,6 +59,11 @@ def _literal(text: str) -> str:
             for index in {*opening, *closing}:
                 shown[index] = alike
     return "".join(shown)
+
+
+def _names_an_emoji(name: str) -> bool:
+    """Whether it may be one's name; a number, as in the time of a day or an ARN, is left alone."""
+    return name in {"+1", "-1"} or (_OF_EMOJIS.issuperset(name) and any(character.isalpha() for character in name))
 
 
 def _edge(text: str, index: int) -> bool:
