@@ -18,6 +18,9 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 def whole_output() -> Iterator[None]:
     """Have all output written when the block ends. A reader that went away ends the process; Trouble tells of a full disk."""
     stdout = sys.stdout
+    if stdout is None:
+        raise Trouble("the output cannot be written", "stdout is closed", "write it to a file, or leave stdout open", Exit.INCOMPLETE)
+    reader = _reader()
     try:
         try:
             yield
@@ -27,8 +30,8 @@ def whole_output() -> Iterator[None]:
     except BrokenPipeError:
         leave(BROKEN_PIPE)
     except SystemExit:
-        if sys.stdout is not stdout:
-            # The reader went away, and Typer has put another in its place.
+        if sys.stdout is not stdout or _reader() != reader:
+            # The reader went away, and Typer has put another in its place, or Rich nothing.
             leave(BROKEN_PIPE)
         raise
     except OSError as error:
@@ -39,6 +42,15 @@ def whole_output() -> Iterator[None]:
         raise Trouble(
             "the output cannot be written", error.strerror or str(error), "make room, or write elsewhere", Exit.INCOMPLETE
         ) from error
+
+
+def _reader() -> tuple[int, int] | None:
+    """Identify what reads the output; None where that is no file, as in a test."""
+    try:
+        found = os.fstat(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def leave(code: int) -> NoReturn:

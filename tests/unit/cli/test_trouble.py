@@ -190,13 +190,14 @@ def test_a_full_disk_is_told(unbuffered: str) -> None:
     assert ended.stderr == "error: the output cannot be written\n  why: No space left on device\n  do:  make room, or write elsewhere\n"
 
 
+@pytest.mark.parametrize("command", [("policy", "schema"), ("exempt", "list", "--policy", "cli/demo/policy.yaml")], ids=["text", "table"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_went_away_is_no_finding(unbuffered: str) -> None:
+def test_a_reader_that_went_away_is_no_finding(unbuffered: str, command: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
         ended = subprocess.run(
-            [COMMAND, "policy", "schema"],
+            [COMMAND, *command],
             stdout=closed,
             stderr=subprocess.PIPE,
             text=True,
@@ -206,6 +207,13 @@ def test_a_reader_that_went_away_is_no_finding(unbuffered: str) -> None:
         )
 
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_where_there_is_no_output_nothing_is_done_and_it_is_said() -> None:
+    ended = subprocess.run(["sh", "-c", f"{COMMAND} policy schema >&-"], capture_output=True, text=True, cwd=ROOT, check=False)
+
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr.startswith("error: the output cannot be written\n  why: stdout is closed\n")
 
 
 def test_what_the_terminal_cannot_show_is_spelt_out() -> None:
