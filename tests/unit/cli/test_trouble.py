@@ -210,7 +210,7 @@ def test_a_reader_that_went_away_is_no_finding(unbuffered: str, command: tuple[s
 
 
 def test_where_there_is_no_output_nothing_is_done_and_it_is_said() -> None:
-    ended = subprocess.run(["sh", "-c", f"{COMMAND} policy schema >&-"], capture_output=True, text=True, cwd=ROOT, check=False)
+    ended = subprocess.run(["/bin/sh", "-c", f"{COMMAND} policy schema >&-"], capture_output=True, text=True, cwd=ROOT, check=False)
 
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.startswith("error: the output cannot be written\n  why: stdout is closed\n")
