@@ -20,10 +20,12 @@ from cli.backtest.reading import Progress, files_below, read_files
 from cli.deployment import Deployment, refused
 from cli.trouble import Exit, Trouble, check_output
 from ecr_governor.adapters.creation_history import CloudTrailHistory
+from ecr_governor.adapters.ecr import EcrRegistry
 from ecr_governor.app.errors import GovernorError, Rejected
 from ecr_governor.core.documents.names import is_repository_name
 from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.record import Entry, RepositoryRecord
+from ecr_governor.core.repository import Fact, Unreadable
 from ecr_governor.core.retirement.history import OUTCOME
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER, STATE
 from ecr_governor.core.retirement.state import Stage
@@ -221,6 +223,7 @@ def run(deployment: Deployment, name: str, output: str, events: Path | None = No
         ledger = deployment.ledger()
         record, entries = ledger.read(name), list(ledger.entries(name))
         doings = list(of_ledger(record, entries))
+        present = EcrRegistry(lambda: deployment.client("ecr")).read(name, frozenset({Fact.TAGS}))
         if events is not None or lookup:
             trail = deployment.client("cloudtrail")
             account, now = deployment.account_and_time()
@@ -234,7 +237,11 @@ def run(deployment: Deployment, name: str, output: str, events: Path | None = No
         raise refused(error) from error
     if record is None and not doings:
         raise Trouble(f"the ledger does not know {name}", "no event of it has been seen, and no sweep found it", "check the name")
-    last = last_of(doings)
+    tags = present.tags if present else {}
+    if isinstance(tags, Unreadable):
+        gaps.append(f"the tags that {name} has: {tags.why}")
+        tags = {}
+    last: dict[str, Doing | None] = {f"{TAG}{key}": None for key in tags} | last_of(doings)
     if output == "json":
         sys.stdout.write(json.dumps(_as_data(name, last, gaps), indent=2, ensure_ascii=False) + "\n")
     else:
@@ -244,12 +251,12 @@ def run(deployment: Deployment, name: str, output: str, events: Path | None = No
     return Exit.INCOMPLETE if gaps else Exit.CLEAN
 
 
-def _rows(last: Mapping[str, Doing]) -> list[tuple[str, Doing | None]]:
+def _rows(last: Mapping[str, Doing | None]) -> list[tuple[str, Doing | None]]:
     tags = sorted(setting for setting in last if setting not in SETTINGS)
     return [(setting, last.get(setting)) for setting in (*SETTINGS, *tags)]
 
 
-def _as_data(name: str, last: Mapping[str, Doing], gaps: list[str]) -> dict[str, Any]:
+def _as_data(name: str, last: Mapping[str, Doing | None], gaps: list[str]) -> dict[str, Any]:
     settings = [
         {"setting": setting, "at": doing.at.isoformat(), "by": doing.by, "what": doing.what, "source": doing.source}
         if doing
@@ -259,7 +266,7 @@ def _as_data(name: str, last: Mapping[str, Doing], gaps: list[str]) -> dict[str,
     return {"repository": name, "settings": settings, "gaps": gaps}
 
 
-def _print(name: str, last: Mapping[str, Doing]) -> None:
+def _print(name: str, last: Mapping[str, Doing | None]) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     console.print(Text(name, style="bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -267,7 +274,7 @@ def _print(name: str, last: Mapping[str, Doing]) -> None:
         table.add_column(column, overflow="fold")
     for setting, doing in _rows(last):
         if doing is None:
-            table.add_row(Text(setting), "", "", Text(_NOT_OURS, style="dim"))
+            table.add_row(Text(tidy(setting)), "", "", Text(_NOT_OURS, style="dim"))
         else:
             how = f"{tidy(doing.what)} ({tidy(doing.source)})"
             table.add_row(Text(tidy(setting)), Text(f"{doing.at:%Y-%m-%d %H:%M}"), Text(tidy(doing.by)), Text(how))

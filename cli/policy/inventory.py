@@ -95,13 +95,17 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             for number, text in enumerate(file, 1):
                 if not text.strip():
                     continue
-                data = json.loads(text)
+                try:
+                    data = json.loads(text)
+                except (ValueError, RecursionError) as error:
+                    what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+                    raise _none(path, number, f"it is no JSON: {what}") from error
                 if not isinstance(data, dict):
                     raise _none(path, number, "it is no JSON object")
                 yield number, data
     except OSError as error:
         raise Trouble(f"{path} cannot be read", error.strerror or str(error), "give the path of an inventory") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Trouble(
             f"{path} is no inventory", f"it is not JSON Lines: {error}", "ecr-governor audit --facts --output jsonl > inventory.jsonl"
         ) from error

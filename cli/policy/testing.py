@@ -64,7 +64,12 @@ def run(paths: Sequence[Path], policy_path: Path | None, output: str, *, require
         policy, of_policy = seen.setdefault(policy_file.resolve(), (files.read(policy_file), []))
         of_policy += _tried(read, policy)
     results = [result for _, tried in seen.values() for result in tried]
-    untested = [words for policy, tried in seen.values() for words in _untested(policy, tried)] if require_tests else []
+    several = len(seen) > 1
+    untested = [
+        f"{words}, by {file.name}" if several else words
+        for file, (policy, tried) in (seen if require_tests else {}).items()
+        for words in _untested(policy, tried)
+    ]
     report = Report(tuple(results), tuple(untested))
     sys.stdout.write(OUTPUTS[output](report))
     if output not in {"text", "markdown"}:

@@ -13,6 +13,7 @@ from cli.blame import US, Doing, last_of, of_ledger, of_record
 from ecr_governor.app.reconcile import Services, reconcile
 from ecr_governor.core.origin import Actor, Creation, News
 from ecr_governor.core.record import Entry, Trigger
+from ecr_governor.core.repository import Fact, Repository, Unreadable
 from ecr_governor.events import recorded
 from tests.fakes import ENFORCING, T0, FakeRegistry, FixedPolicy, InMemoryLedger, a_policy, a_repository
 from tests.trails import ACCOUNT, BORN, DAY, REGION, Trail
@@ -106,8 +107,38 @@ class Here:
         return ACCOUNT, T0
 
 
-def test_the_command_prints_a_row_for_each_setting(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+class Registry:
+    """ECR, of which only a repository's tags are there; None where it is gone."""
+
+    def __init__(self, tags: Any) -> None:
+        self.tags = tags
+
+    def read(self, name: str, facts: frozenset[Fact]) -> Repository | None:
+        assert facts == {Fact.TAGS}
+        return None if self.tags is None else a_repository(name, tags=self.tags)
+
+
+@pytest.mark.parametrize("tags", [{"team": "data", "own\x1b[31mer": "x"}, Unreadable("denied"), None], ids=["read", "unread", "gone"])
+def test_each_tag_that_is_there_is_told_though_nobody_knows_who_set_it(
+    tags: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     here: Any = Here(put_right())
+    monkeypatch.setattr(blame, "EcrRegistry", lambda _client: Registry(tags))
+    unread = isinstance(tags, Unreadable)
+    assert blame.run(here, NAME, "json") == (3 if unread else 0)
+    told = json.loads(capsys.readouterr().out)
+    unknown = [each["setting"] for each in told["settings"] if each["setting"].startswith("tag ") and each["by"] is None]
+    assert unknown == (sorted(f"tag {key}" for key in tags) if isinstance(tags, dict) else [])
+    assert told["gaps"] == ([f"the tags that {NAME} has: denied"] if unread else [])
+    blame.run(here, NAME, "table")
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_the_command_prints_a_row_for_each_setting(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here: Any = Here(put_right())
+    monkeypatch.setattr(blame, "EcrRegistry", lambda _client: Registry({}))
     assert blame.run(here, NAME, "table") == 0
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80

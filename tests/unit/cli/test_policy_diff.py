@@ -377,7 +377,7 @@ def _lines_of(repositories: list[Repository]) -> Iterable[Line]:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("not json\n", "is no inventory"),
+        ("\n\nnot json\n", ":3 is no line of an inventory\n  why: it is no JSON: Expecting value at column 1\n"),
         ("[]\n", ":1 is no line of an inventory"),
         ('{"name": "a/b"}\n', ":1 is no line of an inventory"),
         ('{"summary": {}}\n', ":1 is no line of an inventory"),

@@ -138,6 +138,13 @@ def test_what_has_no_case_is_named(tested: Tested) -> None:
     assert tested(cases("repository: search/api, expect: {compliant: naming}")).code == 0
 
 
+def test_of_several_policies_it_is_said_by_which_one_something_has_no_case(tested: Tested) -> None:
+    Path("other.yaml").write_text("version: 1\nnaming: {convention: '{team}'}\n")
+    Path("other.cases.yaml").write_text(cases("repository: x/y, expect: {findings: naming}").replace("policy.yaml", "other.yaml"))
+    ended = tested(cases("repository: search/api, expect: {compliant: naming}"), "other.cases.yaml", "--require-tests")
+    assert "untested  the rule unused has no case, by policy.yaml\n" in ended.out
+
+
 def test_a_rule_that_is_on_in_one_namespace_only_needs_a_case(tested: Tested, tmp_path: Path) -> None:
     elsewhere = POLICY.replace("{repository-policy: off}", "{repository-policy: off, tag-mutability: off, unused: off}")
     case = cases("repository: search/api, given: {tag_mutability: MUTABLE}, expect: {findings: []}")
