@@ -10,6 +10,7 @@ from cli.explanation.seen import owner_of
 from cli.policy.rehearsal import withheld
 from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.policy.retirement import LEAST_QUARANTINE
+from ecr_governor.core.retirement.asked import asked_of
 from ecr_governor.core.retirement.decide import USERS, Case, Decision, decide, mark_until, next_stage
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER, PROTECT, Snapshot
 from ecr_governor.core.retirement.state import Stage
@@ -48,7 +49,7 @@ def outlook_of(given: Given) -> Outlook | None:
     return Outlook(
         stage=stage,
         kind=case.kind.value,
-        withheld=tuple(withheld(given.read.policy)),
+        withheld=(*withheld(given.read.policy), *([f"the rule {unused.RULE.id} audits here"] if case.audited else [])),
         # Nobody was asked here, so that nothing is to be told of it but that the deployment asks.
         decision=replace(decision, reasons=tuple(reason for reason in decision.reasons if reason.check != USERS)),
         to_come=to_come,
@@ -59,19 +60,20 @@ def outlook_of(given: Given) -> Outlook | None:
 
 def _case(given: Given, snapshot: Snapshot) -> Case:
     policy, repository, record = given.policy, given.repository, given.record
-    exemption = policy.exemption_for(repository.name, unused.RULE.id, given.now)
-    asked = given.recorded is not None
+    asks = asked_of(policy, repository.name, given.now)
+    known = given.recorded is not None
     noted = given.recorded.noted if given.recorded else None
     return Case(
         snapshot=snapshot,
         retirement=record.retirement if record else None,
-        terms=policy.expectation_for(repository.name).settings.retirement,
+        terms=asks.terms,
         # Without a ledger nobody can tell; that it was watched all the time is told among what is taken for granted.
-        watched_since=record.watched_since if record else None if asked else repository.created_at,
+        watched_since=record.watched_since if record else None if known else repository.created_at,
         # Whom the deployment asks for use is not asked here, and told among what is taken for granted.
         evidence=(),
         sources=(),
-        exempt=f"the policy exempts it until {exemption.expires:%Y-%m-%d}: {exemption.reason}" if exemption else "",
+        exempt=asks.exempt,
+        audited=asks.audited,
         owner=owner_of(repository, policy.owner_tag) or (record.claimed_by if record else "") or None,
         delivered_at=given.recorded.delivered_at if given.recorded else None,
         noted_push=noted.at if noted else None,

@@ -12,8 +12,9 @@ from typing import Final
 
 from cli.policy.cases import Happening, Kind
 from ecr_governor.core.evaluate import evaluate
-from ecr_governor.core.policy.model import Mode, Policy
+from ecr_governor.core.policy.model import Policy
 from ecr_governor.core.repository import Repository
+from ecr_governor.core.retirement import asked
 from ecr_governor.core.retirement.decide import Case, Decision, decide, mark_until
 from ecr_governor.core.retirement.evidence import Evidence, Use
 from ecr_governor.core.retirement.quarantine import quarantined, released
@@ -105,10 +106,7 @@ def nights(begun: datetime, now: datetime, hour: int) -> Iterator[datetime]:
 
 def withheld(policy: Policy) -> Iterator[str]:
     """Say why a policy lets no retirement go forward, whatever becomes of its repositories."""
-    if policy.mode is not Mode.ENFORCE:
-        yield f"the mode is {policy.mode.value}"
-    if policy.retirement.stop:
-        yield "the policy says stop"
+    yield from asked.withheld(policy)
     if not policy.notifications.slack.enabled:
         yield "nobody is told"
 
@@ -142,17 +140,18 @@ def _happened(world: World, event: Happening) -> Iterator[Step]:
 def case_of(world: World, policy: Policy, at: datetime, repository: Callable[[datetime], Repository]) -> Case:
     """Put together what a decision rests on."""
     snapshot = world.snapshot()
-    exemption = policy.exemption_for(world.name, unused.RULE.id, at)
+    asks = asked.asked_of(policy, world.name, at)
     uses = (Use("a running task", repository=world.name),) if world.running else ()
     sources = tuple(source.value for source in policy.retirement.sources)
     return Case(
         snapshot=snapshot,
         retirement=world.retirement,
-        terms=policy.expectation_for(world.name).settings.retirement,
+        terms=asks.terms,
         watched_since=world.watched_since if world.watched_since <= at else None,
         evidence=tuple(Evidence(source, at, uses) for source in sources),
         sources=sources,
-        exempt=f"the policy exempts it until {exemption.expires:%Y-%m-%d}: {exemption.reason}" if exemption else "",
+        exempt=asks.exempt,
+        audited=asks.audited,
         owner=snapshot.tag(policy.owner_tag),
         delivered_at=world.delivered_at,
         used_at=world.used_at,

@@ -10,6 +10,7 @@ import pytest
 
 from cli.explanation.given import Given, Recorded
 from cli.explanation.making import SETTINGS, Explanation, RuleTold, age_of, explain
+from cli.explanation.outlook import Outlook
 from cli.explanation.telling import _ago, as_object, print_table
 from cli.explanation.twins import twins_of
 from cli.policy.cases import Happening
@@ -391,6 +392,25 @@ def test_what_the_mode_withholds_is_told() -> None:
 
     assert outlook
     assert list(outlook.withheld) == ["the mode is audit"]
+
+
+@pytest.mark.parametrize("idle", [400, 10], ids=["due", "not yet"])
+def test_where_the_rule_is_not_enforced_nothing_is_foretold(idle: int) -> None:
+    pushed = NOW - idle * DAY
+    repository = a_repository(created_at=pushed, usage=Usage(pushed, None, 1))
+    shown = snapshot(repository, HeldImage("sha256:1", frozenset({"v1"}), pushed))
+
+    def outlook(rule: str) -> Outlook | None:
+        return explain(given(repository, POLICY.replace("{tag-mutability: audit,", f"{{unused: {rule},"), snapshot=shown)).outlook
+
+    enforced, audits, off = outlook("enforce"), outlook("audit"), outlook("off")
+    assert enforced
+    assert audits
+    assert off
+    assert (bool(enforced.to_come), list(enforced.withheld)) == (True, [])
+    assert (list(audits.to_come), list(audits.withheld)) == ([], ["the rule unused audits here"])
+    assert list(off.to_come) == []
+    assert "the rule unused is off here" in [reason.seen for reason in off.decision.against]
 
 
 # --- names that look like it ----------------------------------------------------------------------------------------------------------

@@ -142,6 +142,7 @@ HISTORIES: dict[str, tuple[dict[str, Any], ...]] = {
 }
 
 
+DELETING = POLICY.replace("THEN", "delete")
 WITH_DAYS_OF_THEIR_OWN = POLICY.replace("after_days: 30", "after_days: 30, blank_after_days: 9, misnamed_after_days: 12", 1)
 POLICIES = {
     **{then: POLICY.replace("THEN", then) for then in ("mark", "quarantine", "archive", "delete")},
@@ -168,6 +169,15 @@ def test_a_rehearsal_goes_as_the_deployment_goes(history: str, by: str) -> None:
     assert forward == [step for step in as_deployed(events, policy, until) if step[1] is not Stage.OBSERVED]
 
 
+@pytest.mark.parametrize("history", ["left alone", "empty"])
+@pytest.mark.parametrize("rule", ["audit", "off"])
+def test_where_the_rule_is_not_enforced_a_rehearsal_stands_where_the_deployment_stands(rule: str, history: str) -> None:
+    events = happenings(*(dict(event) for event in HISTORIES[history]))
+    policy, until = a_policy(f"{DELETING}rules: {{unused: {rule}}}\n"), BORN + 40 * DAY
+
+    assert as_rehearsed(events, policy, until) == as_deployed(events, policy, until) == []
+
+
 def outcome(policy: str, expect: dict[str, Any], *events: dict[str, Any], now: int = 120, **given: Any) -> tuple[str, ...]:
     case = Case.model_validate(
         {
@@ -181,9 +191,6 @@ def outcome(policy: str, expect: dict[str, Any], *events: dict[str, Any], now: i
     return try_case(case, a_policy(policy), BORN + now * DAY, "123456789012").failures
 
 
-DELETING = POLICY.replace("THEN", "delete")
-
-
 def test_what_withholds_every_step_is_told() -> None:
     pushed = {"day": 0, "pushed": "v1"}
 
@@ -195,8 +202,12 @@ def test_what_withholds_every_step_is_told() -> None:
     assert outcome(stopped, {"because": "the policy says stop"}, dict(pushed)) == ()
     off = f"{DELETING}rules: {{unused: off}}\n"
     assert outcome(off, {"retirement": "marked"}, dict(pushed)) == (
-        "retirement: expected marked; it is observed (no step was taken; the rule unused does not find it unused)",
+        "retirement: expected marked; it is observed (no step was taken; the rule unused does not find it unused; the rule unused is off here)",
     )
+    audits = f"{DELETING}rules: {{unused: audit}}\n"
+    assert outcome(audits, {"retirement": "observed", "because": "here it audits"}, dict(pushed)) == ()
+    kept = f"{DELETING}rules: {{unused: off}}\n"
+    assert outcome(kept, {"retirement": "observed", "because": "the rule unused is off here"}) == ()
     unheard = f"{DELETING}notifications: {{slack: {{enabled: false}}}}\n"
     assert outcome(unheard, {"retirement": "observed", "because": "nobody is told"}, dict(pushed)) == ()
 

@@ -850,13 +850,13 @@ def test_the_next_moment_is_the_last_of_those_waited_for() -> None:
     assert decide(case, NOW).next_at == NOW + ARCHIVE * DAY
     reversed_ = Decision(None, (Reason("a", "a", Weight.WAIT, NOW + DAY), Reason("b", "b", Weight.WAIT, NOW), Reason("c", "c", until=OLD)))
     assert reversed_.next_at == NOW + DAY
-    assert Decision(None, (Reason("a", "a", Weight.WAIT), Reason("b", "b", Weight.WAIT, NOW))).next_at == NOW
     assert Decision(None, (Reason("b", "b", Weight.FOR, NOW),)).next_at is None
 
 
-@pytest.mark.parametrize("weight", [Weight.DOUBT, Weight.CONTRARY])
+@pytest.mark.parametrize("weight", [Weight.DOUBT, Weight.CONTRARY, Weight.WAIT])
 def test_where_more_than_time_is_missing_there_is_no_next_moment(weight: Weight) -> None:
     assert Decision(None, (Reason("a", "a", Weight.WAIT, NOW), Reason("b", "b", weight))).next_at is None
+    assert Decision(None, (Reason("a", "a"), Reason("b", "b", Weight.WAIT, NOW))).next_at == NOW
 
 
 def test_who_was_seen_to_use_it_is_to_be_remembered() -> None:

@@ -11,13 +11,14 @@ from ecr_governor.app.notify import CHAT
 from ecr_governor.app.ports import Ledger, PolicyInForce, PolicySource
 from ecr_governor.app.retirement.ports import RetiringRegistry, RunBook, Tombstones, Witnesses
 from ecr_governor.core.granted import with_granted
-from ecr_governor.core.policy.model import Exemption, Expectation, Mode, Policy
+from ecr_governor.core.policy.model import Expectation, Mode, Policy
 from ecr_governor.core.record import RepositoryRecord
+from ecr_governor.core.retirement.asked import asked_of
 from ecr_governor.core.retirement.decide import Case
 from ecr_governor.core.retirement.evidence import Evidence
 from ecr_governor.core.retirement.snapshot import Snapshot
 from ecr_governor.core.retirement.state import Retirement, Stage
-from ecr_governor.core.rules import naming, unused
+from ecr_governor.core.rules import naming
 from ecr_governor.core.verdict import Violation
 
 logger = logging.getLogger(__name__)
@@ -87,18 +88,16 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         policy = with_granted(policy, name, record.exemptions)
     # A retirement of a former repository is shown as well: what it may have done to this one is to be undone.
     retirement = record.retirement if record is not None and record.gone_at is None else None
-    exemption, expected = policy.exemption_for(name, unused.RULE.id, now), policy.expectation_for(name)
-    noted = services.ledger.noted_push(name)
-    mode = policy.setting_of(unused.RULE.id, expected.namespace).mode
+    asked, noted = asked_of(policy, name, now), services.ledger.noted_push(name)
     return Case(
         snapshot=snapshot,
         retirement=retirement,
-        terms=expected.settings.retirement,
+        terms=asked.terms,
         watched_since=record.watched_since if record is not None and same else None,
         evidence=hearing.evidence,
         sources=hearing.sources,
-        exempt=_kept_by_policy(mode, exemption),
-        audited=mode is Mode.AUDIT,
+        exempt=asked.exempt,
+        audited=asked.audited,
         owner=snapshot.tag(policy.owner_tag) or (record.claimed_by if record is not None and same else "") or None,
         delivered_at=services.ledger.told_at(name, retirement.notice, PEOPLE) if retirement and retirement.notice else None,
         trusted_pulls=hearing.trusted_pulls,
@@ -106,16 +105,9 @@ def case_of(snapshot: Snapshot, record: RepositoryRecord | None, hearing: Hearin
         judged=_judged(snapshot, retirement, services),
         used_at=record.used_at if record is not None and same else None,
         never_pushed=record is not None and same and noted is None and _never_pushed(record),
-        misnamed=record is not None and same and _misnamed(record, policy, expected, now),
+        misnamed=record is not None and same and _misnamed(record, policy, policy.expectation_for(name), now),
         kept_until=record.kept_until if record is not None and same else None,
     )
-
-
-def _kept_by_policy(mode: Mode | None, exemption: Exemption | None) -> str:
-    """Why the policy keeps it whatever its retirement's terms say; "" if it does not. Where the rule is off, nothing is retired."""
-    if mode is Mode.OFF:
-        return f"the rule {unused.RULE.id} is off here"
-    return f"the policy exempts it until {exemption.expires:%Y-%m-%d}: {exemption.reason}" if exemption else ""
 
 
 def _never_pushed(record: RepositoryRecord) -> bool:

@@ -15,6 +15,7 @@ from ecr_governor.app.retirement.recording import Done, reasons_as_data
 from ecr_governor.app.retirement.taking_back import note_use
 from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.retirement.approval import ApprovedStep, list_identity
+from ecr_governor.core.retirement.asked import withheld
 from ecr_governor.core.retirement.caps import Step, exceeded
 from ecr_governor.core.retirement.decide import Case, Decision, Weight, decide, next_stage
 from ecr_governor.core.retirement.state import Stage
@@ -136,10 +137,7 @@ def _withheld(hearing: Hearing, now: datetime) -> Iterable[str]:
     policy = hearing.policy
     if hearing.in_force.problem:
         yield "the policy file is invalid: nothing is taken away by the last good one"
-    if policy.mode is not Mode.ENFORCE:
-        yield f"the mode is {policy.mode.value}"
-    if policy.retirement.stop:
-        yield "the policy says stop"
+    yield from withheld(policy)
     if not policy.retirement.window.contains(now):
         yield "it is outside of the policy's window"
 

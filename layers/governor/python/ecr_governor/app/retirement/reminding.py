@@ -8,8 +8,8 @@ from datetime import datetime
 from ecr_governor.app.errors import Contended, Unintelligible
 from ecr_governor.app.retirement.cases import Services
 from ecr_governor.app.retirement.planning import Item, Plan, following
-from ecr_governor.core.policy.model import Mode
 from ecr_governor.core.record import append
+from ecr_governor.core.retirement.asked import withheld
 from ecr_governor.core.retirement.reminders import reminder_due, working_days
 from ecr_governor.core.retirement.reported import REMINDER
 from ecr_governor.core.retirement.state import Stage
@@ -23,7 +23,7 @@ def remind(made: Plan, services: Services, now: datetime) -> int:
     Run again, it writes none twice. Who is written by somebody else at the same moment is reminded by the next run.
     """
     policy = made.hearing.policy
-    if made.hearing.in_force.problem or policy.mode is not Mode.ENFORCE or policy.retirement.stop:
+    if made.hearing.in_force.problem or any(withheld(policy)):
         # Nothing goes on now, so nothing is about to end.
         return 0
     reminded = 0

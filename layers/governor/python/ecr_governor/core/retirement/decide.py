@@ -111,9 +111,9 @@ class Decision:
     @property
     def next_at(self) -> datetime | None:
         """When the next step may be taken, where only time is missing."""
-        if any(reason.weight in {Weight.CONTRARY, Weight.DOUBT} for reason in self.reasons):
-            return None
-        return max((reason.until for reason in self.reasons if reason.weight is Weight.WAIT and reason.until), default=None)
+        against = self.against
+        moments = [reason.until for reason in against if reason.weight is Weight.WAIT and reason.until]
+        return max(moments, default=None) if len(moments) == len(against) else None
 
     @property
     def in_use(self) -> bool:
