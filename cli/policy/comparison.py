@@ -11,13 +11,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from cli.policy.inventory import Line
+from cli.policy.rehearsal import withheld
 from cli.policy.routing import NOT_KNOWN, Where, where
 from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.facts_as_data import NOT_KEPT
 from ecr_governor.core.policy.model import Expectation, Mode, Policy
-from ecr_governor.core.policy.retirement import Then
+from ecr_governor.core.policy.retirement import RetirementTerms, Then
 from ecr_governor.core.remedy import describe
 from ecr_governor.core.repository import Repository, Usage
+from ecr_governor.core.retirement.asked import asked_of
 from ecr_governor.core.rules import RULES, naming, unused
 from ecr_governor.core.severity import Severity
 from ecr_governor.core.verdict import Undetermined, Violation
@@ -53,6 +55,8 @@ class Said:
     exempt: Mapping[str, str]
     unknown: frozenset[str]
     remedies: tuple[str, ...]
+    may_retire: bool
+    """Whether the policy lets such a repository be retired at all, whatever is known of its use."""
     retires: Then | None
     """The last stage that it may come to, now that it is unused; None if it is not to be retired."""
 
@@ -166,15 +170,14 @@ def said_of(line: Line, policy: Policy, known: tuple[Policy, ...], now: datetime
                     unknown.add(judgement.rule)
                 elif recorded:
                     into[judgement.rule] = recorded
-    retires = _retires(repository, policy, open_, exempt)
-    return Said(open_, exempt, frozenset(unknown), tuple(map(describe, evaluation.remedies)), retires)
+    asks = asked_of(policy, repository.name, now)
+    terms = None if asks.exempt or asks.audited or any(withheld(policy)) else asks.terms
+    retires = _retires(repository, terms, open_) if terms else None
+    return Said(open_, exempt, frozenset(unknown), tuple(map(describe, evaluation.remedies)), terms is not None, retires)
 
 
-def _retires(repository: Repository, policy: Policy, open_: Mapping[str, str], exempt: Mapping[str, str]) -> Then | None:
+def _retires(repository: Repository, terms: RetirementTerms, open_: Mapping[str, str]) -> Then | None:
     """Give the last stage that a run would take it to sooner or later, if nothing speaks against it by then; None for none."""
-    terms = policy.expectation_for(repository.name).settings.retirement
-    if terms is None or policy.mode is Mode.OFF or unused.RULE.id in exempt:
-        return None
     blank = repository.holds_image is False and (terms.empty_after_days or terms.blank_after_days) is not None
     misnamed = terms.misnamed_after_days is not None and naming.RULE.id in open_
     return terms.then if unused.RULE.id in open_ or blank or misnamed else None
@@ -228,7 +231,7 @@ def _changed(line: Line, before: Said, after: Said, policies: tuple[Policy, Poli
         unknown=unknown,
         remedies=tuple(words for words in after.remedies if words not in before.remedies),
         retires=retires,
-        spared=before.retires if after.retires is None and unused.RULE.id not in after.unknown else None,
+        spared=before.retires if after.retires is None and not (after.may_retire and unused.RULE.id in after.unknown) else None,
         severities=severities,
         told=goes if _is_told(severities, retires, new) else None,
     )

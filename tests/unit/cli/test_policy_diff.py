@@ -351,6 +351,46 @@ def test_what_is_empty_or_wrongly_named_is_retired_where_the_policy_has_days_for
     assert retiring("then: mark, misnamed_after_days: 20", empty, wrong) == {"legacy": "mark"}
 
 
+RETIRING = "namespaces: {ROOT: {retirement: {then: quarantine, empty_after_days: 20}}}\n"
+GOES = f"mode: enforce\n{RETIRING}"
+WITHHELD = {
+    "mode": f"mode: audit\n{RETIRING}",
+    "off": f"mode: off\n{RETIRING}",
+    "stop": f"{GOES}retirement: {{stop: true}}\n",
+    "rule audits": f"{GOES}rules: {{unused: audit}}\n",
+    "rule off": f"{GOES}rules: {{unused: off}}\n",
+    "rule of a namespace": GOES.replace("}}}", "}, rules: {unused: audit}}}"),
+    "exempt": f"{GOES}exemptions: [{{match: '*', rules: unused, reason: kept for the audit, owner: me, expires: 2026-12-31}}]\n",
+    "nobody is told": f"{GOES}notifications: {{slack: {{enabled: false}}}}\n",
+}
+
+
+@pytest.mark.parametrize("by", WITHHELD)
+def test_a_retirement_begins_and_ends_with_what_withholds_it(by: str) -> None:
+    used = a_repository("search/api", created_at=NOW - 400 * DAY, holds_image=True, usage=Usage(NOW - DAY, None, 1, 1))
+    old = a_repository("search/old", created_at=NOW - 400 * DAY, holds_image=True, usage=Usage(NOW - 200 * DAY, None, 1, 1))
+    listed = [used, old, a_repository("search/empty", created_at=NOW - DAY)]
+    withheld, goes = a_policy(WITHHELD[by]), a_policy(GOES)
+
+    lifted, put = (compare(_lines_of(listed), *both, NOW) for both in ((withheld, goes), (goes, withheld)))
+    assert [each.name for each in lifted.retiring] == [each.name for each in put.changed if each.spared] == ["search/old", "search/empty"]
+    assert {each.name for each in lifted.changed if each.told} >= {"search/old", "search/empty"}
+    assert put.retiring == [each for each in lifted.changed if each.spared] == []
+    assert not any(each.retires or each.spared for each in compare(_lines_of(listed), withheld, withheld, NOW).changed)
+
+
+def test_what_withholds_it_ends_a_retirement_whether_or_not_its_use_is_known(tmp_path: Path) -> None:
+    old = a_policy(f"{GOES}")
+    stopped = a_policy(GOES.replace("empty_after_days: 20", "after_days: 300") + "retirement: {stop: true}\n")
+    path = tmp_path / "sweep.jsonl"
+    path.write_bytes(b"\n".join(to_line(standing_of(each, evaluate(each, old, NOW), old, NOW)) for each in small()))
+    uncounted = [replace(each, counted=False, repository=replace(each.repository, usage=NOT_KEPT)) for each in read(path)]
+
+    found = compare(uncounted, old, stopped, NOW)
+
+    assert [(each.name, "unused" in each.unknown) for each in found.changed if each.spared] == [("search/old", True)]
+
+
 def test_what_was_recorded_as_undetermined_is_no_answer() -> None:
     policy = a_policy("namespaces: {ROOT: {scan_frequency: MANUAL}}")
     bare = replace(a_repository(), scan_frequency=NOT_KEPT, repository_policy=None)
