@@ -9,7 +9,7 @@ from cli.explanation.given import Given
 from cli.explanation.seen import owner_of
 from cli.policy.rehearsal import withheld
 from ecr_governor.core.evaluate import evaluate
-from ecr_governor.core.policy.retirement import LEAST_QUARANTINE
+from ecr_governor.core.policy.retirement import LEAST_QUARANTINE, Window
 from ecr_governor.core.retirement.asked import asked_of
 from ecr_governor.core.retirement.decide import USERS, Case, Decision, decide, mark_until, next_stage
 from ecr_governor.core.retirement.snapshot import DELETE_AFTER, PROTECT, Snapshot
@@ -45,7 +45,7 @@ def outlook_of(given: Given) -> Outlook | None:
     case = _case(given, snapshot)
     decision = decide(case, given.now)
     stage = case.retirement.stage if case.retirement else Stage.OBSERVED
-    to_come = tuple(_to_come(case, decision, stage, given.now))
+    to_come = tuple(_to_come(case, decision, stage, given.policy.retirement.window, given.now))
     return Outlook(
         stage=stage,
         kind=case.kind.value,
@@ -90,14 +90,18 @@ def _misnamed(given: Given) -> bool:
     )
 
 
-def _to_come(case: Case, decision: Decision, stage: Stage, now: datetime) -> Iterator[tuple[Stage, datetime]]:
-    """Tell the steps to come, each at its earliest: at once where nothing stands against it, else when the days are over."""
+def _to_come(case: Case, decision: Decision, stage: Stage, window: Window, now: datetime) -> Iterator[tuple[Stage, datetime]]:
+    """Tell the steps to come, each at its earliest: at once where nothing stands against it, else when the days are over.
+
+    Either way on a day and at an hour at which the window lets it be taken.
+    """
     terms = case.terms
     begins = now if decision.to not in {None, Stage.OBSERVED} else decision.next_at
     if terms is None or begins is None:
         return
     at = begins
     while (following := next_stage(stage, terms, empty=case.empty)) is not None:
+        at = window.opens(at)
         yield following, at
         stage = following
         if stage is Stage.MARKED:

@@ -315,6 +315,30 @@ def test_a_window_opens_on_its_days_and_hours_of_utc(moment: datetime, within: b
     assert window.contains(moment) is within
 
 
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("moment", "opens"),
+    [
+        (MONDAY, MONDAY),
+        (MONDAY + HOUR, MONDAY + HOUR),
+        (MONDAY - HOUR, MONDAY),
+        (MONDAY + 8 * HOUR - timedelta(microseconds=1), MONDAY + 8 * HOUR - timedelta(microseconds=1)),
+        (MONDAY + 8 * HOUR, MONDAY + timedelta(days=2)),
+        (MONDAY + timedelta(days=1, minutes=7), MONDAY + timedelta(days=2)),
+        (MONDAY + timedelta(days=2, hours=8), MONDAY + timedelta(days=7)),
+        (MONDAY.replace(hour=23, tzinfo=timezone(timedelta(hours=-10))), MONDAY + timedelta(days=2)),
+    ],
+)
+def test_the_first_moment_within_a_window_is_the_moment_itself_or_when_it_opens(moment: datetime, opens: datetime) -> None:
+    assert Window(days=(Weekday.MONDAY, Weekday.WEDNESDAY), from_hour=9, until_hour=17).opens(moment) == opens
+
+
+def test_a_window_of_one_day_opens_a_week_later() -> None:
+    assert Window(days=(Weekday.MONDAY,), until_hour=9).opens(MONDAY) == MONDAY.replace(hour=0) + timedelta(days=7)
+
+
 @pytest.mark.parametrize(("after", "day"), list(enumerate(Weekday)))
 def test_each_day_of_the_week_has_its_word(after: int, day: Weekday) -> None:
     assert Window(days=(day,)).contains(MONDAY + timedelta(days=after))

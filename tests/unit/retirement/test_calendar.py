@@ -2,16 +2,20 @@
 
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecr_governor.app.retirement.cases import Services
+from ecr_governor.app.retirement.planning import plan as planned
+from ecr_governor.app.retirement.planning import plan_as_data
 from ecr_governor.core.retirement.calendar import Date, _folded, as_data, as_ics, dates
 from ecr_governor.core.retirement.state import Stage
-from tests.fakes import ACCOUNT, REGION, T0
+from tests.fakes import ACCOUNT, REGION, T0, FixedPolicy, InMemoryLedger
+from tests.retiring import MemoryRegistry, MemoryRunBook, MemoryTombstones, MemoryWitnesses, an_image, retiring_policy, watched
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
@@ -184,3 +188,27 @@ def test_what_the_plans_own_run_has_done_is_no_step_to_come() -> None:
         "done": [{"repository": "a/done", "reached": "marked", "why": ""}, {"repository": "a/failed", "reached": None, "why": "denied"}],
     }
     assert [date.repository for date in dates(made, T0 + 7 * DAY)] == ["a/failed", "a/kept"]
+
+
+MONDAY = datetime(2026, 10, 5, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("days", "due", "opens"),
+    [(28, False, "11-10 08"), (31, True, "11-10 08"), (36, True, "11-10 09"), (38, True, "11-17 08")],
+)
+def test_a_plan_names_moments_within_the_window_of_its_policy(days: int, due: bool, opens: str) -> None:
+    """Nobody has used it since a Monday. After 31 days it is due on a Thursday, and the window opens on Tuesdays and Wednesdays."""
+    now = MONDAY + days * DAY
+    registry, ledger = MemoryRegistry(lambda: now), InMemoryLedger()
+    policy = retiring_policy(lambda text: text.replace("[mon, tue, wed, thu, fri, sat, sun]", "[tue, wed], from_hour: 8, until_hour: 15"))
+    services = Services(registry, ledger, FixedPolicy(policy), MemoryWitnesses(), MemoryTombstones(), MemoryRunBook())
+    registry.hold("payments/api", an_image(1, MONDAY), created_at=MONDAY)
+    ledger.records_by_name["payments/api"] = watched("payments/api", MONDAY, MONDAY)
+
+    made = plan_as_data(planned(["payments/api"], 1, tuple(Stage), services, now), deletes=True)
+
+    within = policy.retirement.window.contains(now)
+    assert bool(made["withheld"]) is not within
+    assert (made["items"][0]["next"], made["items"][0]["next_at"] is None) == ("marked" if due else None, due and within)
+    assert [f"{each.at:%m-%d %H}" for each in dates(made, now + 60 * DAY)] == [opens]

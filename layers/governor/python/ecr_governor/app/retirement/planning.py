@@ -228,6 +228,8 @@ def following(item: Item) -> Stage | None:
 def plan_as_data(made: Plan, *, deletes: bool) -> dict[str, Any]:
     """Give a plan as a JSON object: each repository with its stage, its `next` step if one is due, and the one that is `then` to come.
 
+    `next_at` is when the policy's window lets that step be taken at the earliest; None where it is due and may be, and where time is not
+    all that is missing.
     Where nothing `deletes`, the last step is none, whatever the policy says.
     """
     return {
@@ -236,24 +238,25 @@ def plan_as_data(made: Plan, *, deletes: bool) -> dict[str, Any]:
         "policy_hash": made.hearing.policy.hash,
         "withheld": list(made.withheld),
         "unread": dict(made.unread),
-        "items": [_item_as_data(item, deletes=deletes) for item in made.items],
+        "items": [_item_as_data(item, made, deletes=deletes) for item in made.items],
     }
 
 
-def _item_as_data(item: Item, *, deletes: bool) -> dict[str, Any]:
+def _item_as_data(item: Item, made: Plan, *, deletes: bool) -> dict[str, Any]:
     due, comes, reasons = item.decision.to, following(item), reasons_as_data(item.decision)
     if comes is Stage.DELETED and not deletes:
         due, comes = (None if due is Stage.DELETED else due), None
         reasons.append(
             {"check": "something deletes", "seen": "the stack was deployed with EnableDelete=false", "weight": Weight.WAIT.value}
         )
+    at = _not_before(item.decision.next_at, due, made)
     return {
         "repository": item.name,
         "kind": item.case.kind.value,
         "stage": item.stage.value,
         "next": due.value if due else None,
         "then": comes.value if comes else None,
-        "next_at": item.decision.next_at.isoformat() if item.decision.next_at else None,
+        "next_at": at.isoformat() if at else None,
         "owner": item.case.owner,
         "namespace": item.namespace,
         "images": len(item.case.snapshot.held),
@@ -261,3 +264,10 @@ def _item_as_data(item: Item, *, deletes: bool) -> dict[str, Any]:
         "fingerprint": item.case.world,
         "reasons": reasons,
     }
+
+
+def _not_before(next_at: datetime | None, due: Stage | None, made: Plan) -> datetime | None:
+    window = made.hearing.policy.retirement.window
+    if due not in {None, Stage.OBSERVED} and not window.contains(made.at):
+        return window.opens(made.at)
+    return window.opens(next_at) if next_at else None

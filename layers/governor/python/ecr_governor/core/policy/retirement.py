@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
@@ -118,6 +118,15 @@ class Window(Strict):
         """Whether the moment is within it."""
         utc = moment.astimezone(UTC)
         return _WEEK[utc.weekday()] in self.days and self.from_hour <= utc.hour < self.until_hour
+
+    def opens(self, moment: datetime) -> datetime:
+        """Give the first moment within it from this one on: itself, or when the window opens, in UTC."""
+        if self.contains(moment):
+            return moment
+        opening = moment.astimezone(UTC).replace(hour=self.from_hour, minute=0, second=0, microsecond=0)
+        while opening < moment or not self.contains(opening):
+            opening += timedelta(days=1)
+        return opening
 
 
 class Caps(Strict):
