@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cli.policy.inventory import Line
 from cli.policy.rehearsal import withheld
-from cli.policy.routing import NOT_KNOWN, Where, where
+from cli.policy.routing import NOT_KNOWN, Where, owner_by, where
 from ecr_governor.core.evaluate import evaluate
 from ecr_governor.core.facts_as_data import NOT_KEPT
 from ecr_governor.core.policy.model import Expectation, Mode, Policy
@@ -65,7 +65,7 @@ class Said:
 class Changed:
     """One repository of which the new policy says another thing.
 
-    `severities` are those of what opens; `told` is where somebody is told of it, None if nobody is told of this change.
+    `owner` is who owns it by the new policy. `severities` are those of what opens; `told` is where somebody is told of it, None if nobody is told of this change.
     """
 
     name: str
@@ -133,8 +133,10 @@ def compare(lines: Iterable[Line], old: Policy, new: Policy, now: datetime) -> C
     for line in lines:
         found.repositories += 1
         before, after = said_of(line, old, (old, new), now), said_of(line, new, (new, old), now)
-        was, goes = where(line, old, old.owner_tag), where(line, new, old.owner_tag)
-        changed = _changed(line, before, after, (old, new), goes)
+        # Where nothing says by which policy the inventory was made, it is the old one, which was in force.
+        owner_tag = next((each.owner_tag for each in (old, new) if each.hash == line.judged_by), old.owner_tag)
+        was, goes = where(line, old, owner_tag), where(line, new, owner_tag)
+        changed = _changed(line, before, after, (old, new), owner_by(line, new, owner_tag), goes)
         found.unknown += bool(changed.unknown)
         if changed.opens or changed.closes or changed.unknown or changed.remedies or changed.retires or changed.spared:
             found.changed.append(changed)
@@ -212,7 +214,7 @@ def _asks_the_same(rule: str, one: Expectation, other: Expectation) -> bool:
     return RULES[rule].applies(one) and RULES[rule].applies(other) and bool(asks(one) == asks(other))
 
 
-def _changed(line: Line, before: Said, after: Said, policies: tuple[Policy, Policy], goes: Where) -> Changed:
+def _changed(line: Line, before: Said, after: Said, policies: tuple[Policy, Policy], owner: str | None, goes: Where) -> Changed:
     old, new = policies
     asked, asks = old.expectation_for(line.repository.name), new.expectation_for(line.repository.name)
     opens = {rule: reason for rule, reason in after.open.items() if rule not in before.open}
@@ -225,7 +227,7 @@ def _changed(line: Line, before: Said, after: Said, policies: tuple[Policy, Poli
         name=line.repository.name,
         account=line.repository.account,
         region=line.repository.region,
-        owner=line.owner or NOBODY,
+        owner=owner or NOBODY,
         opens=opens,
         closes=closes,
         unknown=unknown,

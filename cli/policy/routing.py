@@ -14,6 +14,14 @@ Where = Place | Literal["nowhere", "not known"]
 """A place, or nowhere because Slack is told nothing, or not known because a route asks for what the inventory does not tell."""
 
 
+def owner_by(line: Line, policy: Policy, owner_tag: str) -> str | None:
+    """Tell who owns a repository by a policy; None where nobody is known to. `owner_tag` names the tag that the line's owner was read from."""
+    read = line.repository.tags
+    if not isinstance(read, Unreadable):
+        return read.get(policy.owner_tag)
+    return line.owner if policy.owner_tag == owner_tag else None
+
+
 def where(line: Line, policy: Policy, owner_tag: str) -> Where:
     """Tell where messages about a repository of an inventory go. `owner_tag` names the tag that the line's owner was read from.
 
@@ -24,7 +32,7 @@ def where(line: Line, policy: Policy, owner_tag: str) -> Where:
         return NOWHERE
     name, read = line.repository.name, line.repository.tags
     tags = {} if isinstance(read, Unreadable) else read
-    owner = (line.owner if policy.owner_tag == owner_tag else None) if isinstance(read, Unreadable) else tags.get(policy.owner_tag)
+    owner = owner_by(line, policy, owner_tag)
     # Without its tags, no owner in the inventory may be one whose tag could not be read.
     open_ends: dict[str, Any] = {"actor": None}
     if isinstance(read, Unreadable):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.policy.comparison import Comparison, compare, said_of
+from cli.policy.comparison import NOBODY, Comparison, compare, said_of
 from cli.policy.inventory import Line, read
 from cli.policy.routing import NOT_KNOWN, where
 from cli.trouble import Trouble
@@ -503,6 +503,30 @@ def test_where_nobody_knows_who_pushed_or_who_owns_it_the_channel_is_not_known(d
     assert json.loads(route(diff, tmp_path, ROUTES)(without, "--output", "json").out)["messages_unknown"] == 2
     same = route(diff, tmp_path, ROUTES, ROUTES)(without, "--output", "json")
     assert json.loads(same.out)["messages_unknown"] == 0
+
+
+BY_TEAM = "owner_tag: team\nnamespaces: {ROOT: {required_tags: {stage: {}}}}\nnotifications: {slack: {min_severity: low}}\n"
+
+
+@pytest.mark.parametrize(
+    ("facts", "made_by", "told"), [(True, "", "red"), (False, "old", NOBODY), (False, "new", "ann"), (False, "", NOBODY)]
+)
+def test_who_is_told_is_who_owns_it_by_the_new_policy(tmp_path: Path, facts: bool, made_by: str, told: str) -> None:
+    """Without its tags the inventory tells the owner by the policy that it was made by, or else by the old one."""
+    old, new = a_policy(BY_TEAM.replace("owner_tag: team", "owner_tag: owner").replace("stage", "owner")), a_policy(BY_TEAM)
+    made = {"old": old, "new": new}.get(made_by, a_policy(OLD))
+    listed = [a_repository("search/api", tags={"owner": "ann", "team": "red"}), a_repository("search/old", tags={"owner": "ann"})]
+    path = tmp_path / "inventory.jsonl"
+    path.write_text(lines(listed, made, facts=facts))
+    read_in = [replace(each, recorded={"required-tags": {"reason": "has no tag stage"}} if made_by == "new" else {}) for each in read(path)]
+
+    found = compare(read_in, old, new, NOW)
+
+    if facts:
+        assert found.messages == {told: 1, NOBODY: 1}
+        assert [each.owner for each in found.changed] == [told, NOBODY]
+    else:
+        assert {each.owner for each in found.changed} == {told}
 
 
 @pytest.mark.parametrize("owner", ["ann", "", None])
