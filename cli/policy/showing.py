@@ -105,6 +105,9 @@ def _namespace(policy: Policy, prefix: str, sources: "Sources") -> Iterator[Valu
         source = sources.of_setting(prefix, key)
         if key == "unused" and source == DEFAULT and value is not None:
             source = f"asked for by retirement, {sources.of_setting(prefix, 'retirement')}"
+        elif key == "unused" and source == DEFAULT and _settings_of(policy, ROOT).unused is not None:
+            # What ROOT has for its retirement is written out there, and would come down to a namespace that retires nothing.
+            source = f"asked for by no retirement, {sources.of_setting(prefix, 'retirement')}"
         # `null` is said where it is not understood by itself.
         if value is not None or source != DEFAULT:
             yield Value(("namespaces", prefix, key), _plain(value), source)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ecr_governor.core.policy.load import load
+from cli.policy.showing import as_yaml, effective
+from ecr_governor.core.policy.load import load, read
+from ecr_governor.core.policy.model import NamespaceSettings
 from ecr_governor.core.policy.presets import Preset
 from tests.commands import Ended, run
 
@@ -53,6 +55,62 @@ def test_what_is_shown_is_a_policy_file_that_says_the_same(command: Command, tex
 OF_THE_PROJECT = [
     EXAMPLES / "docs/examples/policy.yaml", EXAMPLES / "cli/demo/policy.yaml", EXAMPLES / "layers/governor/python/ecr_governor/default_policy.yaml",
 ]  # fmt: skip
+SECTIONS = [key for key, field in NamespaceSettings.model_fields.items() if field.default is None]
+ROOT_SAYS = """\
+    lifecycle_policy:
+      rules: [{rulePriority: 1, selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 9}, action: {type: expire}}]
+    repository_policy:
+      Version: "2012-10-17"
+      Statement: [{Sid: Pull, Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:root"}, Action: "ecr:BatchGetImage"}]
+    tag_mutability: IMMUTABLE
+    scan_frequency: SCAN_ON_PUSH
+    required_tags: {team: {one_of: [a, b]}}
+    encryption: KMS
+    image_tags: "v*"
+    auto_created: {grace: 24h}
+    retirement: {after_days: 120}
+"""
+ROOTS = {
+    "nothing of ROOT": "",
+    "retirement alone": "  ROOT:\n    retirement: {after_days: 120}\n",
+    "all but unused": f"  ROOT:\n{ROOT_SAYS}",
+    "all": f"  ROOT:\n{ROOT_SAYS}    unused: {{after: 90d}}\n",
+}
+
+
+@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize("preset", [None, *Preset])
+def test_what_a_namespace_does_without_it_does_without_in_what_is_shown(preset: Preset | None, root: str) -> None:
+    head = "version: 1\n" + (f"preset: {preset.value}\n" if preset else "")
+    without = {f"without-{key.replace('_', '-')}": key for key in SECTIONS}
+    text = f"{head}namespaces:\n{ROOTS[root]}" + "".join(f"  {prefix}: {{{key}: null}}\n" for prefix, key in without.items())
+    one = read(text, "policy.yaml")
+    shown = read(as_yaml(list(effective(one))), "shown").policy
+
+    assert shown.hash == one.policy.hash
+    for prefix in without:
+        assert shown.expectation_for(f"{prefix}/a").settings == one.policy.expectation_for(f"{prefix}/a").settings
+
+
+@pytest.mark.parametrize("path", OF_THE_PROJECT, ids=lambda path: path.parent.name)
+def test_the_same_of_a_whole_file(path: Path) -> None:
+    text = path.read_text().replace("namespaces:\n", "namespaces:\n  without: {retirement: null, tag_mutability: null}\n")
+    one = read(text, str(path))
+
+    assert "without" in one.policy.namespaces
+    assert read(as_yaml(list(effective(one))), "shown").policy.hash == one.policy.hash
+
+
+def test_a_use_that_only_the_retirement_of_root_asks_for_is_taken_back_beside_it(command: Command) -> None:
+    ended = command(f"version: 1\nnamespaces:\n{ROOTS['retirement alone']}  mirror:\n    retirement: null\n", "show", "policy.yaml")
+
+    lines = [
+        "    unused:  # asked for by retirement, policy.yaml:4\n      after: 120d\n",
+        "    unused: null  # asked for by no retirement, policy.yaml:6\n    retirement: null  # policy.yaml:6\n",
+    ]
+    assert all(each in ended.out for each in lines)
+
+
 RULES_OF_NAMESPACES = """\
 version: 1
 mode: enforce
