@@ -19,7 +19,7 @@ from cli.trouble import Exit, Trouble, check_output
 from cli.whole_file import write_whole
 from ecr_governor.core.foreign_text import tidy
 from ecr_governor.core.policy.lint import Level, Remark, remarks
-from ecr_governor.core.policy.lint.exemptions import SOON
+from ecr_governor.core.policy.lint.exemptions import SOON, is_covering
 from ecr_governor.core.policy.load import Reading
 from ecr_governor.core.policy.model import EVERY_RULE, Exemption, Known, Policy
 from ecr_governor.core.policy.patterns import glob_matches
@@ -113,12 +113,8 @@ def expire(policy_path: Path, match: str, line: int | None, against: Path | None
         sys.stdout.write("".join(f"{each}\n" for each in _difference(text, changed)))
     else:
         _write(policy_path, changed)
-    rules = "every rule" if EVERY_RULE in exemption.rules else ", ".join(exemption.rules)
-    _say(
-        f"{exemption.match} is judged again by {rules} once the file is uploaded, with its next event or the next sweep{' (not written)' if dry_run else ''}"
-    )
-    for other in _still_covering(after.policy, exemption, now):
-        _say(f"still exempt: {other.match} from {', '.join(other.rules)} until {other.expires}")
+    for told in _what_follows(after, exemption, now, " (not written)" if dry_run else ""):
+        _say(told)
     if opened is not None:
         _say(_counted(opened.violating, "would be newly violating", opened))
     return Exit.CLEAN
@@ -210,11 +206,32 @@ def _line(read: Reading, index: int) -> int:
     return place(read.root, ("exemptions", index))[0]
 
 
-def _still_covering(policy: Policy, ended: Exemption, now: datetime) -> Iterator[Exemption]:
-    """Give the exemptions that go on sparing what the ended one spared, as far as the same glob tells."""
-    for each in policy.exemptions:
-        if each.match == ended.match and now < each.ends and {EVERY_RULE, *ended.rules} & {EVERY_RULE, *each.rules}:
-            yield each
+def _what_follows(read: Reading, ended: Exemption, now: datetime, mark: str) -> Iterator[str]:
+    """Say what is judged again, and what other exemptions go on sparing, as far as their globs tell."""
+    others = [
+        (index, each, rules) for index, each in enumerate(read.policy.exemptions) if now < each.ends and (rules := _shared(each, ended))
+    ]
+    whole = {rule for _, each, rules in others if is_covering(each.match, ended.match) for rule in rules}
+    again = [] if EVERY_RULE in whole else [rule for rule in ended.rules if rule not in whole]
+    if again:
+        every = f"every rule but {', '.join(sorted(whole))}" if whole else "every rule"
+        by = every if EVERY_RULE in again else ", ".join(again)
+        yield f"{ended.match} is judged again by {by} once the file is uploaded, with its next event or the next sweep{mark}"
+    else:
+        yield f"{ended.match} is not judged again: it is still exempt{mark}"
+    for index, each, rules in others:
+        until = f"from {', '.join(rules)} until {each.expires}"
+        if is_covering(each.match, ended.match):
+            yield f"still exempt: {ended.match} {until}, by {each.match} ({read.source}:{_line(read, index)})"
+        elif is_covering(ended.match, each.match):
+            yield f"still exempt: {each.match} {until} ({read.source}:{_line(read, index)})"
+
+
+def _shared(each: Exemption, ended: Exemption) -> tuple[str, ...]:
+    """Give the rules that both speak of, as the one says them that is the narrower."""
+    if EVERY_RULE in each.rules:
+        return ended.rules
+    return each.rules if EVERY_RULE in ended.rules else tuple(rule for rule in ended.rules if rule in each.rules)
 
 
 # --- what it does to a registry -------------------------------------------------------------------------------------------------------

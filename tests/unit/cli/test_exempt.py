@@ -311,8 +311,68 @@ def test_of_two_with_the_same_glob_the_line_says_which(command: Command, tmp_pat
 
     assert "in the lines 7, 8" in command("expire", "payments/old_*").err
     ended = command("expire", "payments/old_*", "--line", "7")
-    assert ended.err.splitlines()[1] == "still exempt: payments/old_* from * until 2096-01-31"
+    assert ended.err.splitlines() == [
+        "payments/old_* is not judged again: it is still exempt",
+        "still exempt: payments/old_* from naming until 2096-01-31, by payments/old_* (policy.yaml:8)",
+    ]
     assert "2096-01-31" in (tmp_path / "policy.yaml").read_text()
+
+
+JUDGED = "is judged again by {} once the file is uploaded, with its next event or the next sweep (not written)"
+
+
+@pytest.mark.parametrize(
+    ("ended", "others", "told"),
+    [
+        pytest.param(
+            ["naming"],
+            [("payments/*", ["naming"], "2096-01-31")],
+            [
+                "payments/old_* is not judged again: it is still exempt (not written)",
+                "still exempt: payments/old_* from naming until 2096-01-31, by payments/* (policy.yaml:8)",
+            ],
+            id="a wider glob",
+        ),
+        pytest.param(
+            ["naming", "tag-mutability"],
+            [("payments/*", ["naming", "scanning"], "2096-01-31"), ("*", "naming", "2098-01-31")],
+            [
+                f"payments/old_* {JUDGED.format('tag-mutability')}",
+                "still exempt: payments/old_* from naming until 2096-01-31, by payments/* (policy.yaml:8)",
+                "still exempt: payments/old_* from naming until 2098-01-31, by * (policy.yaml:9)",
+            ],
+            id="of one rule",
+        ),
+        pytest.param(
+            "*",
+            [("payments/*", ["naming"], "2096-01-31")],
+            [
+                f"payments/old_* {JUDGED.format('every rule but naming')}",
+                "still exempt: payments/old_* from naming until 2096-01-31, by payments/* (policy.yaml:8)",
+            ],
+            id="of every rule one",
+        ),
+        pytest.param(
+            ["naming"],
+            [("payments/old_a*", "*", "2096-01-31")],
+            [f"payments/old_* {JUDGED.format('naming')}", "still exempt: payments/old_a* from naming until 2096-01-31 (policy.yaml:8)"],
+            id="a narrower glob",
+        ),
+        pytest.param(
+            ["naming"],
+            [("payments/*", ["scanning"], "2096-01-31"), ("payments/*", ["naming"], "2026-01-31"), ("search/*", "*", "2096-01-31")],
+            [f"payments/old_* {JUDGED.format('naming')}"],
+            id="another rule, one that is over, another glob",
+        ),
+    ],
+)
+def test_what_is_still_exempt_is_told_with_the_entry_that_spares_it(
+    command: Command, tmp_path: Path, ended: Any, others: list[tuple[str, Any, str]], told: list[str]
+) -> None:
+    entries = [{**ONE, "rules": ended}, *({**ONE, "match": match, "rules": rules, "expires": end} for match, rules, end in others)]
+    (tmp_path / "policy.yaml").write_text(f"{NAMING}exemptions:\n" + "".join(f"  - {json.dumps(each)}\n" for each in entries))
+
+    assert command("expire", "payments/old_*", "--dry-run").err.splitlines() == told
 
 
 def test_list_says_what_holds_what_ends_soon_and_what_has_ended(command: Command, tmp_path: Path) -> None:

@@ -118,5 +118,10 @@ def _covers(one: Exemption, other: Exemption) -> bool:
     return (
         one.expires >= other.expires
         and (EVERY_RULE in one.rules or set(other.rules) <= set(one.rules))
-        and (one.match == other.match or ("?" not in one.match + other.match and is_wider(one.match, other.match)))
+        and is_covering(one.match, other.match)
     )
+
+
+def is_covering(glob: str, other: str) -> bool:
+    """Whether every name that is like the other glob is like this one; no where `?` leaves it open."""
+    return glob == other or ("?" not in glob + other and is_wider(glob, other))
