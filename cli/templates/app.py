@@ -57,7 +57,7 @@ def compile_(
     if registry_policy or scp:
         compiling.print_guard(policy, admins or (), account, region, registry=registry_policy, scp=scp)
     else:
-        compiling.print_templates(policy, output)
+        compiling.print_templates(policy, output, admins or ())
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """`ecr-governor templates compile`: the wanted templates as data, and the policies that keep names to their prefixes."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +22,20 @@ from ecr_governor.core.templates.template import as_data
 
 ACCOUNT_DIGITS = 12
 _WIDTH = 10_000
+_ADMIN_ALONE = "--admin is for --scp alone"
+# What aws:PrincipalArn may be (IAM user guide, reference_policies_condition-keys), each part with * and ? as ARN operators take them.
+_ACCOUNT = r"(?:[0-9]{12}|(?=[0-9]*[*?])[0-9*?]{1,12})"
+_PRINCIPAL = re.compile(
+    rf"arn:[a-z*?-]+:(?:(?:iam|\*)::{_ACCOUNT}:(?:root|(?:role|user)/[!-~]+|\*[!-~]*)|sts::{_ACCOUNT}:federated-user/[!-~]+)"
+)
 _NOT_PUSHES = "Whether creation on push is asked for it, AWS does not say: what keeps that to the prefixes are the templates."
 
 
-def print_templates(policy_path: Path, output: str) -> None:
+def print_templates(policy_path: Path, output: str, admins: Sequence[str] = ()) -> None:
     """Print the templates that a policy wants, and tell what they leave out."""
     check_output(output, "json", "yaml")
+    if admins:
+        raise Trouble(_ADMIN_ALONE, "creation templates name nobody", "add --scp, or take --admin out")
     policy = files.read(policy_path, files.OPTION)
     made = compiled(policy)
     if output == "yaml":
@@ -52,6 +61,10 @@ def print_guard(policy_path: Path, admins: Sequence[str], account: str | None, r
     """Print a registry policy or an SCP, and tell what it stops and what it does not. Raises Trouble where it would stop nothing."""
     if registry and scp:
         raise Trouble("these are two documents", "--registry-policy and --scp were both given", "ask for one at a time")
+    if registry and admins:
+        raise Trouble(_ADMIN_ALONE, "a registry policy leaves templates alone", "take --admin out, or ask for --scp")
+    for admin in admins:
+        _check_admin(admin)
     policy = files.read(policy_path, files.OPTION)
     prefixes = guards.prefixes_of(policy)
     _check_prefixes(policy, prefixes)
@@ -65,6 +78,15 @@ def print_guard(policy_path: Path, admins: Sequence[str], account: str | None, r
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
     for line in _about(compiled(policy), admins, registry=registry):
         sys.stderr.write(f"{line}\n")
+
+
+def _check_admin(arn: str) -> None:
+    """Raise Trouble for what `aws:PrincipalArn` never is: the SCP would spare nobody, the platform's people not either."""
+    if _PRINCIPAL.fullmatch(arn):
+        return
+    session = ":assumed-role/" in arn
+    why = f"aws:PrincipalArn {'is the role of a session, not the session' if session else 'never is that'}: nobody at all could change templates"
+    raise Trouble(f"{arn!r} is no principal's ARN", why, "--admin 'arn:aws:iam::123456789012:role/platform', with * for any account")
 
 
 def _check_prefixes(policy: Policy, prefixes: Sequence[str]) -> None:

@@ -86,6 +86,61 @@ def test_an_scp_says_whom_it_does_not_bind(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:iam::123456789012:role/platform",
+        "arn:aws:iam::*:role/platform",
+        "arn:*:iam::123456789012:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Admin_*",
+        "arn:aws-cn:iam::12345678901?:user/people/ann@example.com",
+        "arn:aws:iam::123456789012:root",
+        "arn:aws:sts::123456789012:federated-user/ann",
+        "arn:aws:iam::123456789012:*",
+    ],
+)
+def test_whom_an_scp_spares_is_a_principal(command: Command, arn: str) -> None:
+    _, changes = json.loads(command("compile", "--scp", "--admin", arn).out)["Statement"]
+    assert changes["Condition"] == {"ArnNotLike": {"aws:PrincipalArn": [arn]}}
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "foo", "", "*", "platform*", "arn:aws:iam:role/platform", "arn:aws:iam::1234:role/platform", "arn:aws:iam::123456789012:platform",
+        "arn:aws:iam::123456789012:role/", "arn:aws:iam::123456789012:group/x", "arn:aws:s3:::bucket", " arn:aws:iam::123456789012:root",
+        "arn:aws:iam:eu-west-1:123456789012:role/x",
+    ],
+)  # fmt: skip
+def test_an_scp_that_spares_nobody_is_not_printed(command: Command, arn: str) -> None:
+    assert command("compile", "--scp", "--admin", "arn:aws:iam::*:role/platform", "--admin", arn) == Ended(
+        2,
+        "",
+        f"error: {arn!r} is no principal's ARN\n  why: aws:PrincipalArn never is that: nobody at all could change templates\n"
+        "  do:  --admin 'arn:aws:iam::123456789012:role/platform', with * for any account\n",
+    )
+
+
+def test_of_a_session_the_role_is_to_be_named(command: Command) -> None:
+    told = command("compile", "--scp", "--admin", "arn:aws:sts::123456789012:assumed-role/platform/ann").err
+    assert told.splitlines()[1] == "  why: aws:PrincipalArn is the role of a session, not the session: nobody at all could change templates"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why", "do"),
+    [
+        ((), "creation templates name nobody", "add --scp, or take --admin out"),
+        (
+            ("--registry-policy", "--account", "123456789012", "--region", "eu-west-1"),
+            "a registry policy leaves templates alone",
+            "take --admin out, or ask for --scp",
+        ),
+    ],
+)
+def test_an_admin_is_taken_with_an_scp_alone(command: Command, arguments: tuple[str, ...], why: str, do: str) -> None:
+    ended = command("compile", *arguments, "--admin", "arn:aws:iam::*:role/platform")
+    assert ended == Ended(2, "", f"error: --admin is for --scp alone\n  why: {why}\n  do:  {do}\n")
+
+
+@pytest.mark.parametrize(
     ("policy", "arguments", "what"),
     [
         (POLICY, ("--registry-policy",), "the registry's account is not known"),
