@@ -85,12 +85,36 @@ def test_only_version_1_is_read(line: str, told: str) -> None:
         ("mode: off\nmode: audit", ["3:1: the key 'mode' is there twice, first in line 2 → keep one of them"]),
         ("? [a, b]\n: 1", ["2:3: a key must be text → write the key out"]),
         ("<<: {mode: off}", ["2:1: merging by << is not supported → a namespace has what it leaves out from ROOT; write out the rest"]),
+        ("mode: !!binary b2Zm", ["2:7: the YAML tag !!binary is not supported → write the plain value"]),
+        ("mode: !!str enforce", ["2:7: the YAML tag !!str is not supported → write the plain value"]),
+        ("mode: ! enforce", ["2:7: the YAML tag ! is not supported → write the plain value"]),
+        ("rules: !!map {naming: audit}", ["2:8: the YAML tag !!map is not supported → write the plain value"]),
+        ("exemptions: !!seq []", ["2:13: the YAML tag !!seq is not supported → write the plain value"]),
+        ("!!str mode: audit", ["2:1: the YAML tag !!str is not supported → write the plain value"]),
         (
-            "mode: !!binary b2Zm",
+            "limits: {calls_per_second: !!int '5', pull_metrics: yes}",
             [
-                "2:7: mode: 'b2Zm' is not one of the allowed values → write one of off, audit, enforce",
-                "2:7: the YAML tag !!binary is not supported → write the plain value",
+                "2:28: the YAML tag !!int is not supported → write the plain value",
+                "2:53: limits.pull_metrics: must be true or false, not the text 'yes' → write true or false, without quotes",
             ],
+        ),
+        (
+            "namespaces: {ROOT: {unused: !!map {}}}",
+            [
+                (
+                    "2:29: namespaces.ROOT.unused.after: after is missing → add after: How long ago creation, last push and last pull must "
+                    "be, for example 90d; a day is added for ECR's delay."
+                ),
+                "2:29: the YAML tag !!map is not supported → write the plain value",
+            ],
+        ),
+        (
+            "namespaces: {ROOT: {trusted_accounts: [!!str 123456789012]}}",
+            ["2:40: the YAML tag !!str is not supported → write the plain value"],
+        ),
+        (
+            "owner_tag: !prod/*",
+            ["2:12: !prod/* is a YAML tag, which is not supported → put it in quotes, as a text that begins with ! needs them"],
         ),
         (
             "rules: {naming: !!python/object/apply:os.system [x]}",

@@ -64,6 +64,8 @@ def read(text: str, source: str, files: Files | None = None) -> Reading:
 
 def validated(model: type[_Model], value: Any, root: Node, source: str, problems: list[Problem], context: Any = None) -> _Model:
     """Make a model of a file's content. Raises PolicyInvalid with these problems and all that are found."""
+    # Of a value that the text keeps from being read, what else it is not is no news.
+    told = {(problem.source, problem.line, problem.column) for problem in problems}
     try:
         made = model.model_validate(value, context=context)
     except ValidationError as error:
@@ -71,6 +73,7 @@ def validated(model: type[_Model], value: Any, root: Node, source: str, problems
             problem
             for detail in _all_errors(model, value, context, error.errors(include_url=False))
             for problem in _problems(detail, model, root, source)
+            if problem.code in {"missing-key", "unknown-key"} or (problem.source, problem.line, problem.column) not in told
         )
         raise PolicyInvalid(_in_order(problems, source)) from error
     if problems:

@@ -25,8 +25,7 @@ _TOO_LARGE: Final = "too-large"
 _NO_MAPPING: Final = "no-mapping"
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_STR: Final = "tag:yaml.org,2002:str"
-_PLAIN: Final = frozenset({None, "!", _STR})
+_OF_YAML: Final = "tag:yaml.org,2002:"
 
 _LONGEST_NUMBER: Final = 18
 _BEGIN_NUMBERS: Final = "+-.0123456789"
@@ -219,7 +218,7 @@ class _Composer:
             raise self._fatal(event, what, "take out what is repeated", _TOO_LARGE)
 
     def _sequence(self, event: yaml.SequenceStartEvent, depth: int) -> Node:
-        self._check_tag(event, "tag:yaml.org,2002:seq")
+        self._check_tag(event)
         node = Node(event.start_mark, [])
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             index = len(node.value)
@@ -231,7 +230,7 @@ class _Composer:
         return node
 
     def _mapping(self, event: yaml.MappingStartEvent, depth: int) -> Node:
-        self._check_tag(event, "tag:yaml.org,2002:map")
+        self._check_tag(event)
         node = Node(event.start_mark, {})
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             mark = event.start_mark
@@ -253,15 +252,20 @@ class _Composer:
         return node
 
     def _scalar(self, event: yaml.ScalarEvent) -> Node:
-        if event.tag not in _PLAIN:
-            self._check_tag(event, _STR)
+        self._check_tag(event)
         plain = event.tag is None and event.implicit[0] and not event.style
         return Node(event.start_mark, _resolved(event.value) if plain else event.value)
 
-    def _check_tag(self, event: Any, expected: str) -> None:
-        if event.tag not in {None, "!", expected}:
-            shown = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._note(event.start_mark, f"the YAML tag {shown} is not supported", "write the plain value")
+    def _check_tag(self, event: Any) -> None:
+        """Refuse every tag, also one that says what the value is without it: there is one way to write a thing."""
+        tag = event.tag
+        if tag is None:
+            return
+        if tag == "!" or not tag.startswith("!"):
+            self._note(event.start_mark, f"the YAML tag {tag.replace(_OF_YAML, '!!')} is not supported", "write the plain value")
+        else:
+            do = "put it in quotes, as a text that begins with ! needs them"
+            self._note(event.start_mark, f"{tag} is a YAML tag, which is not supported", do)
 
     def _note(self, mark: yaml.Mark, what: str, do: str) -> None:
         self.problems.append(Problem(self._source, mark.line + 1, mark.column + 1, "", what, do))
