@@ -45,12 +45,60 @@ def test_off_is_a_word_and_no_truth_value() -> None:
         ("version: 1\nnaming:\n\tconvention: x", "3:1: is indented with a tab → indent with spaces"),
         ("version: 1\nmode: a\0", "2:8: has the character U+0000, which YAML does not allow → remove it"),
         ("version: 1\nmode: \ud800", "2:7: has the character U+D800, which YAML does not allow → remove it"),
-        ("version: 1\nmode: *other", "2:7: *other names no anchor → mark what it should repeat with &other"),
+        (
+            "version: 1\nmode: *other",
+            "2:7: *other names no anchor → put it in quotes if it is text; or mark what it should repeat with &other",
+        ),
         ("version: &a\n  b: *a", "2:6: *a repeats what it is a part of → write the value out"),
     ],
 )
 def test_a_file_that_is_no_policy_is_refused(text: str, told: str) -> None:
     assert problems(text) == [told]
+
+
+@pytest.mark.parametrize("value", ["*", "*/api", "**/x", "*latest-*", "& x", "@x", "`x", "%x"])
+def test_a_text_that_begins_with_what_has_a_meaning_is_told_to_need_quotes(value: str) -> None:
+    told = f"a value begins with {value[0]}, which has a meaning of its own in YAML → put it in quotes if it is text"
+
+    assert problems(f"version: 1\nowner_tag: {value}\nmode: audit\n") == [f"2:12: {told}"]
+    assert problems(f"version: 1\nnaming: {{convention: a, ignore: [b, {value}]}}\n") == [f"2:37: {told}"]
+
+
+@pytest.mark.parametrize(
+    ("naming", "place", "mapping"),
+    [
+        ("\n  convention: {team}/{service}\n  ignore: [a/*]", "3:15", "{team}"),
+        ("\n  convention: {team...}-x, y", "3:15", "{team...}"),
+        ("\n  ignore:\n  - [team]/x", "4:5", "[team]"),
+        (" {convention: {team}/{service}}", "2:22", "{team}"),
+        (" {ignore: [{a}/b, c]}", "2:19", "{a}"),
+    ],
+)
+def test_a_text_that_begins_with_a_bracket_is_told_to_need_quotes(naming: str, place: str, mapping: str) -> None:
+    what = f"{'a list' if mapping[0] == '[' else 'a mapping'} ends behind {mapping}, and text goes on"
+
+    assert problems(f"version: 1\nnaming:{naming}\n") == [f"{place}: is not YAML: {what} → put the whole text in quotes"]
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+@pytest.mark.parametrize("end", ["mode: audit\n", "mode: audit", "---\nmode: audit\n"])
+def test_an_open_quote_is_told_where_it_is(quote: str, end: str) -> None:
+    assert problems(f"version: 1\nowner_tag: {quote}owner\n{end}") == [
+        "2:12: is not YAML: a quote is opened here and not closed → close it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("exemptions: [{a: 1} {b: 2}]", "2:21: is not YAML: while parsing a flow sequence did not find expected ',' or ']'"),
+        ("limits: {a: 1}\n  b: 2", "3:3: is not YAML: while parsing a block mapping did not find expected key"),
+        ('owner_tag: "a" b', "2:16: is not YAML: while parsing a block mapping did not find expected key"),
+        ('owner_tag: "\\q"', "2:13: is not YAML: while parsing a quoted scalar found unknown escape character"),
+    ],
+)
+def test_what_is_no_text_without_quotes_is_told_as_the_parser_tells_it(text: str, told: str) -> None:
+    assert problems(f"version: 1\n{text}\n") == [f"{told} → check indentation, colons and quotes in this line and the one before"]
 
 
 NEWER = "use a release that reads it, on the deployed stack too; or write the file as version 1 has it"

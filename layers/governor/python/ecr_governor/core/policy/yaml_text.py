@@ -179,6 +179,8 @@ class _Composer:
         here = lines[line - 1] if line <= len(lines) else ""
         if "\t" in here[: len(here) - len(here.lstrip())] or here[column - 1 : column] == "\t":
             return refused(self._source, "is indented with a tab", "indent with spaces", line, column)
+        if quotes := _lacking_quotes(error, here, column):
+            return refused(self._source, *quotes)
         what = " ".join(filter(None, (error.context, error.problem)))
         return refused(
             self._source, f"is not YAML: {what}", "check indentation, colons and quotes in this line and the one before", line, column
@@ -204,7 +206,11 @@ class _Composer:
 
     def _alias(self, event: yaml.AliasEvent) -> Node:
         if event.anchor not in self._anchors:
-            raise self._fatal(event, f"*{event.anchor} names no anchor", f"mark what it should repeat with &{event.anchor}")
+            raise self._fatal(
+                event,
+                f"*{event.anchor} names no anchor",
+                f"put it in quotes if it is text; or mark what it should repeat with &{event.anchor}",
+            )
         node = self._anchors[event.anchor]
         if node is None:
             raise self._fatal(event, f"*{event.anchor} repeats what it is a part of", "write the value out")
@@ -272,6 +278,37 @@ class _Composer:
 
     def _fatal(self, event: Any, what: str, do: str, code: str = _YAML) -> PolicyInvalid:
         return refused(self._source, what, do, event.start_mark.line + 1, event.start_mark.column + 1, code)
+
+
+def _lacking_quotes(error: yaml.MarkedYAMLError, line: str, column: int) -> tuple[str, str, int, int] | None:
+    """Tell of a text that needs quotes, or one more of them, what is wrong and where it begins; None where it is something else.
+
+    `line` and `column` are those of the error.
+    """
+    begun, here = error.context_mark, error.problem_mark
+    if begun is not None and error.context == "while scanning a quoted scalar" and str(error.problem).startswith("found unexpected"):
+        return "is not YAML: a quote is opened here and not closed", "close it", begun.line + 1, begun.column + 1
+    if begun is not None and error.context in _SIGNS:
+        return _MEANT.format(_SIGNS[error.context]), _QUOTE, begun.line + 1, begun.column + 1
+    if here is None:
+        return None
+    before, behind = line[: column - 1], line[column - 1 : column]
+    if "cannot start any token" in str(error.problem):
+        return _MEANT.format(behind), _QUOTE, here.line + 1, column
+    # Text that follows a bracket at once, as in {team}/{service}. What follows at a distance may as well lack a comma.
+    kind, opening = _CLOSED.get(before[-1:], ("", ""))
+    start = before.rfind(opening) if opening and behind.strip(_NO_TEXT) else -1
+    if start < 0:
+        return None
+    what = f"is not YAML: {kind} ends behind {before[start:][:_SHOWN]}, and text goes on"
+    return what, "put the whole text in quotes", here.line + 1, start + 1
+
+
+_SIGNS: Final = {"while scanning an alias": "*", "while scanning an anchor": "&"}
+_MEANT: Final = "a value begins with {}, which has a meaning of its own in YAML"
+_QUOTE: Final = "put it in quotes if it is text"
+_CLOSED: Final = {"}": ("a mapping", "{"), "]": ("a list", "[")}
+_NO_TEXT: Final = " \t,:#{}[]\"'"
 
 
 def _parsed(text: str) -> Iterator[Any]:
