@@ -18,12 +18,17 @@ KEY: Final = "exemptions"
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WIDTH: Final = 10_000
 _STEP: Final = 2
+_NOT_HERE: Final = "the policy file cannot be changed here"
 
 
 def with_exemption(text: str, exemption: Exemption) -> str:
     """Give the text of a policy file with one more exemption, behind those that are there."""
     newline = "\r\n" if "\r\n" in text else "\n"
-    listed = _listed(text)
+    root = composed(text)
+    listed = _listed(root)
+    if root.flow_style and (listed is None or not listed.value):
+        why = "it is written in braces, as JSON is, and has no exemption that shows how one is written there"
+        raise Trouble(_NOT_HERE, why, "write it by hand, then ecr-governor policy validate FILE")
     if listed is None:
         return _ended(text, newline) + newline.join([f"{KEY}:", *_block(exemption, _STEP), ""])
     if not listed.value:
@@ -35,7 +40,8 @@ def with_exemption(text: str, exemption: Exemption) -> str:
         return f"{before}{line}{end}{newline.join([*_block(exemption, _STEP), ''])}{following}"
     last = listed.value[-1]
     if listed.flow_style:
-        return f"{text[: last.end_mark.index]}, {_flow(exemption)}{text[last.end_mark.index :]}"
+        entry = _as_json(exemption) if root.flow_style else _flow(exemption)
+        return f"{text[: last.end_mark.index]}, {entry}{text[last.end_mark.index :]}"
     behind = _end_of_line(text, end_of(last))
     before = text[:behind] if text[:behind].endswith("\n") else f"{text[:behind]}{newline}"
     column = listed.start_mark.column
@@ -45,21 +51,22 @@ def with_exemption(text: str, exemption: Exemption) -> str:
 
 def with_end(text: str, index: int, expires: date) -> str:
     """Give the text of a policy file in which one exemption has another last day."""
-    listed = _listed(text)
+    listed = _listed(composed(text))
     node = value_of(listed.value[index], "expires") if listed is not None else None
     if node is None:
         raise _not_editable()
-    return f"{text[: node.start_mark.index]}{expires.isoformat()}{text[node.end_mark.index :]}"
+    quote = node.style if node.style in {"'", '"'} else ""
+    return f"{text[: node.start_mark.index]}{quote}{expires.isoformat()}{quote}{text[node.end_mark.index :]}"
 
 
 def _not_editable() -> Trouble:
     why = "its exemptions are written in a way that a program had better not touch, such as an alias"
-    return Trouble("the policy file cannot be changed here", why, "change it by hand, then ecr-governor policy validate FILE")
+    return Trouble(_NOT_HERE, why, "change it by hand, then ecr-governor policy validate FILE")
 
 
-def _listed(text: str) -> Any:
+def _listed(root: Any) -> Any:
     """Find the list of exemptions; None if the file has none."""
-    node = value_of(composed(text), KEY)
+    node = value_of(root, KEY)
     if node is not None and not isinstance(node, yaml.SequenceNode):
         raise _not_editable()
     return node
@@ -104,6 +111,10 @@ def _block(exemption: Exemption, column: int) -> Sequence[str]:
 
 def _flow(exemption: Exemption) -> str:
     return "{" + ", ".join(f"{key}: {_quoted(value)}" for key, value in _content(exemption).items()) + "}"
+
+
+def _as_json(exemption: Exemption) -> str:
+    return json.dumps({**_content(exemption), "expires": exemption.expires.isoformat()}, ensure_ascii=False)
 
 
 def _content(exemption: Exemption) -> Mapping[str, Any]:

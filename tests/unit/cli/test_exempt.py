@@ -263,6 +263,39 @@ def test_a_list_that_an_alias_stands_for_is_left_to_people(command: Command, tmp
     assert (tmp_path / "policy.yaml").read_text() == text
 
 
+JSON = '{"version": 1, "naming": {"convention": "{team}/{service}"}%s}\n'
+
+
+@pytest.mark.parametrize("listed", ["", ', "exemptions": []'])
+def test_a_file_in_braces_that_has_no_entry_is_left_to_people(command: Command, tmp_path: Path, listed: str) -> None:
+    (tmp_path / "policy.yaml").write_text(JSON % listed)
+
+    assert command(*GOOD) == Ended(
+        2,
+        "",
+        "error: the policy file cannot be changed here\n"
+        "  why: it is written in braces, as JSON is, and has no exemption that shows how one is written there\n"
+        "  do:  write it by hand, then ecr-governor policy validate FILE\n",
+    )
+    assert (tmp_path / "policy.yaml").read_text() == JSON % listed
+
+
+def test_what_is_added_to_json_and_ended_there_is_json(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(JSON % f', "exemptions": [{json.dumps(ONE)}]')
+
+    assert command(*GOOD).code == 0
+    assert json.loads(path.read_text())["exemptions"][1] == {
+        "match": "search/x_*",
+        "rules": ["naming"],
+        "reason": "moves with the index",
+        "owner": "search",
+        "expires": "2029-03-31",
+    }
+    assert command("expire", "search/x_*").code == 0
+    assert json.loads(path.read_text())["exemptions"][1]["expires"] == str(datetime.now(UTC).date() - timedelta(days=1))
+
+
 def inventory(tmp_path: Path, *names: str) -> str:
     lines = [
         json.dumps(
