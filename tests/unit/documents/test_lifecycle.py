@@ -452,9 +452,52 @@ def test_a_key_without_a_value_is_a_problem_alone_and_beside_another(key: str) -
 
     for first, also in (
         (rule(1, **tagged("b*")), []),
-        (rule(1, countNumber=0), ["rules[0].selection.countNumber: must be a whole number above 0"]),
+        (rule(1, **tagged("b*", countNumber=0)), ["rules[0].selection.countNumber: must be a whole number above 0"]),
     ):
         assert list(map(str, problems_of(document(first, content)))) == [*also, *expected]
+
+
+MANY = tagged("a*b*c*d*e*")
+WILDCARDS = "selection.tagPatternList[0]: 'a*b*c*d*e*' has more than 4 wildcards"
+TAKEN = "rulePriority: 1 is taken by an earlier rule"
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ([rule(1, **tagged("x")), rule(1, **MANY)], [f"rules[1].{WILDCARDS}", f"rules[1].{TAKEN}"]),
+        ([rule(1, **MANY), rule(1, **tagged("x"))], [f"rules[0].{WILDCARDS}", f"rules[1].{TAKEN}"]),
+        ([rule(1), {"rulePriority": 1}], ["rules[1].action: must be an object", "rules[1].selection: must be an object", f"rules[1].{TAKEN}"]),
+        (
+            [rule(1), rule(2, countNumber=0)],
+            ["rules[1].selection.countNumber: must be a whole number above 0", "rules[1].selection.tagStatus: only one rule may select untagged images"],
+        ),
+        (
+            [rule(1, tagStatus="any"), rule(2, **MANY)],
+            [f"rules[1].{WILDCARDS}", "rules[0].rulePriority: a rule for any image must have the highest number"],
+        ),
+        (
+            [rule(1, **tagged("a")), rule("1", **tagged("a"))],
+            ["rules[1].rulePriority: must be a whole number above 0", "rules[1].selection: an earlier rule selects the same tags"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_faulty_rule_shares_with_another_is_told_as_well(rules: list[dict[str, Any]], told: list[str]) -> None:
+    assert list(map(str, problems_of(document(*rules)))) == told
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (rule(2, countType="sinceImageTransitioned", countNumber=90), "storageClass: sinceImageTransitioned needs storageClass: archive"),
+        (rule(2, storageClass="arcive"), "storageClass: 'arcive' is no storageClass"),
+        (rule(2, storageclass="archive"), "storageclass: unknown key 'storageclass'"),
+        (rule(2, tagStatus="untaged"), "tagStatus: 'untaged' is no tagStatus"),
+        (rule(2, tagPatternList=["a"]), "tagPatternList: untagged takes no tagPatternList"),
+    ],
+)
+def test_nothing_is_said_of_what_a_fault_leaves_open(content: dict[str, Any], told: str) -> None:
+    assert list(map(str, problems_of(document(rule(1), content)))) == [f"rules[1].selection.{told}"]
 
 
 @pytest.mark.parametrize("key", ["tagPatternList", "tagPrefixList"])

@@ -564,6 +564,7 @@ retirement: {stop: 1, window: {days: [], from_hour: 5, until_hour: 3}, sources: 
         (6, "required_tags.owner.also"),
         (9, "lifecycle_policy.rules[0].selection.countNumber"),
         (10, "lifecycle_policy.rules[1].rulePriority"),
+        (11, "lifecycle_policy.rules[2].selection.tagStatus"),
         (12, "namespaces.search/"),
         (14, "notifications.slack.digest_above"),
         (14, "notifications.slack.routes[0]"),

@@ -4,13 +4,13 @@ Sources: the user guide's pages LifecyclePolicies (evaluation rules) and lifecyc
 `LifecyclePolicyText`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from ecr_governor.core.documents import json_text
-from ecr_governor.core.documents.problem import DocumentProblem, Path, suggestion, unknown_keys
+from ecr_governor.core.documents.problem import KEY, DocumentProblem, Path, suggestion, unknown_keys
 
 MAX_LENGTH: Final = 30_720
 MAX_RULES: Final = 50
@@ -212,17 +212,20 @@ def is_wider(pattern: str, other: str) -> bool:
 
 def _rule(content: Mapping[str, Any]) -> LifecycleRule:
     selection = content["selection"]
-    prefixes = (prefix + "*" for prefix in selection.get("tagPrefixList", ()))
-    patterns = (_shortest(pattern) for pattern in (*selection.get("tagPatternList", ()), *prefixes))
     return LifecycleRule(
         priority=content["rulePriority"],
         tag_status=TagStatus(selection["tagStatus"]),
-        patterns=frozenset(patterns),
+        patterns=_patterns(selection),
         storage_class=StorageClass(selection.get("storageClass", StorageClass.STANDARD)),
         count_type=CountType(selection["countType"]),
         count_number=selection["countNumber"],
         action=Action(content["action"]["type"]),
     )
+
+
+def _patterns(selection: Mapping[str, Any]) -> frozenset[str]:
+    prefixes = (prefix + "*" for prefix in selection.get("tagPrefixList", ()))
+    return frozenset(_shortest(pattern) for pattern in (*selection.get("tagPatternList", ()), *prefixes))
 
 
 def _shortest(pattern: str) -> str:
@@ -245,14 +248,13 @@ def problems_of(document: object) -> tuple[DocumentProblem, ...]:
         return (*problems, DocumentProblem(("rules",), "must be a list of at least one rule", do))
     if len(rules) > MAX_RULES:
         problems.append(DocumentProblem(("rules",), f"has {len(rules)} rules; ECR takes {MAX_RULES}", f"keep {MAX_RULES} or fewer"))
-    sound: dict[int, Mapping[str, Any]] = {}
+    read: list[_Readable] = []
     for index, rule in enumerate(rules):
-        if own := list(_rule_problems(rule, ("rules", index))):
-            problems += own
-        else:
-            sound[index] = rule
-    # What two rules may not share is told of those that can be read.
-    problems += _set_problems(sound)
+        own = list(_rule_problems(rule, ("rules", index)))
+        problems += own
+        read.append(_readable(rule, own))
+    # What two rules may not share is told as far as they can be read.
+    problems += _set_problems(read)
     if not problems and (length := len(render(document))) > MAX_LENGTH:
         problems.append(_too_long(length))
     return tuple(problems)
@@ -375,18 +377,46 @@ def _count_problems(selection: Mapping[str, Any], action: object, at: Path) -> I
 _BY_AGE: Final = (CountType.SINCE_PUSHED, CountType.SINCE_PULLED, CountType.SINCE_TRANSITIONED)
 
 
-def _set_problems(contents: Mapping[int, Mapping[str, Any]]) -> Iterator[DocumentProblem]:
+@dataclass(frozen=True, slots=True)
+class _Readable:
+    """What can be read of a rule that may have faults; None is what they leave open."""
+
+    priority: int | None
+    storage_class: StorageClass | None
+    tag_status: TagStatus | None
+    patterns: frozenset[str] | None
+
+
+def _readable(content: object, own: Sequence[DocumentProblem]) -> _Readable:
+    """Read what no problem of the rule's own speaks of."""
+    rule = content if isinstance(content, Mapping) else {}
+    spoken = {step for problem in own for step in problem.at[2:]}
+    priority = rule.get("rulePriority") if "rulePriority" not in spoken else None
+    selection = rule.get("selection")
+    # A key that is unknown may be any of those that are not there.
+    if not isinstance(selection, Mapping) or any("selection" in problem.at and problem.at[-1] == KEY for problem in own):
+        return _Readable(priority, None, None, None)
+    storage = StorageClass(selection.get("storageClass", StorageClass.STANDARD)) if "storageClass" not in spoken else None
+    status = TagStatus(selection["tagStatus"]) if "tagStatus" not in spoken else None
+    faulty = "tagPatternList" in spoken or "tagPrefixList" in spoken or any(problem.at[2:] == ("selection",) for problem in own)
+    if faulty and status is not TagStatus.TAGGED:
+        status = None  # which of the two is meant is open
+    return _Readable(priority, storage, status, _patterns(selection) if status is TagStatus.TAGGED and not faulty else None)
+
+
+def _set_problems(rules: Sequence[_Readable]) -> Iterator[DocumentProblem]:
     """Check what no two rules of one policy, by their places in it, may share. Rules for different storage classes do not meet."""
-    rules = [_rule(content) for content in contents.values()]
-    last = {storage: max((rule.priority for rule in rules if rule.storage_class is storage), default=0) for storage in StorageClass}
-    for order, (index, rule) in enumerate(zip(contents, rules, strict=True)):
-        earlier = rules[:order]
+    last = {storage: max((rule.priority or 0 for rule in rules if rule.storage_class is storage), default=0) for storage in StorageClass}
+    for index, rule in enumerate(rules):
+        earlier = rules[:index]
         at: Path = ("rules", index)
-        if any(rule.priority == other.priority for other in earlier):
+        if rule.priority is not None and any(rule.priority == other.priority for other in earlier):
             yield DocumentProblem(
                 (*at, "rulePriority"), f"{rule.priority} is taken by an earlier rule", "give each rule a number of its own"
             )
-        if rule.tag_status is TagStatus.ANY and rule.priority < last[rule.storage_class]:
+        if rule.storage_class is None:
+            continue
+        if rule.tag_status is TagStatus.ANY and rule.priority is not None and rule.priority < last[rule.storage_class]:
             yield DocumentProblem(
                 (*at, "rulePriority"),
                 "a rule for any image must have the highest number",
@@ -395,7 +425,7 @@ def _set_problems(contents: Mapping[int, Mapping[str, Any]]) -> Iterator[Documen
         same = [other for other in earlier if other.storage_class is rule.storage_class and other.tag_status is rule.tag_status]
         if rule.tag_status is TagStatus.UNTAGGED and same:
             yield DocumentProblem((*at, "selection", "tagStatus"), "only one rule may select untagged images", "keep one of them")
-        if rule.tag_status is TagStatus.TAGGED and any(rule.patterns == other.patterns for other in same):
+        if rule.patterns is not None and any(rule.patterns == other.patterns for other in same):
             yield DocumentProblem((*at, "selection"), "an earlier rule selects the same tags", "keep one of them")
 
 
