@@ -32,6 +32,7 @@ namespaces:
     image_tags: "v*"
     scan_frequency: MANUAL
     retirement: {{then: archive}}
+retirement: {{window: {{days: [mon, tue, wed, thu, fri, sat, sun]}}}}
 """
 Explain = Callable[..., Ended]
 
