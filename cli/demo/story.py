@@ -433,11 +433,20 @@ def lived(stage: Stage) -> Iterator[str]:
     )
 
 
+def _has_message(stage: Stage, name: str) -> bool:
+    try:
+        return bool(stage.message_of(name))
+    except LookupError:
+        return False
+
+
 def marked(stage: Stage) -> Iterator[str]:
     for name in RETIRING:
         stage.client("ecr", "terraform").create_repository(repositoryName=name)
         stage.push(f"{name}:v1.0.0", "ci-platform/build-7")
     stage.settle()
+    # Those that a digest told of have no message of their own yet: their mark is its first. Of the others it is said in the thread.
+    answered = [int(_has_message(stage, name)) for name in RETIRING]
     stage.night_without_slack(62, lambda: all(stage.retired(name) is Retired.MARKED for name in RETIRING))
     marks = [stage.record(name).retirement for name in RETIRING]
     day = stage.tags(RETIRING[0]).get(DELETE_AFTER, "")
@@ -448,8 +457,9 @@ def marked(stage: Stage) -> Iterator[str]:
         len(late) == len(RETIRING) and min(late, default=timedelta()) > timedelta(hours=20),
         f"Slack cannot be reached all day: their owners hear of it {min(late, default=timedelta()).seconds // 3600} hours late",
     )
-    said = [[text for text in stage.said_of(name) if "Marked" in text] for name in RETIRING]
-    yield _expect(all(len(each) == 1 for each in said), "each of them once, with its reasons and what saves it")
+    said = [["Marked" in text for text in stage.said_of(name)] for name in RETIRING]
+    once = [sum(replies) for _, *replies in said] == answered
+    yield _expect(all(message for message, *_ in said) and once, "each of them once, with its reasons and what saves it")
     stage.client("ecr", "alice").untag_resource(resourceArn=stage.arn(VETOED), tagKeys=[DELETE_AFTER])
     stage.night(7)
     yield _expect(
