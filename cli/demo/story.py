@@ -440,13 +440,20 @@ def _has_message(stage: Stage, name: str) -> bool:
         return False
 
 
+def _called(stage: Stage, name: str) -> int:
+    """Count how often people were called to a mark: in the thread of its message, and by lists of steps."""
+    lists = [each for each in stage.messages() if "steps of retirements" in each["text"] and name in json.dumps(each)]
+    replies = stage.said_of(name)[1:] if _has_message(stage, name) else []
+    return len(lists) + sum("Marked" in text for text in replies)
+
+
 def marked(stage: Stage) -> Iterator[str]:
     for name in RETIRING:
         stage.client("ecr", "terraform").create_repository(repositoryName=name)
         stage.push(f"{name}:v1.0.0", "ci-platform/build-7")
     stage.settle()
-    # Those that a digest told of have no message of their own yet: their mark is its first. Of the others it is said in the thread.
-    answered = [int(_has_message(stage, name)) for name in RETIRING]
+    # Of what has a message by now people are called in its thread, or by a list if four marks come in one window; else its first is the call.
+    known = [_has_message(stage, name) for name in RETIRING]
     stage.night_without_slack(62, lambda: all(stage.retired(name) is Retired.MARKED for name in RETIRING))
     marks = [stage.record(name).retirement for name in RETIRING]
     day = stage.tags(RETIRING[0]).get(DELETE_AFTER, "")
@@ -457,9 +464,8 @@ def marked(stage: Stage) -> Iterator[str]:
         len(late) == len(RETIRING) and min(late, default=timedelta()) > timedelta(hours=20),
         f"Slack cannot be reached all day: their owners hear of it {min(late, default=timedelta()).seconds // 3600} hours late",
     )
-    said = [["Marked" in text for text in stage.said_of(name)] for name in RETIRING]
-    once = [sum(replies) for _, *replies in said] == answered
-    yield _expect(all(message for message, *_ in said) and once, "each of them once, with its reasons and what saves it")
+    called = [_called(stage, name) + (not before and _has_message(stage, name)) for name, before in zip(RETIRING, known, strict=True)]
+    yield _expect(called == [1] * len(RETIRING), "each of them once, with its reasons and what saves it")
     stage.client("ecr", "alice").untag_resource(resourceArn=stage.arn(VETOED), tagKeys=[DELETE_AFTER])
     stage.night(7)
     yield _expect(
