@@ -857,7 +857,9 @@ def test_the_next_moment_is_the_last_of_those_waited_for() -> None:
 def test_where_more_than_time_is_missing_there_is_no_next_moment(weight: Weight) -> None:
     assert Decision(None, (Reason("a", "a", Weight.WAIT, NOW), Reason("b", "b", weight))).next_at is None
     if weight is not Weight.WAIT:
-        assert Decision(None, (Reason("b", "b", weight, NOW),)).next_at is None, "what is contrary until then ends by itself, and is no wait"
+        assert Decision(None, (Reason("b", "b", weight, NOW),)).next_at is None, (
+            "what is contrary until then ends by itself, and is no wait"
+        )
     assert Decision(None, (Reason("a", "a"), Reason("b", "b", Weight.WAIT, NOW))).next_at == NOW
 
 
