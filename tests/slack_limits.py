@@ -26,26 +26,23 @@ def check_slack_limits(message: Mapping[str, Any]) -> None:
 
 def _marked_up(value: object) -> Iterator[str]:
     """Every text in which Slack looks for escapes and mentions."""
-    if isinstance(value, Mapping):
-        if isinstance(value.get("text"), str) and value.get("type") != "plain_text":
-            yield value["text"]
-        for child in value.values():
-            yield from _marked_up(child)
-    elif isinstance(value, list | tuple):
-        for child in value:
-            yield from _marked_up(child)
+    return (shown["text"] for shown in _showing(value) if shown.get("type") != "plain_text")
 
 
 def texts(value: object) -> Iterator[str]:
     """Every text that a message shows."""
+    return (shown["text"] for shown in _showing(value))
+
+
+def _showing(value: object) -> Iterator[Mapping[str, Any]]:
+    """Every object that has a text."""
     if isinstance(value, Mapping):
         if isinstance(value.get("text"), str):
-            yield value["text"]
-        for child in value.values():
-            yield from texts(child)
-    elif isinstance(value, list | tuple):
+            yield value
+        value = list(value.values())
+    if isinstance(value, list | tuple):
         for child in value:
-            yield from texts(child)
+            yield from _showing(child)
 
 
 def second_opinion(message: Mapping[str, Any]) -> None:
